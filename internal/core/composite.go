@@ -1,0 +1,121 @@
+package core
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Composites: tokens made of tokens.
+//
+// A split is opened by an island whose fused chain can emit several elements for one, before the first of them goes out: one
+// member (the token in hand), one part for each element that went out and one held by the frame itself until the chain has returned. A
+// merge is opened by a holder when it emits: many members, one part. Both are done when the last part has ended and none was
+// abandoned, and that fate is then handed on to each member.
+//
+// A composite's token carries a generation beside its slot, so that a part that is ended once too often is found out
+// under the invariants build tag instead of ending somebody else's.
+const (
+	slotBits  = 24
+	slotMask  = 1<<slotBits - 1
+	blockSize = 256
+)
+
+type composite struct {
+	parts     atomic.Int32
+	abandoned atomic.Bool
+	gen       uint16
+	slot      uint32
+	members   []span
+	one       [1]span // a split has one member: no allocation
+}
+
+func (c *composite) token() Token {
+	return MakeToken(compositeIndex, uint64(c.gen)<<slotBits|uint64(c.slot))
+}
+
+type composites struct {
+	mu     sync.Mutex
+	free   []*composite
+	blocks atomic.Pointer[[]*[blockSize]composite]
+}
+
+func (cs *composites) at(t Token) *composite {
+	slot := uint32(t.Position() & slotMask)
+	c := &(*cs.blocks.Load())[slot/blockSize][slot%blockSize]
+	if invariants && uint64(c.gen) != t.Position()>>slotBits {
+		panic("core: a part of a composite token was ended twice")
+	}
+	return c
+}
+
+func (cs *composites) get() *composite {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if len(cs.free) == 0 {
+		var old []*[blockSize]composite
+		if p := cs.blocks.Load(); p != nil {
+			old = *p
+		}
+		block := new([blockSize]composite)
+		grown := append(old[:len(old):len(old)], block)
+		for i := range block {
+			block[i].slot = uint32(len(old)*blockSize + i)
+			cs.free = append(cs.free, &block[i])
+		}
+		cs.blocks.Store(&grown)
+	}
+	c := cs.free[len(cs.free)-1]
+	cs.free = cs.free[:len(cs.free)-1]
+	return c
+}
+
+// split opens a composite of one token with one part.
+func (cs *composites) split(t Token) Token {
+	c := cs.get()
+	c.one[0] = span{t, 1}
+	c.members = c.one[:]
+	c.parts.Store(1)
+	return c.token()
+}
+
+// merge opens a composite of many tokens with one part. It keeps the slice.
+func (cs *composites) merge(members []span) Token {
+	c := cs.get()
+	c.members = members
+	c.parts.Store(1)
+	return c.token()
+}
+
+func (cs *composites) add(t Token) { cs.at(t).parts.Add(1) }
+
+func (cs *composites) members(t Token) []span { return cs.at(t).members }
+
+// end ends n parts. With the last one it frees the composite and returns its fate and its members: many, or, where it has but one, that one.
+func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how fate, last bool) {
+	c := cs.at(t)
+	if f == abandoned {
+		c.abandoned.Store(true)
+	}
+	left := c.parts.Add(-int32(n))
+	if invariants && left < 0 {
+		panic("core: more parts of a composite token ended than went out")
+	}
+	if left > 0 {
+		return span{}, nil, fine, false
+	}
+	if c.abandoned.Load() {
+		how = abandoned
+	}
+	if len(c.members) == 1 {
+		one = c.members[0]
+	} else {
+		many = c.members
+	}
+	cs.mu.Lock()
+	c.gen++
+	c.members = nil
+	c.abandoned.Store(false)
+	cs.free = append(cs.free, c)
+	cs.mu.Unlock()
+	return one, many, how, true
+}

@@ -1,0 +1,200 @@
+package core
+
+// Status is what an Intake has to say beside elements.
+type Status uint8
+
+const (
+	// Empty: nothing now; the island is woken when there is.
+	Empty Status = iota
+	// Ready: the chunk has elements.
+	Ready
+	// Complete: there will be no more.
+	Complete
+)
+
+// Chunk is a run of elements that lie side by side. Their tokens are listed (Toks), or dense from First on, or none.
+type Chunk[T any] struct {
+	Vals  []T
+	Toks  []Token
+	First Token
+}
+
+// Intake is where an island takes its elements from. All methods are called on the island's goroutine.
+type Intake[T any] interface {
+	// Next returns what is there, at most a few hundred elements; it never blocks.
+	Next() (Chunk[T], Status)
+	// Taken says that the first n elements of the last chunk have been handled (or dropped) and their place is free.
+	Taken(n int)
+	// Ready reports whether Next would return something else than Empty.
+	Ready() bool
+	// Cancel says that no more is wanted; what was not taken is disposed of. No other method is called afterwards. It is not called behind
+	// Complete.
+	Cancel()
+}
+
+// Beginning is an Intake that begins a stream and can be stopped by a drain between any two elements: those that were not pushed are still the
+// user's (a slice), or will be delivered again.
+type Beginning interface {
+	// More reports whether there would have been more; a drain asks.
+	More() bool
+}
+
+// Waiter is an Intake that has its own way of waiting (a user's channel).
+type Waiter interface {
+	// Wait returns when there may be something, or when woken is readable, which it then has read: it reports which.
+	Wait(woken <-chan struct{}) (wasWoken bool)
+}
+
+const maxChunk = 256
+
+// Drive makes the island take elements from the intake, and next the chain behind it.
+func Drive[T any](isl *Island, in Intake[T], st Stage[T]) {
+	st.Link.Up = func() { isl.noMore = true }
+	if st.Link.cancelled {
+		isl.noMore = true
+	}
+	isl.run.setLoop(isl, func() { drive(isl, in, st) })
+}
+
+func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
+	r := isl.run
+	src, isSource := in.(Beginning)
+	ownWait, _ := in.(Waiter)
+	ready := in.Ready
+	complete := false
+	for {
+		if r.Stopped() {
+			return
+		}
+		isl.seenEpoch = r.epoch.Load()
+		if isl.noMore {
+			break
+		}
+		if isSource && r.Draining() {
+			if src.More() {
+				r.Cut()
+			}
+			break
+		}
+		c, status := in.Next()
+		if status == Complete {
+			complete = true
+			break
+		}
+		if status == Ready {
+			isl.busy()
+			n := chunk(isl, c, st.Push, isSource)
+			in.Taken(n)
+			if n < len(c.Vals) && (isl.noMore || r.Stopped() || isSource) {
+				continue
+			}
+			isl.idle()
+			continue
+		}
+		deadline := isl.idle()
+		if isl.noMore || r.Stopped() || r.epoch.Load() != isl.seenEpoch {
+			continue
+		}
+		if ownWait != nil && deadline.IsZero() {
+			isl.waitOn(ownWait)
+			continue
+		}
+		isl.park(ready, deadline)
+	}
+	isl.guard(func() {
+		if !complete {
+			in.Cancel()
+		}
+		st.Done()
+	})
+	isl.pending.flush(r.Ledger)
+	isl.publish()
+}
+
+// chunk pushes the elements of a chunk and returns how many were handled: fewer than there are when the run was stopped, the chain wants no
+// more, or a source is drained.
+func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) {
+	defer func() {
+		if p := recover(); p != nil {
+			isl.panicked(p)
+			n++
+		}
+	}()
+	attention := &isl.run.attention
+	switch {
+	case c.Toks != nil:
+		for ; n < len(c.Vals); n++ {
+			if attention.Load() != 0 {
+				switch isl.attend(c.Toks[n], isSource) {
+				case leave:
+					return n
+				case skip:
+					continue
+				}
+			}
+			isl.frame.cur, isl.frame.outs, isl.frame.fate = c.Toks[n], 0, fine
+			push(c.Vals[n])
+			if isl.frame.cur != 0 {
+				isl.settle()
+			}
+			if isl.noMore {
+				return n + 1
+			}
+		}
+	case c.First != 0:
+		for ; n < len(c.Vals); n++ {
+			t := c.First + Token(n)
+			if attention.Load() != 0 {
+				switch isl.attend(t, isSource) {
+				case leave:
+					return n
+				case skip:
+					continue
+				}
+			}
+			isl.frame.cur, isl.frame.outs, isl.frame.fate = t, 0, fine
+			push(c.Vals[n])
+			isl.settle()
+			if isl.noMore {
+				return n + 1
+			}
+		}
+	default:
+		isl.frame = frame{}
+		for ; n < len(c.Vals); n++ {
+			if attention.Load() != 0 && isl.attend(0, isSource) == leave {
+				return n
+			}
+			push(c.Vals[n])
+			if isl.noMore {
+				return n + 1
+			}
+		}
+	}
+	return n
+}
+
+type verdict uint8
+
+const (
+	goOn verdict = iota
+	skip
+	leave
+)
+
+// attend is called between two elements while something wants attention; it is the only check that is made per element.
+func (isl *Island) attend(t Token, isSource bool) verdict {
+	a := isl.run.attention.Load()
+	if a&attendStop != 0 || isSource && a&attendDrain != 0 {
+		return leave
+	}
+	if a&attendDrop != 0 && t != 0 && isl.run.Ledger.Dropped(t) {
+		isl.run.dropped.Add(1)
+		isl.abandon(t)
+		return skip
+	}
+	if a&attendHurry != 0 {
+		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token
+	}
+	return goOn
+}

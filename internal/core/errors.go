@@ -1,0 +1,82 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Sentinels; package stream exports them.
+var (
+	ErrDrained      = errors.New("vicuna: the stream was drained")
+	ErrStopped      = errors.New("vicuna: the stream was stopped")
+	ErrDrainTimeout = errors.New("vicuna: the drain did not finish in time")
+)
+
+// StageError is an error with its place.
+type StageError struct {
+	// Stage is the name of the stage.
+	Stage string
+	// Topic, Partition and Offset are those of the record in hand, where Located is true.
+	Topic     string
+	Partition int32
+	Offset    int64
+	Located   bool
+	// Err is what went wrong.
+	Err error
+}
+
+func (e *StageError) Error() string {
+	if e.Located {
+		return fmt.Sprintf("vicuna: stage %q, %s[%d]@%d: %v", e.Stage, e.Topic, e.Partition, e.Offset, e.Err)
+	}
+	return fmt.Sprintf("vicuna: stage %q: %v", e.Stage, e.Err)
+}
+
+func (e *StageError) Unwrap() error { return e.Err }
+
+// PanicError is a panic of a user function.
+type PanicError struct {
+	// Value is what was given to panic.
+	Value any
+	// Stack is the stack of the goroutine that panicked.
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the panic's value where it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// StuckError says that user code had not returned when the run ended: a goroutine is left behind, and nothing can be done about it.
+type StuckError struct {
+	// Stages are the stages, or chains of fused stages, that had not returned.
+	Stages []string
+	// After is how long they were waited for, from the hard stop (or the end of all others) on.
+	After time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("vicuna: user code has not returned within %v and goes on in the background: %s", e.After, strings.Join(e.Stages, ", "))
+}
+
+// drainedError is ErrDrained with its cause.
+type drainedError struct{ cause error }
+
+func (e *drainedError) Error() string {
+	if e.cause == nil {
+		return ErrDrained.Error()
+	}
+	return ErrDrained.Error() + ": " + e.cause.Error()
+}
+
+func (e *drainedError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{ErrDrained}
+	}
+	return []error{ErrDrained, e.cause}
+}

@@ -1,0 +1,180 @@
+package core
+
+// The frame: how a token is settled.
+//
+// An island handles one element at a time. Its frame holds the token in hand, the number of outputs that took it along, and its
+// fate. When the fused chain has returned, the island looks:
+//
+//	abandoned                 the element was refused, or its stage failed: it must be delivered again
+//	fine, no output           done: filtered, skipped, or a finishing sink has taken it
+//	fine, one output          the token went on with it
+//	an expanding chain        (FlatMap, Broadcast, Divert: known when the graph is built) opened a split with its first output;
+//	                          the frame's own part ends now, with the fate; the others when they end
+//
+// So operators need no token code: Map, Filter, FlatMap only call the next closure, or do not. What counts as an output is decided
+// where elements leave the chain: a boundary that took it, a holder that keeps it, a sink that has it in flight (Out). A push that was refused
+// takes its output back (Refused).
+//
+// A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored behind it, because a flush
+// may fall inside another element's push, or inside a FlatMap.
+type frame struct {
+	cur   Token
+	split Token
+	outs  int32
+	fate  fate
+}
+
+// Out counts an output of the element in hand and returns the token that travels with it.
+func (isl *Island) Out() Token {
+	if isl.frame.cur == 0 {
+		return 0
+	}
+	return isl.out()
+}
+
+func (isl *Island) out() Token {
+	fr := &isl.frame
+	fr.outs++
+	if !isl.expanding {
+		if invariants && fr.outs > 1 {
+			panic("core: a second output in an island that was not built as expanding")
+		}
+		return fr.cur
+	}
+	if fr.split == 0 {
+		fr.split = isl.run.Ledger.composites.split(fr.cur)
+	}
+	isl.run.Ledger.composites.add(fr.split)
+	return fr.split
+}
+
+// Refused takes back an output that Out has counted with t: the push was refused by a cancelled downstream, or given up at a hard stop.
+func (isl *Island) Refused(t Token, scope *Scope) {
+	if t == 0 {
+		return
+	}
+	f := scope.refusal(isl.run)
+	if isl.frame.split != 0 {
+		isl.run.Ledger.end(span{t, 1}, f)
+		return
+	}
+	isl.frame.outs--
+	isl.frame.fate = f
+}
+
+// Abandon gives up the element in hand: a stage failed on it, or a stage that has completed refuses it.
+func (isl *Island) Abandon() { isl.frame.fate = abandoned }
+
+// Refuse gives up the element in hand because what follows is cancelled. Inside a Broadcast of which another branch lives, this branch has
+// simply ended, and its part with it.
+func (isl *Island) Refuse(scope *Scope) {
+	if scope.refusal(isl.run) == abandoned {
+		isl.frame.fate = abandoned
+	}
+}
+
+// Enter starts a frame for an emission with a token of its own; Leave settles it and restores the outer one.
+func (isl *Island) Enter(t Token) (outer frame) {
+	outer = isl.frame
+	isl.frame = frame{cur: t}
+	return outer
+}
+
+// Leave settles the frame that Enter began.
+func (isl *Island) Leave(outer frame) {
+	isl.settle()
+	isl.frame = outer
+}
+
+func (isl *Island) settle() {
+	fr := &isl.frame
+	switch {
+	case fr.cur == 0:
+	case fr.split != 0:
+		isl.run.Ledger.end(span{fr.split, 1}, fr.fate)
+		fr.split = 0
+	case fr.fate == abandoned:
+		isl.abandon(fr.cur)
+	case fr.outs == 0:
+		isl.Done(fr.cur)
+	}
+}
+
+// Done ends a token that is not in a frame any more (a boundary's, a slot's) as done.
+func (isl *Island) Done(t Token) {
+	switch {
+	case t == 0:
+	case t.composite():
+		isl.run.Ledger.end(span{t, 1}, fine)
+	default:
+		isl.pending.done(isl.run.Ledger, t)
+	}
+}
+
+func (isl *Island) abandon(t Token) { isl.run.Ledger.end(span{t, 1}, abandoned) }
+
+func (isl *Island) abandonToken(t Token) {
+	if t != 0 {
+		isl.abandon(t)
+	}
+}
+
+// refuseToken ends a token with the fate of what was refused within scope.
+func (isl *Island) refuseToken(t Token, scope *Scope) {
+	if t == 0 {
+		return
+	}
+	isl.run.Ledger.end(span{t, 1}, scope.refusal(isl.run))
+}
+
+// Held collects the tokens of the elements that a holder keeps, as spans.
+type Held struct {
+	spans []span
+}
+
+// Keep counts the element in hand as kept by the holder.
+func (h *Held) Keep(isl *Island) {
+	if t := isl.Out(); t != 0 {
+		h.add(t)
+	}
+}
+
+func (h *Held) add(t Token) {
+	if n := len(h.spans); n > 0 && h.spans[n-1].joins(t) {
+		h.spans[n-1].n++
+		return
+	}
+	h.spans = append(h.spans, span{t, 1})
+}
+
+// Dropped reports whether every record that is held belongs to a dropped assignment (and there is one).
+func (h *Held) Dropped(l *Ledger) bool {
+	for _, s := range h.spans {
+		if !l.Dropped(s.first) {
+			return false
+		}
+	}
+	return len(h.spans) > 0
+}
+
+// Merge returns one token for all that is held, and holds nothing any more.
+func (h *Held) Merge(isl *Island) Token {
+	spans := h.spans
+	h.spans = nil
+	switch {
+	case len(spans) == 0:
+		return 0
+	case len(spans) == 1 && spans[0].n == 1:
+		return spans[0].first
+	}
+	return isl.run.Ledger.composites.merge(spans)
+}
+
+// Abandon gives up all that is held.
+func (h *Held) Abandon(isl *Island, scope *Scope) {
+	f := scope.refusal(isl.run)
+	for _, s := range h.spans {
+		isl.run.Ledger.end(s, f)
+	}
+	h.spans = nil
+}

@@ -1,0 +1,91 @@
+package core
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// hurry is a level, shared by a run and its children: the number of reasons why what is held should come out now (a revoke, a transaction's commit, a
+// drain, a source that its tracker holds back). While it is above zero every holder emits what it has when its input is empty or a chunk ends,
+// Kafka sinks flush their linger, and finished tokens are reported at once. It is not a message in the stream: those cannot be
+// aligned at a Merge with a quiet channel or at a Concat's unread input.
+type hurry struct {
+	level atomic.Int32
+
+	mu   sync.Mutex
+	runs map[*Run]struct{}
+	c    chan struct{}
+}
+
+func newHurry() *hurry {
+	return &hurry{runs: map[*Run]struct{}{}, c: make(chan struct{})}
+}
+
+func (h *hurry) join(r *Run) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.runs[r] = struct{}{}
+	if h.level.Load() > 0 {
+		r.attention.Or(attendHurry)
+	}
+}
+
+// leaveHurry takes the run out, and the reason that its drain was.
+func (r *Run) leaveHurry() {
+	if r.Draining() {
+		r.LowerHurry()
+	}
+	r.hurry.mu.Lock()
+	defer r.hurry.mu.Unlock()
+	delete(r.hurry.runs, r)
+}
+
+// RaiseHurry adds a reason to hurry and wakes everybody, so that each raise is seen, also the second.
+func (r *Run) RaiseHurry() {
+	h := r.hurry
+	h.mu.Lock()
+	h.level.Add(1)
+	close(h.c)
+	h.c = make(chan struct{})
+	runs := make([]*Run, 0, len(h.runs))
+	for run := range h.runs {
+		run.attention.Or(attendHurry)
+		runs = append(runs, run)
+	}
+	h.mu.Unlock()
+	for _, run := range runs {
+		run.poke()
+	}
+}
+
+// LowerHurry takes a reason away.
+func (r *Run) LowerHurry() {
+	h := r.hurry
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.level.Add(-1) == 0 {
+		for run := range h.runs {
+			run.attention.And(^uint32(attendHurry))
+		}
+	}
+}
+
+// HurryC is closed at the next raise; it is closed already where the level is above zero now.
+func (r *Run) HurryC() <-chan struct{} {
+	h := r.hurry
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.level.Load() > 0 {
+		return closed
+	}
+	return h.c
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func newPanicError(p any) *PanicError { return &PanicError{Value: p, Stack: debug.Stack()} }

@@ -1,0 +1,306 @@
+package core
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// Stage is the fused rest of a chain, as an operator sees its downstream. Push and Done are called on the island's goroutine only, Done once,
+// after the last Push. Link carries cancellation the other way.
+type Stage[T any] struct {
+	Push func(T)
+	Done func()
+	Link *Link
+}
+
+// Link is how a stage tells its upstream, within the island, that it wants no more elements.
+type Link struct {
+	// Up is set by the upstream; nil at first.
+	Up        func()
+	cancelled bool
+}
+
+// Cancel says that nothing more is wanted. Harmless when repeated.
+func (l *Link) Cancel() {
+	if l.cancelled {
+		return
+	}
+	l.cancelled = true
+	if l.Up != nil {
+		l.Up()
+	}
+}
+
+// Cancelled reports whether Cancel was called.
+func (l *Link) Cancelled() bool { return l.cancelled }
+
+// At is where a stage is being attached: in which island, in which branch.
+type At struct {
+	Island *Island
+	Scope  *Scope
+}
+
+// output is an end of the chain that leads to another goroutine; it may be cancelled from there.
+type output interface {
+	// checkCancelled passes a cancellation by the receiver on to the island's link. It runs on the island's goroutine.
+	checkCancelled()
+}
+
+// Island is one goroutine of a run and the fused chain that it drives.
+type Island struct {
+	run     *Run
+	frame   frame
+	pending pending
+
+	// What was built into it; fixed before it starts.
+	expanding bool
+	stages    []*StageInfo
+	flushers  []func(now time.Time) // holders, upstream first
+	deadlines []func() time.Time    // of the holders that wait for time
+	outputs   []output
+
+	stage     *StageInfo // the stage whose user function was called last, for a panic
+	noMore    bool       // the chain has cancelled its intake
+	seenEpoch uint64
+
+	parked atomic.Uint32
+	wake   chan struct{}
+	timer  *time.Timer
+
+	taken     uint64 // elements taken from the intake
+	busySince atomic.Int64
+}
+
+// NewIsland adds an island to the run. Its goroutine starts with the run, or at once where the run has started.
+func (r *Run) NewIsland() *Island {
+	isl := &Island{run: r, wake: make(chan struct{}, 1)}
+	r.addIsland(isl)
+	return isl
+}
+
+// Run is the run that the island belongs to.
+func (isl *Island) Run() *Run { return isl.run }
+
+// Expanding declares that the chain can emit several elements for one: tokens are then split.
+func (isl *Island) Expanding() { isl.expanding = true }
+
+// AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from their end): under hurry it runs when
+// the island's input is empty or a chunk ends. deadline, where not nil, says when flush has to run because of time; zero is never.
+func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Time) {
+	isl.flushers = append([]func(time.Time){flush}, isl.flushers...)
+	if deadline != nil {
+		isl.deadlines = append(isl.deadlines, deadline)
+	}
+}
+
+// Token is that of the element in hand.
+func (isl *Island) Token() Token { return isl.frame.cur }
+
+// HandOver records that the element in hand is about to be handed to user code that finishes it by its Committable.
+func (isl *Island) HandOver() { isl.run.Ledger.HandOver(isl.frame.cur) }
+
+// In notes that an element has reached a stage whose user function is called next.
+func (isl *Island) In(s *StageInfo) {
+	s.in++
+	isl.stage = s
+}
+
+// Wake wakes the island if it is parked. Any goroutine may call it; it never blocks.
+func (isl *Island) Wake() {
+	if isl.parked.Load() != 0 && isl.parked.CompareAndSwap(1, 0) {
+		isl.wake <- struct{}{}
+	}
+}
+
+// park waits until Wake is called, ready is true, a deadline of a holder has come, or the run's epoch has moved on.
+func (isl *Island) park(ready func() bool, deadline time.Time) {
+	isl.publish()
+	isl.parked.Store(1)
+	if ready() || isl.run.epoch.Load() != isl.seenEpoch {
+		isl.unpark()
+		return
+	}
+	if deadline.IsZero() {
+		<-isl.wake
+		return
+	}
+	d := time.Until(deadline)
+	if d <= 0 {
+		isl.unpark()
+		return
+	}
+	if isl.timer == nil {
+		isl.timer = time.NewTimer(d)
+	} else {
+		isl.timer.Reset(d)
+	}
+	select {
+	case <-isl.wake:
+		isl.timer.Stop()
+	case <-isl.timer.C:
+		isl.unpark()
+	}
+}
+
+// unpark takes the island's own parking back, or the wake-up that came in between.
+func (isl *Island) unpark() {
+	if !isl.parked.CompareAndSwap(1, 0) {
+		<-isl.wake
+	}
+}
+
+// waitOn parks in an intake's own way of waiting.
+func (isl *Island) waitOn(w Waiter) {
+	isl.publish()
+	isl.parked.Store(1)
+	if isl.run.epoch.Load() != isl.seenEpoch {
+		isl.unpark()
+		return
+	}
+	if !w.Wait(isl.wake) {
+		isl.unpark()
+	}
+}
+
+// Send sends to a user's channel, or reports that the run was stopped first.
+func Send[T any](isl *Island, ch chan<- T, v T) bool {
+	select {
+	case ch <- v:
+		return true
+	default:
+	}
+	isl.pending.flush(isl.run.Ledger)
+	for !isl.run.Stopped() {
+		isl.publish()
+		isl.seenEpoch = isl.run.epoch.Load()
+		isl.parked.Store(1)
+		if isl.run.Stopped() {
+			isl.unpark()
+			return false
+		}
+		select {
+		case ch <- v:
+			isl.unpark()
+			return true
+		case <-isl.wake:
+		}
+	}
+	return false
+}
+
+// Await parks until ready, on behalf of a sink or a push that waits. It reports false when the run was stopped hard first. Holders are not
+// flushed meanwhile: a push that waits is inside a frame.
+func (isl *Island) Await(ready func() bool) bool {
+	isl.pending.flush(isl.run.Ledger)
+	for !ready() {
+		if isl.run.Stopped() {
+			return false
+		}
+		isl.seenEpoch = isl.run.epoch.Load()
+		if isl.run.Stopped() {
+			return false
+		}
+		isl.park(ready, time.Time{})
+	}
+	return true
+}
+
+// AwaitUntil is Await with a time at which it gives up waiting; it reports what ended it.
+func (isl *Island) AwaitUntil(ready func() bool, at time.Time) (ok, stopped bool) {
+	isl.pending.flush(isl.run.Ledger)
+	for {
+		if isl.run.Stopped() {
+			return false, true
+		}
+		if ready() {
+			return true, false
+		}
+		if !time.Now().Before(at) {
+			return false, false
+		}
+		isl.seenEpoch = isl.run.epoch.Load()
+		if isl.run.Stopped() {
+			return false, true
+		}
+		isl.park(ready, at)
+	}
+}
+
+// Fail ends the stream with the error of a stage: the element in hand is abandoned.
+func (isl *Island) Fail(s *StageInfo, err error) {
+	isl.frame.fate = abandoned
+	isl.run.FailAt(s, isl.frame.cur, err)
+}
+
+// panicked turns a recovered panic into a fault of the stage in hand.
+func (isl *Island) panicked(p any) {
+	isl.Fail(isl.stage, &PanicError{Value: p, Stack: debug.Stack()})
+}
+
+// guard calls f and turns a panic in it into a fault that names the stage in hand.
+func (isl *Island) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			isl.panicked(p)
+		}
+	}()
+	f()
+}
+
+// idle does what is due between two elements when no input is there or a chunk has ended: finished tokens are reported, holders
+// whose time has come (or all, under hurry) emit, cancellations from other islands arrive. It returns the next deadline.
+func (isl *Island) idle() (next time.Time) {
+	isl.publish()
+	for _, o := range isl.outputs {
+		o.checkCancelled()
+	}
+	if len(isl.flushers) > 0 {
+		next = isl.flush()
+	}
+	isl.pending.flush(isl.run.Ledger)
+	return next
+}
+
+func (isl *Island) flush() (next time.Time) {
+	if isl.run.Hurried() {
+		for _, f := range isl.flushers {
+			f(time.Time{})
+		}
+	} else if len(isl.deadlines) > 0 {
+		now := time.Now()
+		for _, f := range isl.flushers {
+			f(now)
+		}
+	}
+	for _, d := range isl.deadlines {
+		if at := d(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+func (isl *Island) publish() {
+	for _, s := range isl.stages {
+		s.publish()
+	}
+	isl.busySince.Store(0)
+}
+
+func (isl *Island) busy() { isl.busySince.Store(isl.run.clock()) }
+
+func (isl *Island) describe() string {
+	names := ""
+	for i := len(isl.stages) - 1; i >= 0; i-- {
+		if names != "" {
+			names += " → "
+		}
+		names += isl.stages[i].Name
+	}
+	if names == "" {
+		names = "source"
+	}
+	return fmt.Sprintf("[%s]", names)
+}

@@ -1,0 +1,66 @@
+package core
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// pending coalesces the done tokens of one goroutine: up to 64 positions of one word are marked with one call to the assignment instead of
+// one each. The bits are published per token, so that a commit loop or a revoke can take them at any time: a slow element does
+// not hide the finished ones before it.
+//
+// One writer, any number of readers. word and bits belong together only while seq is even and unchanged (a
+// sequence lock); marks are idempotent, so a reader and the writer may both report the same bits.
+type pending struct {
+	seq  atomic.Uint32
+	word atomic.Uint64
+	bits atomic.Uint64
+
+	// The writer's own copies.
+	w Token
+	b uint64
+}
+
+// done adds a token that is not a composite.
+func (p *pending) done(l *Ledger, t Token) {
+	if w := t &^ 63; w != p.w {
+		p.flush(l)
+		p.begin(w)
+	}
+	p.b |= 1 << (t & 63)
+	p.bits.Store(p.b)
+}
+
+func (p *pending) begin(w Token) {
+	p.seq.Add(1)
+	p.w = w
+	p.word.Store(uint64(w))
+	p.seq.Add(1)
+}
+
+// flush reports what is pending. The bits are cleared after the assignment has seen them: a reader in between reports them twice, never not at all.
+func (p *pending) flush(l *Ledger) {
+	if p.b == 0 {
+		return
+	}
+	l.doneWord(p.w, p.b)
+	p.seq.Add(1)
+	p.b = 0
+	p.bits.Store(0)
+	p.seq.Add(1)
+}
+
+// collect reports what is pending from another goroutine.
+func (p *pending) collect(l *Ledger) {
+	for {
+		s := p.seq.Load()
+		w, b := p.word.Load(), p.bits.Load()
+		if s&1 == 0 && p.seq.Load() == s {
+			if b != 0 {
+				l.doneWord(Token(w), b)
+			}
+			return
+		}
+		runtime.Gosched()
+	}
+}

@@ -1,0 +1,541 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Attention bits: the one word that an island looks at per element.
+const (
+	attendStop  = 1 << iota // hard stop
+	attendDrain             // sources stop
+	attendDrop              // an assignment is dropped: its elements are thrown away
+	attendHurry             // somebody waits for the last tokens
+)
+
+// Limits bounds the end of a run.
+type Limits struct {
+	Drain time.Duration // from the start of a drain to the hard stop
+	Close time.Duration // for what is to be collected and closed after the last island, and for user code after a hard stop
+}
+
+// Run is one run of a graph.
+type Run struct {
+	// Ledger accounts for the tokens of this run. A child run has its own: what travels in it when it is stopped hard is void.
+	Ledger *Ledger
+
+	limits Limits
+	hurry  *hurry
+	start  time.Time
+
+	attention atomic.Uint32
+	epoch     atomic.Uint64
+	cut       atomic.Bool  // a source was stopped by the drain
+	dropped   atomic.Int64 // elements thrown away because their partition was taken away
+
+	userCtx    context.Context
+	cancelUser context.CancelCauseFunc
+	srcCtx     context.Context
+	cancelSrc  context.CancelFunc
+
+	stopC   chan struct{}
+	drainC  chan struct{}
+	endedC  chan struct{} // no goroutine is left
+	lingerC chan struct{} // none is left but user code whose elements nobody wants any more
+	doneC   chan struct{}
+
+	mu       sync.Mutex
+	running  bool
+	loops    []loop
+	starts   []func()
+	islands  []*Island
+	stages   []*StageInfo
+	children map[*Run]struct{}
+	live     map[int]*goroutine
+	nextLive int
+	ended    bool
+	lingers  bool
+	onDrain  []func()
+	onEnd    []func(context.Context) error
+	fault    error
+	stopErr  error
+	cause    error // why it is drained
+	result   error
+}
+
+type loop struct {
+	isl *Island
+	f   func()
+}
+
+// NewRun prepares a run. Its user functions' context has ctx's values; ctx's cancellation means drain, and is watched by Supervise.
+func NewRun(ctx context.Context, limits Limits) *Run { return newRun(ctx, limits, newHurry()) }
+
+// Child prepares a run inside this one: it shares the hurry, it is drained and stopped with its parent.
+func (r *Run) Child() *Run {
+	c := newRun(r.userCtx, r.limits, r.hurry)
+	r.mu.Lock()
+	if r.children == nil {
+		r.children = map[*Run]struct{}{}
+	}
+	r.children[c] = struct{}{}
+	r.mu.Unlock()
+	if r.Draining() {
+		c.Drain(nil)
+	}
+	if r.Stopped() {
+		c.Stop(ErrStopped)
+	}
+	return c
+}
+
+func newRun(ctx context.Context, limits Limits, h *hurry) *Run {
+	r := &Run{
+		Ledger: newLedger(), limits: limits, hurry: h, start: time.Now(),
+		stopC: make(chan struct{}), drainC: make(chan struct{}), endedC: make(chan struct{}), doneC: make(chan struct{}),
+		live: map[int]*goroutine{}, lingerC: make(chan struct{}),
+	}
+	r.userCtx, r.cancelUser = context.WithCancelCause(context.WithoutCancel(ctx))
+	r.srcCtx, r.cancelSrc = context.WithCancel(r.userCtx)
+	h.join(r)
+	return r
+}
+
+// Context is for user functions: it is cancelled at the hard stop only.
+func (r *Run) Context() context.Context { return r.userCtx }
+
+// SourceContext is for user code that makes elements: it is cancelled when a drain begins.
+func (r *Run) SourceContext() context.Context { return r.srcCtx }
+
+// Stopped reports whether the run was stopped hard.
+func (r *Run) Stopped() bool { return r.attention.Load()&attendStop != 0 }
+
+// Draining reports whether sources are to stop.
+func (r *Run) Draining() bool { return r.attention.Load()&attendDrain != 0 }
+
+// Hurried reports whether holders are to emit what they have.
+func (r *Run) Hurried() bool { return r.hurry.level.Load() > 0 }
+
+// StopC is closed at the hard stop; DoneC when the run is over.
+func (r *Run) StopC() <-chan struct{} { return r.stopC }
+
+// DoneC is closed when the run is over.
+func (r *Run) DoneC() <-chan struct{} { return r.doneC }
+
+// Limits are the run's.
+func (r *Run) Limits() Limits { return r.limits }
+
+func (r *Run) clock() int64 { return int64(time.Since(r.start)) + 1 }
+
+// Drop makes every boundary, holder and worker throw away the elements of an assignment, from now on.
+func (r *Run) Drop(index uint32) {
+	r.Ledger.drop(index)
+	r.attention.Or(attendDrop)
+	r.poke()
+}
+
+// CollectPending reports the finished tokens that islands have not reported yet, also those behind a slow element.
+func (r *Run) CollectPending() {
+	r.mu.Lock()
+	islands := r.islands[:len(r.islands):len(r.islands)]
+	r.mu.Unlock()
+	for _, isl := range islands {
+		isl.pending.collect(r.Ledger)
+	}
+}
+
+// poke makes every parked island look around.
+func (r *Run) poke() {
+	r.epoch.Add(1)
+	r.mu.Lock()
+	islands := r.islands[:len(r.islands):len(r.islands)]
+	r.mu.Unlock()
+	for _, isl := range islands {
+		isl.Wake()
+	}
+}
+
+// FailAt is Fail with the place: the stage, and the record behind the token.
+func (r *Run) FailAt(s *StageInfo, t Token, err error) {
+	var placed *StageError
+	if !errors.As(err, &placed) {
+		placed = &StageError{Stage: "source", Err: err}
+		if s != nil {
+			placed.Stage = s.Name
+		}
+		placed.Topic, placed.Partition, placed.Offset, placed.Located = r.Ledger.Locate(t)
+		err = placed
+	}
+	r.Fail(err)
+}
+
+// Fail ends the run with a fault: the first one counts.
+func (r *Run) Fail(err error) {
+	r.mu.Lock()
+	if r.fault == nil {
+		r.fault = err
+	}
+	r.mu.Unlock()
+	r.Stop(err)
+}
+
+// Stop ends the run at once; err says why to user functions' contexts. Harmless when repeated.
+func (r *Run) Stop(err error) {
+	r.mu.Lock()
+	if r.stopErr != nil {
+		r.mu.Unlock()
+		return
+	}
+	r.stopErr = err
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	r.attention.Or(attendStop)
+	close(r.stopC)
+	r.cancelUser(err)
+	for _, c := range children {
+		c.Stop(err)
+	}
+	r.poke()
+}
+
+// Drain stops the sources and lets what is in flight finish. Harmless when repeated.
+func (r *Run) Drain(cause error) {
+	r.mu.Lock()
+	if r.attention.Load()&attendDrain != 0 {
+		r.mu.Unlock()
+		return
+	}
+	r.cause = cause
+	r.attention.Or(attendDrain)
+	hooks := r.onDrain
+	r.onDrain = nil
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	close(r.drainC)
+	r.cancelSrc()
+	r.RaiseHurry() // until the run is over: holders emit, sinks flush, retries try once more
+	for _, f := range hooks {
+		f()
+	}
+	for _, c := range children {
+		c.Drain(cause)
+	}
+	r.poke()
+}
+
+// Cut notes that a source was stopped by a drain before its end.
+func (r *Run) Cut() { r.cut.Store(true) }
+
+// OnDrain calls f when a drain begins, or at once if it has begun.
+func (r *Run) OnDrain(f func()) {
+	r.mu.Lock()
+	if r.attention.Load()&attendDrain == 0 {
+		r.onDrain = append(r.onDrain, f)
+		r.mu.Unlock()
+		return
+	}
+	r.mu.Unlock()
+	f()
+}
+
+// OnEnd calls f when every island has ended, the last registered first, with a context that ends with the close time-out. Its error is added to the
+// run's.
+func (r *Run) OnEnd(f func(context.Context) error) {
+	r.mu.Lock()
+	r.onEnd = append(r.onEnd, f)
+	r.mu.Unlock()
+}
+
+func (r *Run) snapshotChildren() []*Run {
+	children := make([]*Run, 0, len(r.children))
+	for c := range r.children {
+		children = append(children, c)
+	}
+	return children
+}
+
+func (r *Run) addIsland(isl *Island) {
+	r.mu.Lock()
+	r.islands = append(r.islands, isl)
+	r.mu.Unlock()
+}
+
+func (r *Run) addStage(s *StageInfo) {
+	r.mu.Lock()
+	r.stages = append(r.stages, s)
+	r.mu.Unlock()
+}
+
+func (r *Run) setLoop(isl *Island, f func()) {
+	r.mu.Lock()
+	r.loops = append(r.loops, loop{isl, f})
+	r.mu.Unlock()
+}
+
+// setStart adds something that is to be started with the islands, before them.
+func (r *Run) setStart(f func()) {
+	r.mu.Lock()
+	r.starts = append(r.starts, f)
+	r.mu.Unlock()
+}
+
+// StartIslands starts the goroutines of the islands that were built since it was called last.
+func (r *Run) StartIslands() {
+	r.mu.Lock()
+	starts, loops := r.starts, r.loops
+	r.starts, r.loops = nil, nil
+	r.mu.Unlock()
+	for _, f := range starts {
+		f()
+	}
+	for _, l := range loops {
+		r.Go(l.isl.describe(), l.f)
+	}
+}
+
+// goroutine is one that the run waits for.
+type goroutine struct {
+	what     string
+	released bool // user code that makes elements which nobody wants any more
+}
+
+// Go is the one place where goroutines of a run begin. what names it if it does not come back.
+func (r *Run) Go(what string, f func()) {
+	leave := r.enter(what)
+	go func() {
+		defer leave()
+		defer func() {
+			if p := recover(); p != nil {
+				r.Fail(&StageError{Stage: what, Err: newPanicError(p)})
+			}
+		}()
+		f()
+	}()
+}
+
+// GoUser is Go for user code that makes elements. release says that they are not wanted any more: should nothing but such code be left, the run
+// waits for it no longer than the close time-out.
+func (r *Run) GoUser(what string, f func()) (release func()) {
+	g := &goroutine{what: what}
+	leave := r.enterAs(g)
+	go func() {
+		defer leave()
+		f()
+	}()
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		g.released = true
+		r.checkEnded()
+	}
+}
+
+// enter counts the caller's goroutine, or one that is about to start, as one that the run waits for.
+func (r *Run) enter(what string) (leave func()) { return r.enterAs(&goroutine{what: what}) }
+
+func (r *Run) enterAs(g *goroutine) (leave func()) {
+	r.mu.Lock()
+	id := r.nextLive
+	r.nextLive++
+	r.live[id] = g
+	r.mu.Unlock()
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.live, id)
+		r.checkEnded()
+	}
+}
+
+func (r *Run) checkEnded() {
+	for _, g := range r.live {
+		if !g.released {
+			return
+		}
+	}
+	if len(r.live) > 0 {
+		if !r.lingers {
+			r.lingers = true
+			close(r.lingerC)
+		}
+		return
+	}
+	if !r.ended {
+		r.ended = true
+		close(r.endedC)
+	}
+}
+
+// Supervise starts the islands, watches over the run to its end and returns its outcome. ctx's end begins a drain.
+func (r *Run) Supervise(ctx context.Context) error {
+	// Counted itself, so that the run is not over before all are started.
+	leave := r.enter("start")
+	r.StartIslands()
+	leave()
+
+	stuck := r.await(ctx)
+	err := r.finish(stuck)
+	r.mu.Lock()
+	r.result = err
+	r.mu.Unlock()
+	r.leaveHurry()
+	r.cancelSrc()
+	r.cancelUser(ErrStopped)
+	close(r.doneC)
+	return err
+}
+
+// await waits until every goroutine has ended, through drain and hard stop; it returns what is stuck.
+func (r *Run) await(ctx context.Context) *StuckError {
+	ctxDone := ctx.Done()
+	drainC, stopC, lingerC := (<-chan struct{})(r.drainC), (<-chan struct{})(r.stopC), (<-chan struct{})(r.lingerC)
+	var drainTimer, stuckTimer <-chan time.Time
+	for {
+		select {
+		case <-r.endedC:
+			return nil
+		case <-ctxDone:
+			ctxDone = nil
+			r.Drain(context.Cause(ctx))
+		case <-drainC:
+			drainC = nil
+			t := time.NewTimer(r.limits.Drain)
+			defer t.Stop()
+			drainTimer = t.C
+		case <-drainTimer:
+			drainTimer = nil
+			r.Stop(ErrDrainTimeout)
+		case <-stopC:
+			stopC, lingerC = nil, nil
+			t := time.NewTimer(r.limits.Close)
+			defer t.Stop()
+			stuckTimer = t.C
+		case <-lingerC:
+			lingerC = nil
+			t := time.NewTimer(r.limits.Close)
+			defer t.Stop()
+			stuckTimer = t.C
+		case <-stuckTimer:
+			return r.stuck()
+		}
+	}
+}
+
+func (r *Run) stuck() *StuckError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := &StuckError{After: r.limits.Close}
+	for _, g := range r.live {
+		e.Stages = append(e.Stages, g.what)
+	}
+	slices.Sort(e.Stages)
+	return e
+}
+
+func (r *Run) finish(stuck *StuckError) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.userCtx), r.limits.Close)
+	defer cancel()
+	r.mu.Lock()
+	hooks := r.onEnd
+	r.onEnd = nil
+	r.mu.Unlock()
+	var reports []error
+	for i := len(hooks) - 1; i >= 0; i-- {
+		if err := hooks[i](ctx); err != nil {
+			reports = append(reports, err)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	errs := make([]error, 0, 3)
+	switch {
+	case r.fault != nil:
+		errs = append(errs, r.fault)
+	case errors.Is(r.stopErr, ErrDrainTimeout):
+		e := fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain)
+		if r.cause != nil {
+			e = fmt.Errorf("%w: %w", e, r.cause)
+		}
+		errs = append(errs, e)
+	case r.stopErr != nil:
+		errs = append(errs, r.stopErr)
+	case r.cut.Load():
+		errs = append(errs, &drainedError{r.cause})
+	}
+	errs = append(errs, reports...)
+	if stuck != nil {
+		errs = append(errs, stuck)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// Discard ends a run that was built and is not going to start: what was opened while building is closed.
+func (r *Run) Discard(err error) error {
+	r.Stop(err)
+	e := r.finish(nil)
+	r.leaveHurry()
+	r.cancelSrc()
+	close(r.doneC)
+	return e
+}
+
+// Begin is Supervise on a goroutine of its own; done is called with the outcome.
+func (r *Run) Begin(ctx context.Context) {
+	go func() { _ = r.Supervise(ctx) }()
+}
+
+// Err is the outcome once the run is over; nil before.
+func (r *Run) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.result
+}
+
+// Leave removes a child that is over from its parent.
+func (r *Run) Leave(child *Run) {
+	r.mu.Lock()
+	delete(r.children, child)
+	r.mu.Unlock()
+}
+
+// Dropped counts the elements that were thrown away because their partition was taken away.
+func (r *Run) Dropped() int64 { return r.dropped.Load() }
+
+// Stages reads the counters of all stages, in the order in which elements meet them where that is a line.
+func (r *Run) Stages() []StageCounts {
+	r.mu.Lock()
+	stages := r.stages[:len(r.stages):len(r.stages)]
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	counts := make([]StageCounts, 0, len(stages))
+	for i := len(stages) - 1; i >= 0; i-- {
+		counts = append(counts, stages[i].counts())
+	}
+	for _, c := range children {
+		counts = append(counts, c.Stages()...)
+	}
+	return counts
+}
+
+// Busy lists the islands that have been at their current chunk for longer than d, and for how long.
+func (r *Run) Busy(d time.Duration) map[string]time.Duration {
+	r.mu.Lock()
+	islands := r.islands[:len(r.islands):len(r.islands)]
+	r.mu.Unlock()
+	now := r.clock()
+	busy := map[string]time.Duration{}
+	for _, isl := range islands {
+		if since := isl.busySince.Load(); since != 0 && time.Duration(now-since) > d {
+			busy[isl.describe()] = time.Duration(now - since)
+		}
+	}
+	return busy
+}

@@ -1,0 +1,212 @@
+package core
+
+import "sync/atomic"
+
+// Slots is a ring of places for results that are worked out elsewhere, in any order, and taken in the order in which the places were
+// reserved: MapAsync's calls, a producer's acknowledgements.
+//
+// The sender reserves a slot (and waits while there is none), some goroutine settles it, the receiver takes the settled ones from
+// the front. No allocation, no channel and no lock per element; the receiver is woken only when the slot that it waits for is
+// settled.
+type Slots[T any] struct {
+	vals  []T
+	toks  []Token
+	state []atomic.Uint32
+	mask  uint64
+	scope *Scope
+
+	send     *Island
+	sendLink *Link
+	recv     *Island
+
+	_     [64]byte
+	tail  atomic.Uint64
+	chead uint64
+
+	_     [64]byte
+	head  atomic.Uint64
+	lhead uint64
+
+	_         [64]byte
+	closed    atomic.Bool
+	cancelled atomic.Bool
+}
+
+// States of a slot.
+const (
+	slotOpen    = iota // free, or reserved and not settled
+	slotResult         // the value goes on
+	slotDone           // nothing goes on: the token is done
+	slotGivenUp        // nothing goes on: the token is abandoned
+	slotTaken          // the receiver has cancelled and disposed of it
+)
+
+// NewSlots joins the sender's chain to the receiving island. size is rounded up to a power of two.
+func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
+	n := 1
+	for n < size {
+		n *= 2
+	}
+	s := &Slots[T]{
+		vals: make([]T, n), toks: make([]Token, n), state: make([]atomic.Uint32, n), mask: uint64(n - 1),
+		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
+	}
+	at.Island.outputs = append(at.Island.outputs, s)
+	return s
+}
+
+// Link is what the sender's chain is told a cancellation through.
+func (s *Slots[T]) Link() *Link { return s.sendLink }
+
+// Size is the number of slots.
+func (s *Slots[T]) Size() int { return len(s.vals) }
+
+// Len is the number of slots that are reserved or not taken.
+func (s *Slots[T]) Len() int { return max(0, int(s.tail.Load())-int(s.head.Load())) }
+
+// Reserve counts the element in hand as an output and gives it a slot. It waits while there is none; false: the element was refused.
+// The slot must be published with Publish.
+func (s *Slots[T]) Reserve() (slot uint64, ok bool) {
+	t := s.tail.Load()
+	if t-s.chead >= uint64(len(s.vals)) && !s.space() || s.cancelled.Load() {
+		s.send.Refuse(s.scope)
+		s.checkCancelled()
+		return 0, false
+	}
+	s.toks[t&s.mask] = s.send.Out()
+	return t, true
+}
+
+// Publish makes the slot visible to workers.
+func (s *Slots[T]) Publish(slot uint64) { s.tail.Store(slot + 1) }
+
+func (s *Slots[T]) space() bool {
+	if s.hasSpace() {
+		return !s.cancelled.Load()
+	}
+	return s.send.Await(s.hasSpace) && !s.cancelled.Load()
+}
+
+func (s *Slots[T]) hasSpace() bool {
+	s.chead = s.head.Load()
+	return s.tail.Load()-s.chead < uint64(len(s.vals)) || s.cancelled.Load()
+}
+
+// Token is the slot's.
+func (s *Slots[T]) Token(slot uint64) Token { return s.toks[slot&s.mask] }
+
+// Settle gives the slot its result. Any goroutine may call it, once per slot; it does not block.
+func (s *Slots[T]) Settle(slot uint64, v T) {
+	i := slot & s.mask
+	s.vals[i] = v
+	s.settle(slot, slotResult)
+}
+
+// SettleDone says that nothing goes on for this slot, and its element is finished.
+func (s *Slots[T]) SettleDone(slot uint64) { s.settle(slot, slotDone) }
+
+// GiveUp says that nothing goes on for this slot, and its element must be delivered again.
+func (s *Slots[T]) GiveUp(slot uint64) { s.settle(slot, slotGivenUp) }
+
+func (s *Slots[T]) settle(slot uint64, how uint32) {
+	state := &s.state[slot&s.mask]
+	state.Store(how)
+	if s.cancelled.Load() {
+		// Either the sweep of Cancel found the state that was just stored, or this goroutine disposes of the slot.
+		if state.CompareAndSwap(how, slotTaken) {
+			s.dispose(slot, how)
+		}
+		return
+	}
+	if s.recv.parked.Load() != 0 && s.head.Load() == slot {
+		s.recv.Wake()
+	}
+}
+
+// dispose ends the token of a settled slot that nobody will take.
+func (s *Slots[T]) dispose(slot uint64, how uint32) {
+	t, ledger := s.toks[slot&s.mask], s.recv.run.Ledger
+	switch {
+	case how == slotDone:
+		ledger.end(span{t, 1}, fine)
+	case how == slotGivenUp:
+		ledger.end(span{t, 1}, abandoned)
+	default:
+		ledger.end(span{t, 1}, s.scope.refusal(s.recv.run))
+	}
+}
+
+func (s *Slots[T]) checkCancelled() {
+	if s.cancelled.Load() {
+		s.sendLink.Cancel()
+	}
+}
+
+// Close says that no more slots will be reserved.
+func (s *Slots[T]) Close() {
+	s.closed.Store(true)
+	s.recv.Wake()
+}
+
+// Next implements Intake. The free index is published here, before the receiver may park, so that settle can compare with it.
+func (s *Slots[T]) Next() (Chunk[T], Status) {
+	for {
+		i := s.lhead & s.mask
+		limit := min(uint64(len(s.vals))-i, maxChunk)
+		n := uint64(0)
+		for n < limit && s.state[i+n].Load() == slotResult {
+			n++
+		}
+		if n > 0 {
+			return Chunk[T]{Vals: s.vals[i : i+n], Toks: s.toks[i : i+n]}, Ready
+		}
+		switch s.state[i].Load() {
+		case slotDone:
+			s.recv.Done(s.toks[i])
+		case slotGivenUp:
+			s.recv.abandonToken(s.toks[i])
+		case slotResult:
+			continue // settled since
+		default:
+			if s.closed.Load() && s.tail.Load() == s.lhead {
+				return Chunk[T]{}, Complete
+			}
+			return Chunk[T]{}, Empty
+		}
+		s.Taken(1)
+	}
+}
+
+// Taken implements Intake.
+func (s *Slots[T]) Taken(n int) {
+	i := s.lhead & s.mask
+	clear(s.vals[i : i+uint64(n)])
+	for k := range uint64(n) {
+		s.state[i+k].Store(slotOpen)
+	}
+	s.lhead += uint64(n)
+	s.head.Store(s.lhead)
+	if s.send.parked.Load() != 0 {
+		s.send.Wake()
+	}
+}
+
+// Ready implements Intake.
+func (s *Slots[T]) Ready() bool {
+	return s.state[s.lhead&s.mask].Load() != slotOpen || s.closed.Load() && s.tail.Load() == s.lhead
+}
+
+// Cancelled reports whether the receiver wants no more.
+func (s *Slots[T]) Cancelled() bool { return s.cancelled.Load() }
+
+// Cancel implements Intake: what is settled and was not taken is refused, and so is what will be settled.
+func (s *Slots[T]) Cancel() {
+	s.scope.End()
+	s.cancelled.Store(true)
+	for slot := s.lhead; slot < s.tail.Load(); slot++ {
+		if how := s.state[slot&s.mask].Swap(slotTaken); how == slotResult || how == slotDone || how == slotGivenUp {
+			s.dispose(slot, how)
+		}
+	}
+	s.send.Wake()
+}

@@ -1,0 +1,54 @@
+package core
+
+import "sync/atomic"
+
+// StageInfo names a stage and counts what it does. The counters are the island's own integers, published once a chunk.
+type StageInfo struct {
+	Name string
+	ID   int
+
+	in, skipped, retried          uint64
+	pubIn, pubSkipped, pubRetried atomic.Uint64
+	Calls                         atomic.Int64 // user calls that run now, of stages with workers
+	buffered                      func() int   // elements that wait in front of the stage, where it has a boundary
+}
+
+// AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
+// added downstream first.
+func (isl *Island) AddStage(name string) *StageInfo {
+	s := &StageInfo{Name: name}
+	isl.stages = append(isl.stages, s)
+	isl.run.addStage(s)
+	return s
+}
+
+// Skip counts an element that an error policy has skipped.
+func (s *StageInfo) Skip() { s.skipped++ }
+
+// Retry counts a repeated call.
+func (s *StageInfo) Retry() { s.retried++ }
+
+func (s *StageInfo) publish() {
+	s.pubIn.Store(s.in)
+	s.pubSkipped.Store(s.skipped)
+	s.pubRetried.Store(s.retried)
+}
+
+// StageCounts is a reading of a stage's counters.
+type StageCounts struct {
+	Name                 string
+	In, Skipped, Retried uint64
+	Calls                int64
+	Buffered             int
+}
+
+func (s *StageInfo) counts() StageCounts {
+	c := StageCounts{
+		Name: s.Name, In: s.pubIn.Load(), Skipped: s.pubSkipped.Load(), Retried: s.pubRetried.Load(),
+		Calls: s.Calls.Load(),
+	}
+	if s.buffered != nil {
+		c.Buffered = s.buffered()
+	}
+	return c
+}
