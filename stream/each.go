@@ -1,0 +1,82 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+)
+
+// Sub is a stream that appears while another runs: a partition that was assigned, a group.
+type Sub[K, T any] struct {
+	Key    K
+	Source Source[T]
+}
+
+// Each runs a graph for every sub-stream, at most n at the same time (0: however many there are). A child is a run of its own
+// with its own goroutines; it shares the parent's hurry, and is drained and stopped with it. A child's failure fails the parent; with OnError(Skip()) it is
+// counted and the others go on.
+//
+//   - Emits when: it is an end of a stream.
+//   - Back-pressures when: n children run.
+//   - Completes when: upstream completes and every child has.
+//   - Fails when: a child does, or its graph cannot be built, and the policy does not say otherwise; graph panics.
+//   - Order: children are started in order and run at the same time.
+//   - Goroutines: one that watches over each child, and the child's own.
+func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph, opts ...Option) Graph {
+	cfg := configure(opts)
+	return src.To(Sink[Sub[K, T]]{attach: func(b *core.Builder, at core.At) core.Stage[Sub[K, T]] {
+		if cfg.policy.retries() {
+			b.Fail(errors.New("vicuna: each: a child cannot be retried: its sub-stream runs once"))
+		}
+		isl, r, name := at.Island, b.Run, b.Name("each")
+		info := isl.AddStage(name)
+		var running atomic.Int64
+		fail := func(err error) {
+			if cfg.policy.skip {
+				info.Skip()
+				return
+			}
+			r.Fail(err)
+		}
+		return core.Stage[Sub[K, T]]{Push: func(sub Sub[K, T]) {
+			isl.In(info)
+			if n > 0 && !isl.Await(func() bool { return running.Load() < int64(n) }) {
+				isl.Abandon()
+				return
+			}
+			child, err := graph(sub.Key, sub.Source).buildInto(r.Child())
+			if err != nil {
+				fail(err)
+				return
+			}
+			running.Add(1)
+			r.Go(name, func() {
+				err := child.Supervise(context.WithoutCancel(r.Context()))
+				r.Leave(child)
+				switch {
+				case err == nil || r.Stopped():
+				case core.OnlyDrained(err):
+					r.Cut()
+				default:
+					fail(err)
+				}
+				running.Add(-1)
+				isl.Wake()
+			})
+		}, Done: func() { isl.Await(func() bool { return running.Load() == 0 }) }, Link: &core.Link{}}
+	}})
+}
+
+// BuildSub makes the live source of a sub-stream: it runs once, inside parent. It is for this module's own packages; see [BuildSource].
+func BuildSub[T any](parent *core.Run, src Source[T]) Source[T] {
+	var taken atomic.Bool
+	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		if !b.Run.Inside(parent) || taken.Swap(true) {
+			b.Fail(ErrTaken)
+			return
+		}
+		src.connect(b, next)
+	}}
+}

@@ -1,0 +1,32 @@
+package stream
+
+import (
+	"errors"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+)
+
+// Errors that Run returns; match them with errors.Is.
+var (
+	// ErrDrained: the sources were stopped before their end, and everything in flight was finished. The error is the cause of the drain too.
+	ErrDrained = core.ErrDrained
+	// ErrStopped: the run was stopped by [Control.Stop].
+	ErrStopped = core.ErrStopped
+	// ErrDrainTimeout: a drain did not finish within the [DrainTimeout], and the rest was stopped hard.
+	ErrDrainTimeout = core.ErrDrainTimeout
+	// ErrNoGraph: a zero Graph was run.
+	ErrNoGraph = errors.New("vicuna: the graph is empty: it has no source and no sink")
+	// ErrEmpty: [First] found no element.
+	ErrEmpty = errors.New("vicuna: the stream has completed without an element")
+	// ErrTaken: a live sub-source was run a second time, or outside its parent.
+	ErrTaken = errors.New("vicuna: a live sub-source can run once, inside its parent")
+)
+
+// StageError is an error of a stage with its place: the stage's name and, where known, topic, partition and offset of the record.
+type StageError = core.StageError
+
+// PanicError is a panic of a user function, with the stack.
+type PanicError = core.PanicError
+
+// StuckError says that user code had not returned when the run ended; it names the stages.
+type StuckError = core.StuckError

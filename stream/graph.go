@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+)
+
+// RunOption is an option of [Graph.Run] and [Graph.Start].
+type RunOption interface{ run(*core.Limits) }
+
+type runOption func(*core.Limits)
+
+func (f runOption) run(l *core.Limits) { f(l) }
+
+// Defaults of the run options. Together they stay below the 30 s after which Kubernetes kills.
+const (
+	DefaultDrainTimeout = 20 * time.Second
+	DefaultCloseTimeout = 5 * time.Second
+)
+
+// DrainTimeout bounds a drain: what is not finished then is stopped hard. Default 20 s; it must be above zero.
+func DrainTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Drain = d }) }
+
+// CloseTimeout bounds what follows behind the last element or a hard stop: outcomes that are still collected, clients that are closed, user
+// functions that have not returned. Default 5 s; it must be above zero.
+func CloseTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Close = d }) }
+
+// Run runs the graph to its end and returns its outcome:
+//
+//   - nil: every source has completed by itself (or nobody wanted more of it), and everything was finished;
+//   - an error that is [ErrDrained] and the context's cause: ctx was cancelled, the sources were stopped, and everything in flight was finished;
+//   - an error that is [ErrDrainTimeout]: the drain did not finish in time;
+//   - else the first fault, usually a [*StageError] with its place, joined with what was lost sight of by it.
+//
+// No goroutine of the run's outlives it, except user code that does not return: a [*StuckError] says so. Configuration problems are returned before anything runs,
+// all at once.
+func (g Graph) Run(ctx context.Context, opts ...RunOption) error {
+	r, err := g.prepare(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return r.Supervise(ctx)
+}
+
+// Start is Run in the background. ctx's end begins a drain.
+func (g Graph) Start(ctx context.Context, opts ...RunOption) (*Control, error) {
+	r, err := g.prepare(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	r.Begin(ctx)
+	return &Control{r: r}, nil
+}
+
+func (g Graph) prepare(ctx context.Context, opts []RunOption) (*core.Run, error) {
+	limits, err := limitsOf(opts)
+	if err != nil {
+		return nil, err
+	}
+	return g.buildInto(core.NewRun(ctx, limits))
+}
+
+func limitsOf(opts []RunOption) (core.Limits, error) {
+	limits := core.Limits{Drain: DefaultDrainTimeout, Close: DefaultCloseTimeout}
+	for _, o := range opts {
+		o.run(&limits)
+	}
+	var errs []error
+	if limits.Drain <= 0 {
+		errs = append(errs, errors.New("vicuna: the drain time-out must be above zero"))
+	}
+	if limits.Close <= 0 {
+		errs = append(errs, errors.New("vicuna: the close time-out must be above zero"))
+	}
+	return limits, errors.Join(errs...)
+}
+
+func (g Graph) buildInto(r *core.Run) (*core.Run, error) {
+	b := &core.Builder{Run: r}
+	if g.build == nil {
+		b.Fail(ErrNoGraph)
+	} else {
+		g.build(b)
+	}
+	if err := b.Err(); err != nil {
+		return nil, r.Discard(err)
+	}
+	return r, nil
+}
+
+// Control is the handle of a running graph. Its methods may be called from any goroutine, any number of times.
+type Control struct{ r *core.Run }
+
+// Drain stops the sources, lets everything in flight finish, and waits for the end of the run. It returns nil when all was finished. When ctx ends
+// first it returns ctx's cause; the drain goes on, up to the [DrainTimeout].
+func (c *Control) Drain(ctx context.Context) error {
+	c.r.Drain(nil)
+	select {
+	case <-c.r.DoneC():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := c.r.Err(); err != nil && !core.OnlyDrained(err) {
+		return err
+	}
+	return nil
+}
+
+// Stop ends the run at once: what is in flight is given up. It does not wait; see Done.
+func (c *Control) Stop() { c.r.Stop(ErrStopped) }
+
+// Done is closed when the run is over.
+func (c *Control) Done() <-chan struct{} { return c.r.DoneC() }
+
+// Err is what Run would have returned, once the run is over; nil before.
+func (c *Control) Err() error { return c.r.Err() }

@@ -1,0 +1,95 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+)
+
+// Ignore is a sink that finishes each element on receipt.
+//
+//   - Emits when: it is a sink.
+//   - Back-pressures when: never.
+//   - Completes when: upstream completes.
+//   - Fails when: never.
+//   - Order: not applicable.
+//   - Goroutines: none of its own.
+func Ignore[T any]() Sink[T] {
+	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+		info := at.Island.AddStage(b.Name("ignore"))
+		return core.Stage[T]{Push: func(T) { at.Island.In(info) }, Done: func() {}, Link: &core.Link{}}
+	}}
+}
+
+// ForEach is a sink that calls f with each element and finishes it when f returns nil. ctx is cancelled at a hard stop only.
+//
+//   - Emits when: it is a sink.
+//   - Back-pressures when: f runs, or a retry waits.
+//   - Completes when: upstream completes.
+//   - Fails when: f returns an error or panics, and the policy ([OnError]) does not say otherwise.
+//   - Order: kept.
+//   - Goroutines: none of its own; with a retry policy it starts an island.
+func ForEach[T any](f func(context.Context, T) error, opts ...Option) Sink[T] {
+	return forEach("forEach", f, false, configure(opts))
+}
+
+// ForEachManual is [ForEach] for a function that takes the element over: not f's return finishes a record, but the Commit of its Committable, whenever and
+// wherever that is called; where the source gives out none, the return does. An error still gives the element up.
+//
+//   - Emits when: it is a sink.
+//   - Back-pressures when: f runs, or a retry waits.
+//   - Completes when: upstream completes.
+//   - Fails when: f returns an error or panics, and the policy ([OnError]) does not say otherwise.
+//   - Order: kept.
+//   - Goroutines: none of its own; with a retry policy it starts an island.
+func ForEachManual[T any](f func(context.Context, T) error, opts ...Option) Sink[T] {
+	return forEach("forEachManual", f, true, configure(opts))
+}
+
+func forEach[T any](kind string, f func(context.Context, T) error, manual bool, cfg stageConfig) Sink[T] {
+	attach := func(b *core.Builder, at core.At, name string) core.Stage[T] {
+		isl, ctx, info := at.Island, b.Run.Context(), at.Island.AddStage(name)
+		return core.Stage[T]{Push: func(v T) {
+			isl.In(info)
+			if manual {
+				isl.HandOver()
+			}
+			if cfg.policy.plain() {
+				if err := f(ctx, v); err != nil {
+					isl.Fail(info, err)
+				}
+				return
+			}
+			inPlace(isl, info, cfg.policy, func() error { return f(ctx, v) })
+		}, Done: func() {}, Link: &core.Link{}}
+	}
+	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+		name := b.Name(kind)
+		if cfg.policy.retries() {
+			return async(b, at, "async", core.DefaultCapacity, func(at core.At) core.Stage[T] { return attach(b, at, name) })
+		}
+		return attach(b, at, name)
+	}}
+}
+
+// ToChan is a sink that sends to a channel, and hands each element over with it: a record is finished by the Commit of its Committable, or, where the source gives
+// out none, by the send. The channel is not closed: it is the caller's, and other runs may send to it.
+//
+//   - Emits when: it is a sink.
+//   - Back-pressures when: the channel is full.
+//   - Completes when: upstream completes.
+//   - Fails when: never; at a hard stop the element that waits is given up.
+//   - Order: kept.
+//   - Goroutines: none of its own.
+func ToChan[T any](ch chan<- T) Sink[T] {
+	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+		isl, info := at.Island, at.Island.AddStage(b.Name("toChan"))
+		return core.Stage[T]{Push: func(v T) {
+			isl.In(info)
+			isl.HandOver() // before the send: the receiver may call Commit at once
+			if !core.Send(isl, ch, v) {
+				isl.Abandon()
+			}
+		}, Done: func() {}, Link: &core.Link{}}
+	}}
+}

@@ -1,0 +1,195 @@
+package model
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+type stageKind int
+
+const (
+	kMap stageKind = iota
+	kFilter
+	kFlatMap
+	kBatch
+	kTake
+	kDivert
+	kFinish // a finishing flow, as Committer.Flow: ends tokens at its input
+	// What an island ends with.
+	kBoundary
+	kBroadcast
+	kKafka   // a sink that acknowledges late and in any order
+	kForEach // a sink that finishes when its function returned
+	kHand    // a sink that hands over to the user
+)
+
+func (k stageKind) String() string {
+	return [...]string{"map", "filter", "flatmap", "batch", "take", "divert", "finish", "|", "broadcast", "kafka", "foreach", "hand"}[k]
+}
+
+type policy int
+
+const (
+	pStop policy = iota
+	pSkip
+	pRetry // only the first stage of an island: it blocks there
+)
+
+type stage struct {
+	kind   stageKind
+	policy policy
+	n      int   // batch: count; take: limit; hand: the user breaks off after so many, 0 never
+	timed  bool  // batch: also by time
+	early  bool  // map: the user calls Commit here, long before any hand-over
+	salt   int   // makes its decisions differ from other stages'
+	to     []int // islands that it pushes to
+	order  bool  // sink: what arrives is in order per key
+}
+
+// island is a chain of fused stages; the last one says where the elements go.
+type islandSpec struct {
+	stages    []stage
+	async     int // >0: a MapAsyncUnordered of that many calls stands before the stages
+	capacity  int // of its input queue
+	producers int // of its input queue
+	branch    int // index into branches, -1: under no broadcast
+}
+
+// expands tells whether a frame that begins at a stage may have several outputs. Only what stands before the next holder or
+// finishing flow counts: behind a holder it is the emission's frame that expands, behind a finishing flow nothing is
+// tracked. A split that is opened without need is not only dear: the frame's hold keeps an input that a finishing flow has
+// ended undone until a push further down returns.
+// From -1: the whole island, as if it had one kind of frame.
+func (s *islandSpec) expands(from int) bool {
+	for _, st := range s.stages[max(from, 0):] {
+		switch st.kind {
+		case kFlatMap, kBroadcast:
+			return true
+		case kBatch, kFinish:
+			if from >= 0 {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// branchSpec is one way out of a broadcast.
+type branchSpec struct {
+	broadcast int // the island that ends in it
+	parent    int // the branch that the broadcast itself stands in, -1: none
+}
+
+type graph struct {
+	islands  []islandSpec
+	branches []branchSpec
+}
+
+// randomGraph draws a small graph. A transactional session refuses Take, hand-over and finishing flows.
+func randomGraph(r *rand.Rand, txn bool) *graph {
+	g := new(graph)
+	g.chain(r, txn, r.IntN(4), -1, true, true)
+	return g
+}
+
+// chain adds an island and all that follows it, and returns its index. more: the chain may divert, finish and broadcast.
+func (g *graph) chain(r *rand.Rand, txn bool, depth, branch int, ordered, more bool) int {
+	id := len(g.islands)
+	g.islands = append(g.islands, islandSpec{capacity: 1 + r.IntN(3), producers: 1, branch: branch})
+	s := islandSpec{capacity: 1 + r.IntN(3), producers: 1, branch: branch}
+	if id > 0 && r.IntN(6) == 0 {
+		s.async, ordered = 2+r.IntN(2), false
+	}
+	if branch >= 0 && depth == 0 && more && !txn && r.IntN(2) == 0 {
+		s.stages = append(s.stages, stage{kind: kTake, n: 1 + r.IntN(3)}) // branches that complete one after the other
+	}
+	for i, n := len(s.stages), r.IntN(4); i < n; i++ {
+		st := stage{salt: r.IntN(1000)}
+		k := r.IntN(16)
+		if i > 0 && (s.stages[i-1].kind == kBatch && r.IntN(3) == 0 || s.stages[i-1].kind == kDivert) {
+			k = 9 // holders behind holders, and beside another way out
+		}
+		switch {
+		case k < 4:
+			st.kind, st.policy = kMap, policy(r.IntN(2))
+			st.early = !txn && r.IntN(8) == 0
+			if i == 0 && s.async == 0 && r.IntN(3) == 0 {
+				st.policy = pRetry
+			}
+		case k < 6:
+			st.kind = kFilter
+		case k < 9:
+			st.kind = kFlatMap
+		case k < 12:
+			st.kind, st.n, st.timed = kBatch, 2+r.IntN(2), r.IntN(2) == 0
+			if r.IntN(3) == 0 {
+				st.n = 1000
+			}
+		case k == 12 && !txn:
+			st.kind, st.n = kTake, 1+r.IntN(6)
+		case k < 14 && more:
+			st.kind = kDivert
+			st.to = []int{g.chain(r, txn, 0, branch, ordered, false)}
+		case k < 15 && !txn && more:
+			st.kind = kFinish
+		default:
+			st.kind, st.policy = kMap, pSkip
+		}
+		s.stages = append(s.stages, st)
+	}
+	s.stages = append(s.stages, g.last(r, txn, depth, id, branch, ordered, more))
+	g.islands[id] = s
+	return id
+}
+
+func (g *graph) last(r *rand.Rand, txn bool, depth, id, branch int, ordered, more bool) stage {
+	st := stage{salt: r.IntN(1000), order: ordered}
+	k := r.IntN(10)
+	switch {
+	case depth > 0 && more && k < 4:
+		st.kind = kBroadcast
+		for range 2 + r.IntN(5)/4 {
+			g.branches = append(g.branches, branchSpec{broadcast: id, parent: branch})
+			st.to = append(st.to, g.chain(r, txn, depth-1, len(g.branches)-1, ordered, more))
+		}
+	case depth > 0:
+		st.kind = kBoundary
+		st.to = []int{g.chain(r, txn, depth-1, branch, ordered, more)}
+	case k < 5:
+		st.kind = kKafka
+	case k < 8 && !txn:
+		st.kind = kHand
+		if more && r.IntN(3) == 0 {
+			st.n = 1 + r.IntN(4)
+		}
+	default:
+		st.kind, st.policy = kForEach, policy(r.IntN(2))
+	}
+	return st
+}
+
+// String shows the graph for a replayed seed.
+func (g *graph) String() string {
+	var b strings.Builder
+	for i, is := range g.islands {
+		fmt.Fprintf(&b, "  island %d (branch %d, queue %d, async %d):", i, is.branch, is.capacity, is.async)
+		for _, s := range is.stages {
+			fmt.Fprintf(&b, " %v", s.kind)
+			if s.n > 0 {
+				fmt.Fprintf(&b, "(%d)", s.n)
+			}
+			if s.kind == kMap || s.kind == kForEach {
+				b.WriteString([...]string{"", "/skip", "/retry"}[s.policy])
+			}
+			if s.early {
+				b.WriteString("/commits")
+			}
+			if len(s.to) > 0 {
+				fmt.Fprintf(&b, "→%v", s.to)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

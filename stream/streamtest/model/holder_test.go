@@ -1,0 +1,86 @@
+package model
+
+// doBatch keeps an element, or emits. The emission has a frame of its own: its outputs carry the merged token, and the
+// outer frame, of the element that made the batch full, goes on as if nothing had happened. A refused emission does not
+// refuse that element, which was taken: its token shares the emission's fate.
+func (is *island) doBatch(a *activation, s *stage) progress {
+	w := is.w
+	k := &is.keeps[a.st]
+	if a.pc == 0 {
+		if is.cancelAt > a.st {
+			return is.refuse(a.e)
+		}
+		k.elems, k.tokens = append(k.elems, a.e), append(k.tokens, is.part())
+		if len(k.elems) < s.n {
+			return is.back(taken)
+		}
+		if is.frame.split.index != 0 {
+			w.saw(sawFlushInside)
+		}
+		a.pc = 1
+	}
+	if a.pc == 1 {
+		e, t, ok := is.emission(k)
+		if !ok {
+			return is.back(taken)
+		}
+		a.saved, a.pc = is.frame, 2
+		is.frame = frame{cur: t, begin: a.st + 1}
+		is.call(a.st+1, e)
+		return on
+	}
+	if is.ret == fault && w.rules.FaultAbandons {
+		is.frame.fate = faulted
+	}
+	is.look()
+	if w.rules.EmissionFrame {
+		is.frame = a.saved
+	}
+	if is.ret == fault {
+		return is.back(fault)
+	}
+	return is.back(taken)
+}
+
+// emission takes what a holder keeps, without what went away meanwhile.
+func (is *island) emission(k *holding) (*elem, token, bool) {
+	var prov []*delivery
+	var items []item
+	var tokens []token
+	for i, e := range k.elems {
+		if is.dropGone(e, k.tokens[i]) {
+			continue
+		}
+		prov, items = append(prov, e.prov...), append(items, e.items...)
+		tokens = append(tokens, k.tokens[i])
+	}
+	k.elems, k.tokens = nil, nil
+	if len(tokens) == 0 {
+		return nil, token{}, false
+	}
+	if !is.w.rules.JoinTokens {
+		tokens = tokens[len(tokens)-1:]
+	}
+	return &elem{prov: prov, items: items, batch: true}, is.w.merge(tokens), true
+}
+
+// flush emits between two elements.
+func (is *island) flush(st int) {
+	is.frame = frame{}
+	is.stack = append(is.stack, activation{st: st, pc: 1})
+}
+
+// flushWhileBlocked is what must not be: a timer that fires while a push waits. It overtakes the push, and the frame of
+// the element that is being pushed is no longer there when the push returns.
+func (is *island) flushWhileBlocked() bool {
+	if is.w.rules.NoFlushInBlockedPush || len(is.stack) > 20 {
+		return false
+	}
+	for st := range is.keeps {
+		if len(is.keeps[st].elems) > 0 && (is.spec.stages[st].timed || is.w.hurry()) {
+			is.flush(st)
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,188 @@
+package model
+
+// The source side: assignments come and go, records are polled, counted, delivered.
+
+func (w *world) assign(part int) {
+	a := &assignment{part: part, base: w.committed[part], next: w.committed[part], bound: 2 + w.rng.IntN(6)}
+	w.generation++
+	a.generation = w.generation
+	if w.rules.FreshIndex {
+		w.lastIndex++
+		a.index = w.lastIndex
+	} else {
+		a.index = int32(part + 1)
+	}
+	w.assignments[a.index] = a
+	w.run.parts[part] = a
+	w.trace("assign p%d from %d as %d", part, a.base, a.index)
+}
+
+// deliveryAt finds what was polled as a position.
+func (w *world) deliveryAt(a *assignment, pos int) *delivery {
+	ds := w.deliveries[a.part][a.base+pos-1]
+	for i := len(ds) - 1; i >= 0; i-- {
+		if ds[i].mark.generation == a.generation {
+			return ds[i]
+		}
+	}
+	return nil
+}
+
+func (w *world) poll(a *assignment) bool {
+	if a == nil || a.over || a.revoking || w.run.epochEnds || a.next >= w.records || a.out >= a.bound {
+		return false
+	}
+	for n := 1 + w.rng.IntN(3); n > 0 && a.next < w.records; n-- {
+		a.marks = append(a.marks, mark{})
+		d := &delivery{part: a.part, rec: a.next}
+		d.mark = token{index: a.index, pos: int32(len(a.marks)), generation: a.generation}
+		w.deliveries[a.part][a.next] = append(w.deliveries[a.part][a.next], d)
+		a.queue = append(a.queue, d)
+		a.elems = append(a.elems, birth([]*delivery{d}, []item{{d: d}}, false))
+		a.next++
+		if w.rules.CountedFromPoll {
+			a.out++
+		}
+	}
+	return true
+}
+
+func (w *world) deliver(a *assignment) bool {
+	in := w.run.islands[0].in
+	if a == nil || a.over || len(a.queue) == 0 || in.cancelled || in.producers == 0 || len(in.elems) >= in.capacity {
+		return false
+	}
+	in.push(a.elems[0], a.queue[0].mark)
+	a.queue, a.elems = a.queue[1:], a.elems[1:]
+	if !w.rules.CountedFromPoll {
+		a.out++
+	}
+	return true
+}
+
+// reclaim takes back what was polled and has passed no operator.
+func (w *world) reclaim(a *assignment) {
+	for i, d := range a.queue {
+		a.elems[i].end(false)
+		m := &a.marks[d.mark.pos-1]
+		m.abandoned, m.settled = true, true
+		if w.rules.CountedFromPoll {
+			a.out--
+		}
+	}
+	a.queue, a.elems = nil, nil
+}
+
+// heldBack tells whether the source has more to give and its tracker is full.
+func (a *assignment) heldBack(w *world) bool {
+	return !a.over && !a.revoking && a.next < w.records && a.out >= a.bound
+}
+
+// hurry is a level: on while there is a reason, for every island.
+func (w *world) hurry() bool {
+	r := w.run
+	if r.draining || r.epochEnds {
+		return true
+	}
+	for _, a := range r.parts {
+		if a != nil && !a.over && (a.revoking || w.rules.HurryWhenHeldBack && a.heldBack(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// readPending is the look that the commit loop and a revoke take at what the islands have not given to the trackers yet.
+func (w *world) readPending() (moved bool) {
+	if !w.rules.PendingRunVisible {
+		return false
+	}
+	for _, is := range w.run.islands {
+		moved = is.pending.flush(w) || moved
+	}
+	return w.readAcknowledged() || moved
+}
+
+// readAcknowledged flushes what ended outside the islands.
+func (w *world) readAcknowledged() (moved bool) {
+	for _, s := range w.sinks {
+		moved = s.held.flush(w) || moved
+	}
+	return w.loose.flush(w) || moved
+}
+
+// tick is one round of the commit loop.
+func (w *world) tick() {
+	w.readPending()
+	for _, a := range w.run.parts {
+		if a == nil || a.over || w.txn {
+			continue
+		}
+		w.commit(a.part, a.base+a.frontier)
+		w.checkVisible(a)
+	}
+}
+
+// finishAssignment commits for the last time, or not, and ends it.
+func (w *world) finishAssignment(a *assignment, mayCommit bool) {
+	if mayCommit && !w.txn {
+		w.commit(a.part, a.base+a.frontier)
+	}
+	w.reclaim(a)
+	a.over = true
+	w.run.parts[a.part] = nil
+}
+
+// revoke starts a revoke: nothing more is delivered, what passed no operator is taken back, everybody hurries.
+func (w *world) revoke(a *assignment, deadline int) {
+	w.trace("revoke p%d, deadline %d", a.part, deadline)
+	w.reclaim(a)
+	a.revoking, a.deadline = true, deadline
+}
+
+// checkRevokes ends the revokes that have waited for everything, or long enough.
+func (w *world) checkRevokes() bool {
+	moved := false
+	for _, a := range w.run.parts {
+		if a == nil || a.over || !a.revoking {
+			continue
+		}
+		w.readPending()
+		if a.out > 0 && a.deadline > 0 {
+			a.deadline--
+			moved = true
+		}
+		switch {
+		case a.out <= 0:
+			w.saw(sawCleanRevoke)
+			w.checkClean(a)
+		case a.deadline == 1:
+			w.saw(sawDeadline)
+		default:
+			continue
+		}
+		w.finishAssignment(a, true)
+		moved = true
+	}
+	return moved
+}
+
+// checkClean: a revoke that says it has waited for everything leaves nothing behind that still lives.
+func (w *world) checkClean(a *assignment) {
+	for pos := range a.marks {
+		if d := w.deliveryAt(a, pos+1); !a.marks[pos].abandoned && !d.done() {
+			w.violate("not done", "a revoke of partition %d ended while record %d was still on its way", a.part, d.rec)
+		}
+	}
+}
+
+// rewind delivers again from the first record that is not done, under a fresh index.
+func (w *world) rewind(a *assignment) {
+	if a.over || a.revoking || w.run.parts[a.part] != a {
+		return
+	}
+	w.saw(sawRewind)
+	w.readPending()
+	w.finishAssignment(a, true)
+	w.assign(a.part)
+}

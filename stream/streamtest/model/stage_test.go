@@ -1,0 +1,318 @@
+package model
+
+// activation is a stage at work on one element.
+type activation struct {
+	st      int
+	pc      int
+	e       *elem
+	i, n    int
+	partial bool
+	saved   frame
+}
+
+// result of a push. Taken speaks of this push alone, not of whether more is wanted: a Take that took its last element
+// says taken, and refuses the next. Were the last one refused, a FlatMap that had nothing more to give would be abandoned.
+type result int
+
+const (
+	taken result = iota
+	refused
+	fault
+)
+
+// progress of one small step: on in the same step, a point where others may run, nothing moved.
+type progress int
+
+const (
+	on progress = iota
+	pause
+	wait
+)
+
+func (is *island) call(st int, e *elem) {
+	is.stack = append(is.stack, activation{st: st, e: e})
+}
+
+func (is *island) back(r result) progress {
+	is.stack = is.stack[:len(is.stack)-1]
+	is.ret = r
+	return on
+}
+
+// exec runs the stack up to the next point where another goroutine could run. What an element's end and its frame's look
+// say about it happens in one step, so that the truth and the tokens can be compared between any two.
+func (is *island) exec() bool {
+	moved := false
+	for {
+		a := &is.stack[len(is.stack)-1]
+		switch is.advance(a, &is.spec.stages[a.st]) {
+		case pause:
+			return true
+		case wait:
+			return moved || is.flushWhileBlocked()
+		}
+		moved = true
+		if len(is.stack) == 0 {
+			if is.ret == fault {
+				is.w.failed = true
+				if is.w.rules.FaultAbandons {
+					is.frame.fate = faulted
+				}
+			}
+			is.look()
+			is.frame = frame{}
+			return true
+		}
+	}
+}
+
+func (is *island) advance(a *activation, s *stage) progress {
+	switch s.kind {
+	case kMap:
+		return is.doMap(a, s)
+	case kFilter:
+		if a.e.hash(s.salt)%4 == 0 {
+			a.e.end(true)
+			return is.back(taken)
+		}
+		a.st++
+		return on
+	case kFlatMap:
+		return is.doFlatMap(a, s)
+	case kBatch:
+		return is.doBatch(a, s)
+	case kTake:
+		return is.doTake(a, s)
+	case kFinish:
+		return is.doFinish(a)
+	case kDivert:
+		if a.e.hash(s.salt)%4 != 0 {
+			a.st++
+			return on
+		}
+		return is.doBoundary(a, s)
+	case kBoundary:
+		return is.doBoundary(a, s)
+	case kBroadcast:
+		return is.doBroadcast(a, s)
+	case kForEach:
+		return is.doForEach(a, s)
+	case kKafka:
+		return is.doKafka(a, s)
+	default:
+		return is.doHand(a, s)
+	}
+}
+
+// userCall plays a user function: it may take long, and fail. ok tells that it returned without an error.
+func (is *island) userCall(a *activation, s *stage) (ok bool, p progress) {
+	w := is.w
+	if a.pc == 0 {
+		a.pc, a.n = 1, w.stall()
+		return false, pause
+	}
+	if a.n > 0 {
+		a.n--
+		return false, pause
+	}
+	if !w.fails(s.policy) {
+		return true, on
+	}
+	switch s.policy {
+	case pSkip:
+		a.e.end(true)
+		return false, is.back(taken)
+	case pRetry:
+		if is.givesUp() {
+			w.saw(sawGiveUp)
+			a.e.end(false)
+			is.frame.fate = revoked
+			return false, is.back(taken)
+		}
+		a.n = w.rng.IntN(6)
+		return false, pause
+	}
+	a.e.end(false)
+	return false, is.back(fault)
+}
+
+// givesUp tells whether a waiting retry abandons: what it works on is about to leave, all of it.
+func (is *island) givesUp() bool {
+	leaving := func(m token) bool {
+		a := is.w.assignment(m.index)
+		return a == nil || a.revoking
+	}
+	if !is.w.rules.RetryGivesUpRevoked {
+		return is.w.hurry()
+	}
+	return is.frame.cur.index != 0 && is.w.marksOf(is.frame.cur, leaving)
+}
+
+func (is *island) doMap(a *activation, s *stage) progress {
+	if a.pc < 2 {
+		ok, p := is.userCall(a, s)
+		if !ok {
+			return p
+		}
+		if s.early {
+			for _, it := range a.e.items {
+				is.w.saw(sawEarlyCommit)
+				is.w.userCommit(it.d)
+			}
+		}
+		a.pc = 2
+		is.call(a.st+1, a.e)
+		return on
+	}
+	if is.ret == fault && s.policy == pSkip && !is.w.rules.PolicyCoversOwnCall {
+		return is.back(taken)
+	}
+	return is.back(is.ret)
+}
+
+func (is *island) doFlatMap(a *activation, s *stage) progress {
+	switch a.pc {
+	case 0:
+		if a.n = len(a.e.items); !a.e.batch {
+			a.n = a.e.hash(s.salt) % 4
+		}
+		a.pc = 1
+		return on
+	case 1: // the next output
+		if a.i == a.n {
+			a.e.end(true)
+			return is.back(taken)
+		}
+		a.pc = 2
+		if a.i > 0 {
+			return pause
+		}
+		return on
+	case 2:
+		it := a.e.items[0]
+		if a.e.batch {
+			it = a.e.items[a.i]
+		} else {
+			it.sub = it.sub<<2 | a.i
+		}
+		a.i++
+		a.pc = 3
+		is.call(a.st+1, birth(a.e.prov, []item{it}, false))
+		return on
+	default:
+		if is.ret == taken {
+			a.pc = 1
+			return on
+		}
+		if is.ret == refused && a.i > 1 {
+			is.w.saw(sawRefusedInside)
+		}
+		a.e.end(is.ret == refused && is.verdict())
+		return is.back(is.ret)
+	}
+}
+
+func (is *island) doTake(a *activation, s *stage) progress {
+	k := &is.keeps[a.st]
+	if a.pc == 0 {
+		if k.complete {
+			return is.refuse(a.e)
+		}
+		k.count++
+		a.pc = 1
+		is.call(a.st+1, a.e)
+		return on
+	}
+	if k.count >= s.n && !is.w.final && !k.complete {
+		k.complete = true
+		is.cancel(a.st)
+	}
+	return is.back(is.ret)
+}
+
+// doFinish ends the element at its input; what goes on from there has a frame without a token, so whatever happens
+// to it says nothing about the input.
+func (is *island) doFinish(a *activation) progress {
+	w := is.w
+	if a.pc == 0 {
+		if is.cancelAt > a.st {
+			return is.refuse(a.e)
+		}
+		w.done(is.part(), &is.pending)
+		a.e.end(true)
+		a.saved, a.pc = is.frame, 1
+		if w.rules.FinishedUntracked {
+			is.frame = frame{}
+		}
+		is.call(a.st+1, &elem{items: a.e.items, batch: a.e.batch})
+		return on
+	}
+	if w.rules.FinishedUntracked {
+		is.frame = a.saved
+	}
+	if is.ret == fault {
+		return is.back(fault)
+	}
+	return is.back(taken)
+}
+
+// refuse ends an element that nobody takes any more.
+func (is *island) refuse(e *elem) progress {
+	e.end(is.verdict())
+	if !is.refusedIsDone() && is.w.rules.RefusedAbandons {
+		is.frame.fate = faulted
+	}
+	return is.back(refused)
+}
+
+func (is *island) doBoundary(a *activation, s *stage) progress {
+	if a.pc == 0 {
+		a.pc = 1
+		return pause
+	}
+	q := is.w.run.islands[s.to[0]].in
+	if q.cancelled {
+		is.cancel(a.st)
+		return is.refuse(a.e)
+	}
+	if len(q.elems) >= q.capacity {
+		return wait
+	}
+	q.push(a.e, is.part())
+	return is.back(taken)
+}
+
+// doBroadcast gives each branch its part. A branch that completed while another lived needs none; one that was the last
+// to complete refuses.
+func (is *island) doBroadcast(a *activation, s *stage) progress {
+	w := is.w
+	if a.pc == 0 {
+		a.pc = 1
+		return pause
+	}
+	for a.i < len(s.to) {
+		to := w.run.islands[s.to[a.i]]
+		switch {
+		case to.in.cancelled:
+			if !to.refusedIsDone() && w.rules.RefusedAbandons {
+				is.frame.fate = faulted
+			}
+			if !to.verdict() {
+				a.partial = true
+			}
+		case len(to.in.elems) >= to.in.capacity:
+			return wait
+		default:
+			to.in.push(birth(a.e.prov, a.e.items, a.e.batch), is.part())
+		}
+		a.i++
+		a.pc = 0
+		return pause
+	}
+	if a.partial {
+		a.e.end(is.verdict())
+		return is.back(refused)
+	}
+	a.e.end(true)
+	return is.back(taken)
+}

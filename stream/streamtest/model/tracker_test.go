@@ -1,0 +1,145 @@
+package model
+
+// assignment is the tracker of one partition from its assignment (or rewind, or run) to its end.
+type assignment struct {
+	index      int32
+	generation int32
+	part       int
+	base       int // the record at position 1
+	next       int // the record that the next poll gives
+	queue      []*delivery
+	elems      []*elem // parallel to queue: polled, not delivered
+
+	marks    []mark // position 1 is marks[0]
+	frontier int    // positions up to it are done
+	out      int    // outstanding
+	bound    int
+
+	revoking bool // a revoke waits for out to become zero …
+	deadline int  // … or for so many looks; 0: as long as anything moves
+	over     bool // ended: its marks mean nothing any more
+}
+
+// mark is the state of a position. It is done when all its parts ended, none was abandoned, and nothing was handed over
+// or Commit was seen.
+type mark struct {
+	ended     bool // no part travels
+	abandoned bool
+	handed    int // hand-overs recorded: a count, since one that did not take place is withdrawn
+	committed bool
+	settled   bool // no longer outstanding
+}
+
+// pendingRun is a run of consecutive positions that ended as done and are not in their tracker yet.
+type pendingRun struct {
+	index    int32
+	from, to int32
+}
+
+func (p *pendingRun) add(w *world, t token) {
+	if p.index == t.index && p.to+1 == t.pos {
+		p.to++
+		return
+	}
+	p.flush(w)
+	p.index, p.from, p.to = t.index, t.pos, t.pos
+}
+
+// flush gives the run to its tracker: by its owner when the run breaks and when it is idle, and by the commit loop and a
+// revoke whenever they like.
+func (p *pendingRun) flush(w *world) bool {
+	if p.index == 0 {
+		return false
+	}
+	if a := w.assignment(p.index); a != nil {
+		for pos := p.from; pos <= p.to && int(pos) <= len(a.marks); pos++ {
+			m := &a.marks[pos-1]
+			m.ended = true
+			a.settle(w, m)
+		}
+	} else {
+		w.saw(sawLateDone)
+	}
+	*p = pendingRun{}
+	return true
+}
+
+func (a *assignment) settle(w *world, m *mark) {
+	if !m.ended && !m.abandoned || m.settled && w.rules.EndsOncePerMark {
+		return
+	}
+	if !m.abandoned && m.handed > 0 && !m.committed {
+		return // with the user
+	}
+	m.settled = true
+	a.out--
+	for a.frontier < len(a.marks) && a.marks[a.frontier].settled && !a.marks[a.frontier].abandoned {
+		a.frontier++
+	}
+}
+
+// assignment returns the assignment that a mark's index stands for now, nil when it is over.
+func (w *world) assignment(index int32) *assignment {
+	a := w.assignments[index]
+	if a == nil || a.over {
+		return nil
+	}
+	return a
+}
+
+func (w *world) stale(t token) bool { return w.assignment(t.index) == nil }
+
+func (w *world) markOf(t token) (*assignment, *mark) {
+	a := w.assignment(t.index)
+	if a == nil || int(t.pos) > len(a.marks) {
+		return nil, nil
+	}
+	return a, &a.marks[t.pos-1]
+}
+
+func (w *world) abandonMark(t token, why reason) {
+	a, m := w.markOf(t)
+	if a == nil || m.abandoned && w.rules.EndsOncePerMark {
+		return
+	}
+	m.abandoned = true
+	a.settle(w, m)
+	if w.txn {
+		w.run.abort = true // whatever the reason, and while draining too
+		return
+	}
+	if why == revoked || a.revoking || w.run.ending || w.run.draining {
+		return // it leaves, and is delivered again elsewhere or by the next run
+	}
+	if w.rules.RewindOnAbandon {
+		w.rewinds = append(w.rewinds, a)
+	}
+}
+
+// handOver records that an element with this token is about to be given to the user, or (by -1) that it was not after all.
+func (w *world) handOver(t token, by int) {
+	w.marksOf(t, func(m token) bool {
+		if a, m := w.markOf(m); a != nil {
+			m.handed += by
+		}
+		return true
+	})
+}
+
+// userCommit is Commit on a record's Committable.
+func (w *world) userCommit(d *delivery) {
+	d.committed = true
+	a, m := w.markOf(d.mark)
+	if a == nil {
+		w.saw(sawLateCommit)
+		return
+	}
+	switch {
+	case !w.rules.CommitOfPosition:
+		m.ended = true
+	case !w.rules.CommitSticky && (m.handed == 0 || !m.ended):
+		return
+	}
+	m.committed = true
+	a.settle(w, m)
+}
