@@ -115,6 +115,9 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 // more, or a source is drained.
 func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) {
 	defer func() {
+		if isl.passPanics {
+			return
+		}
 		if p := recover(); p != nil {
 			isl.panicked(p)
 			n++
@@ -160,7 +163,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 			}
 		}
 	default:
-		isl.frame = frame{}
+		isl.frame.cur, isl.frame.split, isl.frame.outs, isl.frame.fate = 0, 0, 0, fine
 		for ; n < len(c.Vals); n++ {
 			if attention.Load() != 0 && isl.attend(0, isSource) == leave {
 				return n
@@ -197,4 +200,16 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token
 	}
 	return goOn
+}
+
+// DriveHere is Drive for the goroutine that calls the function it returns: a range loop's. A panic of the loop's body passes through. Call it once, behind
+// the run's start.
+func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
+	isl.passPanics = true
+	st.Link.Up = func() { isl.noMore = true }
+	leave := isl.run.enter("range loop")
+	return func() {
+		defer leave()
+		drive(isl, in, st)
+	}
 }

@@ -80,3 +80,9 @@ func (e *drainedError) Unwrap() []error {
 	}
 	return []error{ErrDrained, e.cause}
 }
+
+// OnlyDrained reports whether err says no more than that the run was drained.
+func OnlyDrained(err error) bool {
+	_, ok := err.(*drainedError)
+	return ok
+}

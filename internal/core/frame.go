@@ -22,6 +22,8 @@ type frame struct {
 	split Token
 	outs  int32
 	fate  fate
+	// expanding: between the start of the frame and the next holder there is a stage that can emit several elements.
+	expanding bool
 }
 
 // Out counts an output of the element in hand and returns the token that travels with it.
@@ -35,7 +37,7 @@ func (isl *Island) Out() Token {
 func (isl *Island) out() Token {
 	fr := &isl.frame
 	fr.outs++
-	if !isl.expanding {
+	if !fr.expanding {
 		if invariants && fr.outs > 1 {
 			panic("core: a second output in an island that was not built as expanding")
 		}
@@ -73,12 +75,16 @@ func (isl *Island) Refuse(scope *Scope) {
 	}
 }
 
-// Enter starts a frame for an emission with a token of its own; Leave settles it and restores the outer one.
-func (isl *Island) Enter(t Token) (outer frame) {
+// Enter starts a frame for an emission with a token of its own; Leave settles it and restores the outer one. expanding is what TakeExpanding returned when
+// the holder was built.
+func (isl *Island) Enter(t Token, expanding bool) (outer frame) {
 	outer = isl.frame
-	isl.frame = frame{cur: t}
+	isl.frame = frame{cur: t, expanding: expanding}
 	return outer
 }
+
+// Finish ends the element in hand at the input of a finishing flow, before it pushes an untracked output (between Enter(0, …) and Leave).
+func (isl *Island) Finish() { isl.Done(isl.Out()) }
 
 // Leave settles the frame that Enter began.
 func (isl *Island) Leave(outer frame) {

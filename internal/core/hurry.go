@@ -71,21 +71,38 @@ func (r *Run) LowerHurry() {
 	}
 }
 
-// HurryC is closed at the next raise; it is closed already where the level is above zero now.
-func (r *Run) HurryC() <-chan struct{} {
-	h := r.hurry
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.level.Load() > 0 {
-		return closed
-	}
-	return h.c
+func newPanicError(p any) *PanicError { return &PanicError{Value: p, Stack: debug.Stack()} }
+
+// HurryRaised is closed at the next raise.
+func (r *Run) HurryRaised() <-chan struct{} {
+	r.hurry.mu.Lock()
+	defer r.hurry.mu.Unlock()
+	return r.hurry.c
 }
 
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// Revoking notes that an assignment is being taken away: retries of its elements are not worth their pauses any more. Raise the hurry
+// behind it.
+func (r *Run) Revoking(index uint32) {
+	if e := r.Ledger.entry(index); e != nil {
+		e.revoking.Store(true)
+	}
+}
 
-func newPanicError(p any) *PanicError { return &PanicError{Value: p, Stack: debug.Stack()} }
+// Hopeless reports whether waiting for another attempt at an element makes no sense, because every record behind its token will be delivered again:
+// its partitions are being taken away, or the run is drained. An element without a token would be lost, so there is always hope.
+func (r *Run) Hopeless(t Token) bool {
+	return t != 0 && (r.Draining() || r.Ledger.revoking(t))
+}
+
+func (l *Ledger) revoking(t Token) bool {
+	if t.composite() {
+		for _, s := range l.composites.members(t) {
+			if !l.revoking(s.first) {
+				return false
+			}
+		}
+		return true
+	}
+	e := l.entry(t.Index())
+	return e == nil || e.revoking.Load() || e.dropped.Load()
+}

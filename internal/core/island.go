@@ -55,15 +55,15 @@ type Island struct {
 	pending pending
 
 	// What was built into it; fixed before it starts.
-	expanding bool
 	stages    []*StageInfo
 	flushers  []func(now time.Time) // holders, upstream first
 	deadlines []func() time.Time    // of the holders that wait for time
 	outputs   []output
 
-	stage     *StageInfo // the stage whose user function was called last, for a panic
-	noMore    bool       // the chain has cancelled its intake
-	seenEpoch uint64
+	stage      *StageInfo // the stage whose user function was called last, for a panic
+	noMore     bool       // the chain has cancelled its intake
+	passPanics bool       // the chain's end is a range loop of the caller's
+	seenEpoch  uint64
 
 	parked atomic.Uint32
 	wake   chan struct{}
@@ -83,8 +83,16 @@ func (r *Run) NewIsland() *Island {
 // Run is the run that the island belongs to.
 func (isl *Island) Run() *Run { return isl.run }
 
-// Expanding declares that the chain can emit several elements for one: tokens are then split.
-func (isl *Island) Expanding() { isl.expanding = true }
+// Expanding declares that a stage of the chain can emit several elements for one: tokens of frames that reach it are split.
+func (isl *Island) Expanding() { isl.frame.expanding = true }
+
+// TakeExpanding is called by a holder while it is built: it returns whether a stage behind it expands, which concerns the frames of its emissions;
+// those that begin before it end in it.
+func (isl *Island) TakeExpanding() bool {
+	e := isl.frame.expanding
+	isl.frame.expanding = false
+	return e
+}
 
 // AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from their end): under hurry it runs when
 // the island's input is empty or a chunk ends. deadline, where not nil, says when flush has to run because of time; zero is never.
@@ -304,3 +312,9 @@ func (isl *Island) describe() string {
 	}
 	return fmt.Sprintf("[%s]", names)
 }
+
+// Back notes that a stage's user function goes on behind a push: a panic is its own again.
+func (isl *Island) Back(s *StageInfo) { isl.stage = s }
+
+// Halted reports whether the run was stopped hard.
+func (isl *Island) Halted() bool { return isl.run.Stopped() }

@@ -34,6 +34,7 @@ type Ledger struct {
 
 type entry struct {
 	assignment Assignment
+	revoking   atomic.Bool
 	dropped    atomic.Bool
 }
 

@@ -64,3 +64,39 @@ func (p *pending) collect(l *Ledger) {
 		runtime.Gosched()
 	}
 }
+
+// Finisher ends tokens on a goroutine that is no island: a client's acknowledgements. One goroutine at a time may use it. What it has not reported
+// yet is read with everybody else's by CollectPending.
+type Finisher struct {
+	run     *Run
+	pending pending
+}
+
+// NewFinisher adds a finisher to the run.
+func (r *Run) NewFinisher() *Finisher {
+	f := &Finisher{run: r}
+	r.mu.Lock()
+	r.finishers = append(r.finishers, f)
+	r.mu.Unlock()
+	return f
+}
+
+// Done ends a token as done.
+func (f *Finisher) Done(t Token) {
+	switch {
+	case t == 0:
+	case t.composite():
+		f.run.Ledger.end(span{t, 1}, fine)
+	default:
+		f.pending.done(f.run.Ledger, t)
+		if f.run.attention.Load() != 0 {
+			f.pending.flush(f.run.Ledger) // somebody may wait for the last token
+		}
+	}
+}
+
+// Abandon ends a token as abandoned.
+func (f *Finisher) Abandon(t Token) { f.run.Ledger.end(span{t, 1}, abandoned) }
+
+// Flush reports what is pending.
+func (f *Finisher) Flush() { f.pending.flush(f.run.Ledger) }

@@ -29,6 +29,7 @@ type Run struct {
 	// Ledger accounts for the tokens of this run. A child run has its own: what travels in it when it is stopped hard is void.
 	Ledger *Ledger
 
+	parent *Run
 	limits Limits
 	hurry  *hurry
 	start  time.Time
@@ -49,23 +50,24 @@ type Run struct {
 	lingerC chan struct{} // none is left but user code whose elements nobody wants any more
 	doneC   chan struct{}
 
-	mu       sync.Mutex
-	running  bool
-	loops    []loop
-	starts   []func()
-	islands  []*Island
-	stages   []*StageInfo
-	children map[*Run]struct{}
-	live     map[int]*goroutine
-	nextLive int
-	ended    bool
-	lingers  bool
-	onDrain  []func()
-	onEnd    []func(context.Context) error
-	fault    error
-	stopErr  error
-	cause    error // why it is drained
-	result   error
+	mu        sync.Mutex
+	running   bool
+	loops     []loop
+	starts    []func()
+	islands   []*Island
+	finishers []*Finisher
+	stages    []*StageInfo
+	children  map[*Run]struct{}
+	live      map[int]*goroutine
+	nextLive  int
+	ended     bool
+	lingers   bool
+	onDrain   []func()
+	onEnd     []func(context.Context) error
+	fault     error
+	stopErr   error
+	cause     error // why it is drained
+	result    error
 }
 
 type loop struct {
@@ -79,6 +81,7 @@ func NewRun(ctx context.Context, limits Limits) *Run { return newRun(ctx, limits
 // Child prepares a run inside this one: it shares the hurry, it is drained and stopped with its parent.
 func (r *Run) Child() *Run {
 	c := newRun(r.userCtx, r.limits, r.hurry)
+	c.parent = r
 	r.mu.Lock()
 	if r.children == nil {
 		r.children = map[*Run]struct{}{}
@@ -92,6 +95,16 @@ func (r *Run) Child() *Run {
 		c.Stop(ErrStopped)
 	}
 	return c
+}
+
+// Inside reports whether the run is, or is inside, the other.
+func (r *Run) Inside(other *Run) bool {
+	for ; r != nil; r = r.parent {
+		if r == other {
+			return true
+		}
+	}
+	return false
 }
 
 func newRun(ctx context.Context, limits Limits, h *hurry) *Run {
@@ -143,9 +156,13 @@ func (r *Run) Drop(index uint32) {
 func (r *Run) CollectPending() {
 	r.mu.Lock()
 	islands := r.islands[:len(r.islands):len(r.islands)]
+	finishers := r.finishers[:len(r.finishers):len(r.finishers)]
 	r.mu.Unlock()
 	for _, isl := range islands {
 		isl.pending.collect(r.Ledger)
+	}
+	for _, f := range finishers {
+		f.pending.collect(r.Ledger)
 	}
 }
 

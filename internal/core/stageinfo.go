@@ -5,12 +5,13 @@ import "sync/atomic"
 // StageInfo names a stage and counts what it does. The counters are the island's own integers, published once a chunk.
 type StageInfo struct {
 	Name string
-	ID   int
 
-	in, skipped, retried          uint64
-	pubIn, pubSkipped, pubRetried atomic.Uint64
-	Calls                         atomic.Int64 // user calls that run now, of stages with workers
-	buffered                      func() int   // elements that wait in front of the stage, where it has a boundary
+	in       uint64 // the island's own
+	pubIn    atomic.Uint64
+	skipped  atomic.Uint64
+	retried  atomic.Uint64
+	Calls    atomic.Int64 // user calls that run now, of stages with workers
+	buffered func() int   // elements that wait in front of the stage, where it has a boundary
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
@@ -23,16 +24,15 @@ func (isl *Island) AddStage(name string) *StageInfo {
 }
 
 // Skip counts an element that an error policy has skipped.
-func (s *StageInfo) Skip() { s.skipped++ }
+func (s *StageInfo) Skip() { s.skipped.Add(1) }
 
 // Retry counts a repeated call.
-func (s *StageInfo) Retry() { s.retried++ }
+func (s *StageInfo) Retry() { s.retried.Add(1) }
 
-func (s *StageInfo) publish() {
-	s.pubIn.Store(s.in)
-	s.pubSkipped.Store(s.skipped)
-	s.pubRetried.Store(s.retried)
-}
+func (s *StageInfo) publish() { s.pubIn.Store(s.in) }
+
+// Buffers says how to read the number of elements that wait in front of the stage.
+func (s *StageInfo) Buffers(n func() int) { s.buffered = n }
 
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
@@ -44,7 +44,7 @@ type StageCounts struct {
 
 func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
-		Name: s.Name, In: s.pubIn.Load(), Skipped: s.pubSkipped.Load(), Retried: s.pubRetried.Load(),
+		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(),
 		Calls: s.Calls.Load(),
 	}
 	if s.buffered != nil {

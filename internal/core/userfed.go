@@ -45,7 +45,7 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 			defer cancel()
 			send.stage = info
 			send.guard(func() {
-				if err := produce(ctx, emit); err != nil && ctx.Err() == nil {
+				if err := produce(ctx, emit); err != nil {
 					send.Fail(info, err)
 				}
 			})

@@ -1,0 +1,176 @@
+// Command gotest is behind `make test`, `make race` and `make integration`: it runs `go test`, shows what failed and one line for each package,
+// and ends with the line
+//
+//	N passed, N failed
+//
+// in which tests and subtests are counted, and, as one failure each, what failed with no test to blame (a package that does not compile, a process that ended).
+//
+// Without -C it tests the library in both builds. The second one has the build tag synctests, with which franz-go's locks
+// let a testing/synctest bubble's clock go on; it runs the packages in which the tag changes a file, the others having been tested
+// word for word by the first. Then it vets what only that build compiles, and the modules inside the repository, so that none of them rots
+// unseen. With -race only the tests run.
+//
+// With -C it makes one run in that folder with the arguments given.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The tests are to take no more than two minutes; what takes this long hangs.
+const timeout = "-timeout=5m"
+
+const tag = "synctests"
+
+func main() {
+	race := flag.Bool("race", false, "use the race detector")
+	verbose := flag.Bool("v", false, "print the output of all tests")
+	dir := flag.String("C", "", "run once in this folder, with the arguments given to go test")
+	flag.Parse()
+	r := runner{out: os.Stdout, verbose: *verbose}
+	var err error
+	if *dir != "" {
+		r.test("", *dir, flag.Args()...)
+	} else {
+		err = r.library(*race)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gotest:", err)
+		r.failed++
+	}
+	if !r.summary() {
+		os.Exit(1)
+	}
+}
+
+// runner makes runs and adds up what they report.
+type runner struct {
+	out     io.Writer
+	verbose bool
+
+	passed, failed int
+	lines          []string // one for each run, and the names of what failed in it
+}
+
+// library tests the module in the working folder in both builds.
+func (r *runner) library(race bool) error {
+	args := []string{timeout, "-shuffle=on"}
+	if race {
+		args = append(args, "-race")
+	}
+	r.test("default build", ".", append(args, "./...")...)
+	changed, err := changedByTag(".")
+	if err != nil {
+		return err
+	}
+	if len(changed) > 0 {
+		args = append(args, "-tags="+tag)
+		r.test(tag+" build", ".", append(args, changed...)...)
+	}
+	if race {
+		return nil
+	}
+	r.vet(".", "-tags="+tag)
+	modules, err := filepath.Glob("*/go.mod")
+	for _, m := range modules {
+		r.vet(filepath.Dir(m))
+	}
+	return err
+}
+
+// test makes one run of go test and counts it in.
+func (r *runner) test(name, dir string, args ...string) {
+	fmt.Fprintln(r.out, "go test", strings.Join(args, " "))
+	start := time.Now()
+	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd.Dir = dir
+	rep := newReport(r.out, r.verbose)
+	// One writer for both: go test has its own errors on the second, and they belong between the events.
+	cmd.Stdout, cmd.Stderr = rep, rep
+	err := cmd.Run()
+	rep.close()
+	if err != nil && len(rep.failed) == 0 {
+		rep.failed = append(rep.failed, fmt.Sprintf("go test: %v", err))
+	}
+	r.passed += rep.passed
+	r.failed += len(rep.failed)
+	line := fmt.Sprintf("%d passed, %d failed, %d skipped in %.1fs", rep.passed, len(rep.failed), rep.skipped, time.Since(start).Seconds())
+	if name != "" {
+		line = name + ": " + line
+	}
+	r.lines = append(r.lines, line)
+	for _, f := range rep.failed {
+		r.lines = append(r.lines, "  FAIL "+f)
+	}
+}
+
+// vet compiles and vets what no test of this run compiles.
+func (r *runner) vet(dir string, flags ...string) {
+	args := append(append([]string{"vet"}, flags...), "./...")
+	fmt.Fprintf(r.out, "go %s (in %s)\n", strings.Join(args, " "), dir)
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, r.out, r.out
+	if err := cmd.Run(); err != nil {
+		r.failed++
+		r.lines = append(r.lines, fmt.Sprintf("  FAIL go %s in %s: %v", strings.Join(args, " "), dir, err))
+	}
+}
+
+// summary prints the end and says whether all is well. Nothing at all tested is not well.
+func (r *runner) summary() bool {
+	fmt.Fprintln(r.out)
+	for _, l := range r.lines {
+		fmt.Fprintln(r.out, l)
+	}
+	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, r.failed)
+	return r.failed == 0 && r.passed > 0
+}
+
+// changedByTag lists the packages whose own files, tests included, are others with the tag.
+func changedByTag(dir string) ([]string, error) {
+	plain, err := listFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	tagged, err := listFiles(dir, "-tags="+tag)
+	if err != nil {
+		return nil, err
+	}
+	before := map[string]bool{}
+	for _, p := range plain {
+		before[p] = true
+	}
+	var changed []string
+	for _, p := range tagged {
+		if !before[p] {
+			path, _, _ := strings.Cut(p, " ")
+			changed = append(changed, path)
+		}
+	}
+	return changed, nil
+}
+
+// listFiles gives a line for each package: its import path and its files.
+func listFiles(dir string, flags ...string) ([]string, error) {
+	args := append(append([]string{"list"}, flags...),
+		"-f", "{{.ImportPath}} {{.GoFiles}} {{.CgoFiles}} {{.SFiles}} {{.TestGoFiles}} {{.XTestGoFiles}}", "./...")
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+}

@@ -1,0 +1,102 @@
+package kclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/partition"
+)
+
+// DeliveryTimeoutError says that a record had no outcome within its delivery
+// time-out. It may have been written all the same: a broker that took it and
+// whose answer was lost cannot be told from one that never saw it.
+//
+// errors.Is finds [kgo.ErrRecordTimeout] in it; errors.As finds an
+// [*UnreachableError] where no broker could be reached.
+type DeliveryTimeoutError struct {
+	Topic   string
+	Timeout time.Duration
+	// Err is what stood in the way last, nil where that is not known.
+	Err error
+}
+
+// Error names the topic and the time-out.
+func (e *DeliveryTimeoutError) Error() string {
+	s := fmt.Sprintf("no outcome for a record to topic %q within the delivery time-out of %v", e.Topic, e.Timeout)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause and what franz-go calls this.
+func (e *DeliveryTimeoutError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{kgo.ErrRecordTimeout}
+	}
+	return []error{kgo.ErrRecordTimeout, e.Err}
+}
+
+// PartitionError says that no partition could be chosen for a record: it names
+// one that the topic does not have, or the partitioner chose such a one or
+// panicked.
+type PartitionError struct {
+	Topic string
+	// Partition is the one that the record named, -1 where the choice was the
+	// partitioner's.
+	Partition int32
+	// Err is the client's error or a *partition.PanicError.
+	Err error
+}
+
+// Error names topic and partition.
+func (e *PartitionError) Error() string {
+	if e.Partition < 0 {
+		return fmt.Sprintf("no partition of topic %q chosen: %v", e.Topic, e.Err)
+	}
+	return fmt.Sprintf("topic %q has no partition %d: %v", e.Topic, e.Partition, e.Err)
+}
+
+// Unwrap returns the client's error or the panic.
+func (e *PartitionError) Unwrap() error { return e.Err }
+
+// badChoice begins franz-go's error for an index out of range, which has no type.
+// A test holds it to that.
+const badChoice = "invalid record partitioning choice"
+
+// Explain returns the error of a record's promise with a type where franz-go has
+// none: [*DeliveryTimeoutError], [*PartitionError], else err as it is. It is to be
+// called in the promise, before r is reused; named is the partition that the
+// record named, -1 for none (r's own has been overwritten), and timeout the
+// delivery time-out. It does not wait.
+func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p := partition.Panic(r); p != nil {
+		return &PartitionError{Topic: r.Topic, Partition: -1, Err: p}
+	}
+	if strings.HasPrefix(err.Error(), badChoice) {
+		return &PartitionError{Topic: r.Topic, Partition: named, Err: err}
+	}
+	if _, definite := errors.AsType[*kerr.Error](err); definite && !errors.Is(err, kgo.ErrRecordTimeout) {
+		return err // the broker's word counts, however late it came
+	}
+	if !expired(r.Context) && !errors.Is(err, kgo.ErrRecordTimeout) {
+		return err
+	}
+	cause := err
+	if errors.Is(err, context.DeadlineExceeded) || err == kgo.ErrRecordTimeout {
+		cause = nil // that is what the type says
+	}
+	if u := Unreachable(cl); u != nil {
+		cause = u
+	}
+	return &DeliveryTimeoutError{Topic: r.Topic, Timeout: timeout, Err: cause}
+}

@@ -1,0 +1,19 @@
+// Package settings says how a producer talks to Kafka: where the brokers are,
+// how records are acknowledged, batched and partitioned, and how much may be in
+// flight.
+//
+// A [Producer] is a value. It is made with [NewProducer], never changed
+// afterwards, and fits every producer there is (sink, flow, element, shared
+// client), any number of them, at the same time. [Producer.With] derives a
+// changed copy.
+//
+// Making one never fails. All that is wrong is collected as [Problem] values,
+// each naming the option, the Java client's property for it, the value and the
+// reason; Err joins them, and whatever takes a Producer asks it first. So a
+// faulty configuration is reported whole and once, before anything connects.
+//
+// Settings never show secrets: String, LogValue, the fmt verbs, JSON and the
+// problems leave credentials and keys out.
+//
+// The package imports serde, internal/partition and franz-go. It opens no connection.
+package settings
