@@ -210,3 +210,13 @@ func (s *Slots[T]) Cancel() {
 	}
 	s.send.Wake()
 }
+
+// Unread counts the results that were settled and not taken. Call it when the receiver has ended.
+func (s *Slots[T]) Unread() (n int64) {
+	for slot := s.head.Load(); slot < s.tail.Load(); slot++ {
+		if s.state[slot&s.mask].Load() == slotResult {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,131 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// ErrClosed says that a client, or an Element, was closed.
+var ErrClosed = errors.New("vicuna: the producer is closed")
+
+// Client is a client of franz-go with the window that all who share it draw from. Its methods are safe for concurrent use.
+type Client struct {
+	kgo       *kgo.Client
+	is        kclient.Settings
+	deadlines *kclient.Deadlines
+	delivery  time.Duration
+	close     time.Duration
+	window    *window
+	made      bool // by us: so Close closes it
+	closed    atomic.Bool
+
+	acknowledged, failed atomic.Int64
+}
+
+// NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind the streams. It does not connect: the first
+// record does. It fails with all problems of the settings.
+func NewClient[K, V any](ps settings.Producer[K, V]) (*Client, error) {
+	return newClient(ps.ProducerConfig)
+}
+
+func newClient(cfg settings.ProducerConfig) (*Client, error) {
+	cl, err := kclient.NewProducerClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	records, bytes := cfg.Window()
+	c := &Client{
+		kgo: cl, is: kclient.Read(cl), delivery: cfg.DeliveryTimeout(), close: cfg.CloseTimeout(),
+		window: newWindow(records, bytes), made: true,
+	}
+	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
+	return c, nil
+}
+
+// Defaults for a wrapped client, which has no settings of ours; the window is made smaller where the client's own limits are.
+const (
+	wrappedRecords  = 45_000
+	wrappedBytes    = 256 << 20
+	wrappedDelivery = 2 * time.Minute
+	wrappedClose    = 10 * time.Second
+)
+
+// Wrap shares a client of the caller's own, which stays the caller's to close. Acks, linger, compression and partitioner are the client's; a stage whose settings
+// were given something else is refused when its stream starts. Records can name a partition only where the client has a partitioner that heeds it
+// (settings.PartitionerOpt); on another, such a record is a fault.
+//
+// Wrap a client once: the window belongs to the Client that it returns.
+//
+// It refuses a transactional client and others that cannot be shared.
+func Wrap(cl *kgo.Client) (*Client, error) {
+	if cl == nil {
+		return nil, errors.New("vicuna: Wrap: the client is nil")
+	}
+	is := kclient.Read(cl)
+	if err := is.Shareable(); err != nil {
+		return nil, err
+	}
+	records, bytes := is.FitWindow(wrappedRecords, wrappedBytes)
+	c := &Client{kgo: cl, is: is, delivery: wrappedDelivery, close: wrappedClose, window: newWindow(records, bytes)}
+	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
+	return c, nil
+}
+
+// Kgo returns the client of franz-go, for its metrics and whatever else it can do. Closing it is for its owner.
+func (c *Client) Kgo() *kgo.Client { return c.kgo }
+
+// Reach asks the brokers until one answers, or returns an error that names the addresses. Producing does not need it: it waits for brokers, up to the
+// delivery time-out.
+func (c *Client) Reach(ctx context.Context) error { return kclient.Reach(ctx, c.kgo) }
+
+// Flush sends what lingers and waits until all that was produced before has its outcome, or ctx ends.
+func (c *Client) Flush(ctx context.Context) error { return c.kgo.Flush(ctx) }
+
+// Close waits until all that was produced has its outcome, for ctx or the close time-out, whichever ends first, and closes the client. What has no outcome then
+// is failed, and may have been written; the error says how many those were. A wrapped client is flushed and left open. Harmless when repeated.
+func (c *Client) Close(ctx context.Context) error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.close)
+	defer cancel()
+	err := c.kgo.Flush(ctx)
+	unknown, _ := c.window.inFlight()
+	if c.made {
+		c.kgo.Close()
+	}
+	c.deadlines.Close()
+	if err != nil && unknown > 0 {
+		return &OutcomeError{Unknown: unknown, Err: context.Cause(ctx)}
+	}
+	return nil
+}
+
+// Metrics is a reading of a client's counters.
+type Metrics struct {
+	// InFlight and InFlightBytes are in the window now: handed to the client and not acknowledged.
+	InFlight, InFlightBytes int64
+	// Waiting is the number of streams and senders that wait for room in the window.
+	Waiting int
+	// Acknowledged and Failed count records since the client was made.
+	Acknowledged, Failed int64
+	// BufferedRecords and BufferedBytes are the client's own, which knows only what it was given.
+	BufferedRecords, BufferedBytes int64
+}
+
+// Metrics reads the client's counters. For more there are franz-go's hooks (settings.ClientOptions with kgo.WithHooks).
+func (c *Client) Metrics() Metrics {
+	m := Metrics{
+		Waiting: int(c.window.waiting.Load()), Acknowledged: c.acknowledged.Load(), Failed: c.failed.Load(),
+		BufferedRecords: c.kgo.BufferedProduceRecords(), BufferedBytes: c.kgo.BufferedProduceBytes(),
+	}
+	m.InFlight, m.InFlightBytes = c.window.inFlight()
+	return m
+}

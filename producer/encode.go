@@ -1,0 +1,104 @@
+package producer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/serde"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Errors of records that cannot be produced.
+var (
+	// ErrNilRecord says that a nil record, or envelope, came along the stream.
+	ErrNilRecord = errors.New("vicuna: the record is nil")
+	// ErrNoTopic says that a record names no topic.
+	ErrNoTopic = errors.New("vicuna: the record names no topic")
+	// ErrPartitionIgnored says that a record names a partition and the shared client's partitioner would ignore it; see [Wrap].
+	ErrPartitionIgnored = errors.New("vicuna: the record names a partition, and the client's partitioner ignores that: give the client settings.PartitionerOpt")
+)
+
+// encoder makes a client's record from a typed one. Not for concurrent use.
+//
+// Serialised bytes are appended to an arena, so that a record costs no allocation of its own; an arena stays alive while one of its records is in flight. What a serde
+// can lend is not copied.
+type encoder[K, V any] struct {
+	keys       serde.Serializer[K]
+	values     serde.Serializer[V]
+	lendKey    serde.Lender[K]
+	lendValue  serde.Lender[V]
+	partitions bool // the client heeds a partition that a record names
+	arena      []byte
+}
+
+const arenaSize = 64 << 10
+
+func newEncoder[K, V any](ps settings.Producer[K, V], c *Client) *encoder[K, V] {
+	e := &encoder[K, V]{keys: ps.KeySerde(), values: ps.ValueSerde(), partitions: c.is.ExplicitPartitions}
+	e.lendKey, _ = e.keys.(serde.Lender[K])
+	e.lendValue, _ = e.values.(serde.Lender[V])
+	return e
+}
+
+// encode fills the entry's record and its size. Timestamps that are not set are left to the caller.
+func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) error {
+	if rec == nil {
+		return ErrNilRecord
+	}
+	r := &to.rec
+	if r.Topic = rec.Topic; r.Topic == "" {
+		return ErrNoTopic
+	}
+	to.named = -1
+	if p, ok := rec.Partition.Get(); ok {
+		if !e.partitions {
+			return fmt.Errorf("topic %q, partition %d: %w", rec.Topic, p, ErrPartitionIgnored)
+		}
+		to.named = p
+	}
+	r.Partition = to.named
+	r.Headers = rec.Headers
+	r.Timestamp = rec.Timestamp
+	r.Key, r.Value = nil, nil
+	var err error
+	if k, ok := rec.Key.Get(); ok {
+		if r.Key, err = serialize(&e.arena, e.keys, e.lendKey, rec.Topic, k); err != nil {
+			return fmt.Errorf("topic %q, key: %w", rec.Topic, err)
+		}
+	}
+	if !rec.Tombstone {
+		if r.Value, err = serialize(&e.arena, e.values, e.lendValue, rec.Topic, rec.Value); err != nil {
+			return fmt.Errorf("topic %q, value: %w", rec.Topic, err)
+		}
+	}
+	size := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	to.bytes = int64(size)
+	return nil
+}
+
+func serialize[T any](arena *[]byte, s serde.Serializer[T], lend serde.Lender[T], topic string, v T) ([]byte, error) {
+	if lend != nil {
+		if b, ok := lend.Borrow(v); ok {
+			return b, nil
+		}
+	}
+	if cap(*arena)-len(*arena) < arenaSize/64 {
+		*arena = make([]byte, 0, arenaSize)
+	}
+	n, room := len(*arena), cap(*arena)
+	b, err := s.Append((*arena)[n:n:room], topic, v)
+	if err != nil {
+		return nil, err
+	}
+	if b == nil {
+		b = (*arena)[n:n:n] // empty is not null
+	}
+	if cap(b) == room-n { // it did not outgrow the arena
+		*arena = (*arena)[:n+len(b)]
+	}
+	return b[:len(b):len(b)], nil
+}

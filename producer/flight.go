@@ -1,0 +1,204 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// ErrNoClient says that a stage was told to share a client and given none.
+var ErrNoClient = errors.New("vicuna: producer.On: the client is nil")
+
+// open returns the client of a stage: the shared one, or one of its own that ends with the run.
+func open(b *core.Builder, cfg settings.ProducerConfig, o options) (*Client, bool) {
+	cl, err := clientFor(cfg, o)
+	if err != nil {
+		b.Fail(err)
+		return nil, false
+	}
+	if cl != o.client {
+		b.Run.OnEnd(cl.Close)
+	}
+	return cl, true
+}
+
+func clientFor(cfg settings.ProducerConfig, o options) (*Client, error) {
+	if err := cfg.Err(); err != nil {
+		return nil, err
+	}
+	if o.client == nil {
+		return newClient(cfg)
+	}
+	switch {
+	case o.client.kgo == nil:
+		return nil, ErrNoClient
+	case o.client.closed.Load():
+		return nil, ErrClosed
+	}
+	return o.client, o.client.is.Contradiction(cfg)
+}
+
+// flight is what a stage has in flight in one run. The sender's island counts what it sends, the client's promises what has an outcome.
+type flight struct {
+	client *Client
+	run    *core.Run
+	isl    *core.Island
+	info   *core.StageInfo
+	skip   bool
+
+	sent    atomic.Int64 // the sender's
+	settled atomic.Int64 // the promises'
+	failed  atomic.Int64
+	faulted atomic.Bool
+
+	ending   atomic.Bool // somebody waits for the last outcome
+	detached atomic.Bool // the run is over: outcomes are nobody's any more
+	lastOnce sync.Once
+	last     chan struct{}
+
+	slab     slab
+	clock    clock
+	flushing atomic.Bool
+}
+
+func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
+	f := &flight{client: cl, run: b.Run, isl: isl, info: info, skip: o.skipFailed, last: make(chan struct{})}
+	info.Buffers(func() int { return int(f.sent.Load() - f.settled.Load()) })
+	isl.AddFlusher(func(now time.Time) {
+		if now.IsZero() {
+			f.flush() // hurry: what lingers goes now
+		}
+	}, nil)
+	return f
+}
+
+// admit takes the window for records of the element in hand; false: the run was stopped first.
+func (f *flight) admit(records, bytes int64) bool {
+	w := f.client.window
+	if w.take(records, bytes) {
+		return true
+	}
+	if f.client.is.Linger > longLinger {
+		f.flush()
+	}
+	h := &waiter{records: records, bytes: bytes, wake: f.isl.Wake}
+	w.enqueue(h)
+	admitted := false
+	if f.isl.Await(func() bool {
+		admitted = admitted || w.admit(h)
+		return admitted
+	}) {
+		return true
+	}
+	if admitted {
+		w.refund(records, bytes)
+	} else {
+		w.leave(h)
+	}
+	return false
+}
+
+// longLinger is a linger that is worth ending when a stream waits for the window; a shorter one ends by itself soon enough, and with fuller batches.
+const longLinger = 50 * time.Millisecond
+
+// send hands an entry over.
+func (f *flight) send(e *entry) {
+	f.sent.Store(f.sent.Load() + 1)
+	f.client.produce(e, f.clock.read())
+}
+
+// flush makes the client send what lingers, in the background.
+func (f *flight) flush() {
+	if f.client.is.Linger == 0 || f.flushing.Swap(true) {
+		return
+	}
+	f.run.Go("flush", func() {
+		defer f.flushing.Store(false)
+		_ = f.client.kgo.Flush(f.run.Context())
+	})
+}
+
+// fault takes the failure of a record: the first one ends the run, unless failures are skipped; it reports whether they are.
+func (f *flight) fault(t core.Token, err error) (skipped bool) {
+	if f.skip {
+		f.info.Skip()
+		return true
+	}
+	if f.detached.Load() {
+		return false
+	}
+	if f.faulted.Swap(true) || f.run.Stopped() {
+		f.failed.Add(1)
+	}
+	f.run.FailAt(f.info, t, err)
+	return false
+}
+
+// landed counts an outcome; it comes last in a promise.
+func (f *flight) landed() {
+	n := f.settled.Load() + 1
+	f.settled.Store(n)
+	if f.ending.Load() && n == f.sent.Load() {
+		f.lastOnce.Do(func() { close(f.last) })
+		f.isl.Wake()
+	}
+}
+
+func (f *flight) empty() bool { return f.settled.Load() == f.sent.Load() }
+
+// drain waits, behind the last element, until every record has its outcome.
+func (f *flight) drain() {
+	f.ending.Store(true)
+	if !f.empty() {
+		f.flush()
+		f.isl.Await(f.empty)
+	}
+}
+
+// finish is the end of the run: outcomes are still collected until ctx ends, then nobody is told any more. undelivered counts the results that were not passed on.
+func (f *flight) finish(ctx context.Context, undelivered func() int64) error {
+	f.ending.Store(true)
+	var err error
+	if !f.empty() {
+		err = f.collect(ctx)
+	}
+	f.detached.Store(true)
+	o := &OutcomeError{Failed: f.failed.Load(), Unknown: f.sent.Load() - f.settled.Load(), Err: err}
+	if undelivered != nil && f.run.Stopped() {
+		o.Undelivered = undelivered()
+	}
+	if o.Failed == 0 && o.Unknown == 0 && o.Undelivered == 0 {
+		return nil
+	}
+	return o
+}
+
+func (f *flight) collect(ctx context.Context) error {
+	flushing, stop := context.WithCancel(ctx)
+	flushed := make(chan struct{})
+	f.run.Go("flush", func() {
+		defer close(flushed)
+		_ = f.client.kgo.Flush(flushing)
+	})
+	defer func() {
+		stop()
+		<-flushed
+	}()
+	select {
+	case <-f.last:
+		return nil
+	case <-flushed: // everything has landed, or ctx has ended
+		if f.empty() {
+			return nil
+		}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,265 @@
+package producer
+
+import (
+	"context"
+
+	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// FlexiFlow writes the records of envelopes and passes their results on, with each envelope's pass-through. One envelope gives one result: a Message when its
+// record is acknowledged, a MultiMessage when all of its are, a PassThroughMessage (and a MultiMessage without records) in its turn.
+//
+// P is named, K and V follow from the settings: FlexiFlow[ReqID](ps).
+//
+//   - Emits when: an envelope and all before it have their outcome.
+//   - Back-pressures when: the client's window is full, or as many envelopes as it has records wait for their turn or for downstream.
+//   - Completes when: upstream completes and every result has gone on.
+//   - Fails when: an envelope is nil, a record cannot be serialised or fails, and [SkipFailed] was not given. Results before the failed one may be lost sight of;
+//     [*OutcomeError] counts them.
+//   - Order: kept.
+//   - Goroutines: one for what follows, beside the client's.
+func FlexiFlow[P, K, V any](ps settings.Producer[K, V], opts ...Option) stream.Flow[envelope.Envelope[K, V, P], envelope.Results[K, V, P]] {
+	type env = envelope.Envelope[K, V, P]
+	type res = envelope.Results[K, V, P]
+	return buildFlow(ps, optionsOf(opts), "flexiFlow", false,
+		func(e env) env { return e },
+		func(_ env, r res) res { return r })
+}
+
+// FlowWithContext is [FlexiFlow] for streams whose elements carry a context: it goes from each envelope to its result.
+//
+// C is named, K and V follow from the settings: FlowWithContext[ReqID](ps).
+//
+//   - Emits when: an envelope and all before it have their outcome.
+//   - Back-pressures when: as FlexiFlow.
+//   - Completes when: upstream completes and every result has gone on.
+//   - Fails when: as FlexiFlow.
+//   - Order: kept.
+//   - Goroutines: one for what follows, beside the client's.
+func FlowWithContext[C, K, V any](ps settings.Producer[K, V], opts ...Option) stream.FlowWithContext[envelope.Envelope[K, V, envelope.None], envelope.Results[K, V, envelope.None], C] {
+	type env = envelope.Envelope[K, V, envelope.None]
+	type res = envelope.Results[K, V, envelope.None]
+	return stream.FlowOfPairs(buildFlow(ps, optionsOf(opts), "flowWithContext", true,
+		func(p stream.Pair[env, C]) env { return p.Value },
+		func(p stream.Pair[env, C], r res) stream.Pair[res, C] {
+			return stream.Pair[res, C]{Value: r, Context: p.Context}
+		}))
+}
+
+func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind string, carries bool,
+	envelopeOf func(A) envelope.Envelope[K, V, P], result func(A, envelope.Results[K, V, P]) B,
+) stream.Flow[A, B] {
+	return stream.BuildFlow(func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
+		cl, ok := open(b, ps.ProducerConfig, o)
+		recv := b.Run.NewIsland()
+		st := next(core.At{Island: recv, Scope: at.Scope})
+		info := at.Island.AddStage(name)
+		if !ok {
+			return core.Stage[A]{Link: &core.Link{}}
+		}
+		f := &flow[K, V, P, A, B]{
+			flight: newFlight(b, at.Island, info, cl, o), encode: newEncoder(ps, cl),
+			slots:      core.NewSlots[B](at, int(cl.window.records), recv),
+			envelopeOf: envelopeOf, result: result,
+		}
+		if carries {
+			f.carried = make([]A, f.slots.Size())
+		}
+		core.Drive(recv, f.slots, st)
+		b.Run.OnEnd(func(ctx context.Context) error { return f.finish(ctx, f.slots.Unread) })
+		return core.Stage[A]{Push: f.push, Done: func() {
+			f.slots.Close()
+			f.drain()
+		}, Link: f.slots.Link()}
+	}, kind)
+}
+
+type flow[K, V, P, A, B any] struct {
+	*flight
+	encode     *encoder[K, V]
+	slots      *core.Slots[B]
+	envelopeOf func(A) envelope.Envelope[K, V, P]
+	result     func(A, envelope.Results[K, V, P]) B
+	carried    []A // by slot, where results carry something of their elements
+
+	results []envelope.Result[K, V, P] // made ahead
+	entries []*entry
+}
+
+// multi collects the outcomes of a MultiMessage's records; promises are serial.
+type multi[K, V, P any] struct {
+	left    int
+	givenUp bool
+	result  *envelope.MultiResult[K, V, P]
+}
+
+func (f *flow[K, V, P, A, B]) push(a A) {
+	f.isl.In(f.info)
+	switch m := f.envelopeOf(a).(type) {
+	case *envelope.Message[K, V, P]:
+		if m != nil {
+			f.single(a, m)
+			return
+		}
+	case *envelope.MultiMessage[K, V, P]:
+		if m != nil {
+			f.multi(a, m)
+			return
+		}
+	case *envelope.PassThroughMessage[K, V, P]:
+		if m != nil {
+			if slot, ok := f.reserve(a); ok {
+				f.settle(slot, &envelope.PassThroughResult[K, V, P]{PassThrough: m.PassThrough})
+			}
+			return
+		}
+	}
+	f.isl.Fail(f.info, ErrNilRecord)
+}
+
+// reserve gives the element in hand its place in the order.
+func (f *flow[K, V, P, A, B]) reserve(a A) (uint64, bool) {
+	slot, ok := f.slots.Reserve()
+	if ok {
+		if f.carried != nil {
+			f.carried[slot%uint64(len(f.carried))] = a
+		}
+		f.slots.Publish(slot)
+	}
+	return slot, ok
+}
+
+func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
+	var a A
+	if f.carried != nil {
+		i := slot % uint64(len(f.carried))
+		a, f.carried[i] = f.carried[i], a
+	}
+	f.slots.Settle(slot, f.result(a, r))
+}
+
+func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
+	r := f.newResult()
+	r.Message, r.PassThrough = m, m.PassThrough
+	e := f.slab.next()
+	if err := f.encode.encode(&m.Record, e); err != nil {
+		r.Err = err
+		f.unserialised(a, r, err)
+		return
+	}
+	if !f.admit(1, e.bytes) {
+		f.isl.Abandon()
+		return
+	}
+	slot, ok := f.reserve(a)
+	if !ok {
+		f.client.window.refund(1, e.bytes)
+		return
+	}
+	e.owner, e.slot, e.multi, e.token = f, slot, r, f.slots.Token(slot)
+	f.send(e)
+}
+
+// unserialised ends an envelope of which a record could not be made.
+func (f *flow[K, V, P, A, B]) unserialised(a A, r envelope.Results[K, V, P], err error) {
+	if !f.skip {
+		f.isl.Fail(f.info, err)
+		return
+	}
+	f.info.Skip()
+	if slot, ok := f.reserve(a); ok {
+		f.settle(slot, r)
+	}
+}
+
+func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
+	r := &envelope.MultiResult[K, V, P]{PassThrough: m.PassThrough, Parts: make([]envelope.Part[K, V], len(m.Records))}
+	f.entries = f.entries[:0]
+	bytes := int64(0)
+	for i := range m.Records {
+		r.Parts[i].Record = &m.Records[i]
+		e := f.slab.next()
+		if err := f.encode.encode(&m.Records[i], e); err != nil {
+			r.Parts[i].Err, r.Err = err, err
+			f.unserialised(a, r, err)
+			return
+		}
+		bytes += e.bytes
+		f.entries = append(f.entries, e)
+	}
+	n := int64(len(f.entries))
+	if n > 0 && !f.admit(n, bytes) {
+		f.isl.Abandon()
+		return
+	}
+	slot, ok := f.reserve(a)
+	if !ok {
+		if n > 0 {
+			f.client.window.refund(n, bytes)
+		}
+		return
+	}
+	if n == 0 {
+		f.settle(slot, r)
+		return
+	}
+	all := &multi[K, V, P]{left: len(f.entries), result: r}
+	for i, e := range f.entries {
+		e.owner, e.slot, e.multi, e.part, e.token = f, slot, all, int32(i), f.slots.Token(slot)
+		f.send(e)
+	}
+	clear(f.entries)
+}
+
+func (f *flow[K, V, P, A, B]) newResult() *envelope.Result[K, V, P] {
+	if len(f.results) == 0 {
+		f.results = make([]envelope.Result[K, V, P], 256)
+	}
+	r := &f.results[0]
+	f.results = f.results[1:]
+	return r
+}
+
+func (f *flow[K, V, P, A, B]) settled(e *entry, err error) {
+	if err == nil || f.fault(e.token, err) {
+		f.outcome(e, err)
+	} else {
+		f.giveUp(e)
+	}
+	e.release()
+	f.landed()
+}
+
+func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
+	switch r := e.multi.(type) {
+	case *envelope.Result[K, V, P]:
+		r.Metadata, r.Err = e.metadata(), err
+		f.settle(e.slot, r)
+	case *multi[K, V, P]:
+		part := &r.result.Parts[e.part]
+		part.Metadata, part.Err = e.metadata(), err
+		r.result.Err = join(r.result.Err, err)
+		r.left--
+		switch {
+		case r.left > 0:
+		case r.givenUp:
+			f.slots.GiveUp(e.slot)
+		default:
+			f.settle(e.slot, r.result)
+		}
+	}
+}
+
+// giveUp ends the slot of a record whose failure has ended the run.
+func (f *flow[K, V, P, A, B]) giveUp(e *entry) {
+	if all, ok := e.multi.(*multi[K, V, P]); ok {
+		all.givenUp = true
+		if all.left--; all.left > 0 {
+			return
+		}
+	}
+	f.slots.GiveUp(e.slot)
+}

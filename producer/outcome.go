@@ -1,0 +1,44 @@
+package producer
+
+import "fmt"
+
+// OutcomeError says what the end of a stream, or of a client, left behind: it is joined with the fault that ended it.
+type OutcomeError struct {
+	// Undelivered is the number of records that were acknowledged without the stream having been told: their results were not emitted.
+	Undelivered int64
+	// Failed is the number of records that failed behind the first one.
+	Failed int64
+	// Unknown is the number of records that had no outcome when the close time-out ended. They may have been written.
+	Unknown int64
+	// Err is what ended the waiting; nil where nothing was waited for in vain.
+	Err error
+}
+
+func (e *OutcomeError) Error() string {
+	s := fmt.Sprintf("vicuna: records in flight at the end: %d acknowledged and not passed on, %d failed, %d with unknown outcome",
+		e.Undelivered, e.Failed, e.Unknown)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *OutcomeError) Unwrap() error { return e.Err }
+
+// RecordError is the failure of a record, with where it was to go.
+type RecordError struct {
+	// Topic is the record's; Partition is -1 where none was chosen.
+	Topic     string
+	Partition int32
+	// Err is why; errors.Is and errors.As find franz-go's and Kafka's own errors in it.
+	Err error
+}
+
+func (e *RecordError) Error() string {
+	if e.Partition < 0 {
+		return fmt.Sprintf("record for topic %q: %v", e.Topic, e.Err)
+	}
+	return fmt.Sprintf("record for %s[%d]: %v", e.Topic, e.Partition, e.Err)
+}
+
+func (e *RecordError) Unwrap() error { return e.Err }
