@@ -2,11 +2,6 @@
 
 package main
 
-func oursPlainSink(int) *side           { return nil }
-func oursFlexiFlow(int) *side           { return nil }
-func oursElement(int) *side             { return nil }
-func oursMaps(int) *side                { return nil }
-func oursMapsPtr(int) *side             { return nil }
-func oursTokens(int) *side              { return nil }
-func oursBoundary(int) *side            { return nil }
-func oursMapAsync(int, asyncCall) *side { return nil }
+func oursPlainSink(int) *side { return nil }
+func oursFlexiFlow(int) *side { return nil }
+func oursElement(int) *side   { return nil }

@@ -1,5 +1,3 @@
-//go:build ours
-
 package main
 
 // oursTokens is P9's tokens: the chain of maps on a source whose every element is

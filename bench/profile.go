@@ -90,16 +90,16 @@ func memProfile(base string, f func() error) error {
 	rate := runtime.MemProfileRate
 	runtime.MemProfileRate = 4096
 	defer func() { runtime.MemProfileRate = rate }()
-	if err := allocations(base + ".before.mem.pprof"); err != nil {
+	if err := writeAllocations(base + ".before.mem.pprof"); err != nil {
 		return err
 	}
 	if err := f(); err != nil {
 		return err
 	}
-	return allocations(base + ".mem.pprof")
+	return writeAllocations(base + ".mem.pprof")
 }
 
-func allocations(path string) error {
+func writeAllocations(path string) error {
 	runtime.GC() // publishes what was allocated up to now
 	file, err := os.Create(path)
 	if err != nil {

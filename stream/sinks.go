@@ -60,7 +60,9 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 				}
 				return
 			}
-			inPlace(isl, info, cfg.policy, func() error { return f(ctx, v) })
+			if !inPlace(isl, info, cfg.policy, func() error { return f(ctx, v) }) && manual {
+				isl.Withdraw() // skipped: nobody is going to call Commit
+			}
 		}, Done: func() {}, Link: &core.Link{}}
 	}
 	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {

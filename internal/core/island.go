@@ -109,6 +109,9 @@ func (isl *Island) Token() Token { return isl.frame.cur }
 // HandOver records that the element in hand is about to be handed to user code that finishes it by its Committable.
 func (isl *Island) HandOver() { isl.run.Ledger.HandOver(isl.frame.cur) }
 
+// Withdraw takes the HandOver of the element in hand back.
+func (isl *Island) Withdraw() { isl.run.Ledger.Withdraw(isl.frame.cur) }
+
 // In notes that an element has reached a stage whose user function is called next.
 func (isl *Island) In(s *StageInfo) {
 	s.in++

@@ -8,12 +8,14 @@ import (
 
 // Assignment accounts for the tokens of one assignment of one partition, from its start (or a seek, a rewind, a new
 // run) to its end. The ledger calls it from any goroutine, with positions given as a word: base is a multiple of 64 and bit i of
-// mask stands for position base+i. All three are idempotent: marks may be repeated, also for positions behind the frontier.
+// mask stands for position base+i. Done and Abandon are idempotent: marks may be repeated, also for positions behind the frontier.
 type Assignment interface {
 	// Done marks positions of which no part travels any more and none was abandoned.
 	Done(base, mask uint64)
 	// HandOver says, before the element is handed to user code, that from now on the element's explicit Commit decides.
 	HandOver(base, mask uint64)
+	// Withdraw takes one HandOver of each position back: it did not take place after all.
+	Withdraw(base, mask uint64)
 	// Abandon says that the positions were given up: they must be delivered again.
 	Abandon(base, mask uint64)
 	// Locate tells where a position lies, for errors.
@@ -148,19 +150,26 @@ func (l *Ledger) doneWord(word Token, mask uint64) {
 // HandOver records that the element with this token is about to be handed to user code.
 func (l *Ledger) HandOver(t Token) {
 	if t != 0 {
-		l.handOver(span{t, 1})
+		l.handOver(span{t, 1}, Assignment.HandOver)
 	}
 }
 
-func (l *Ledger) handOver(s span) {
+// Withdraw takes a HandOver back: the element was not given to user code, or is finished without it.
+func (l *Ledger) Withdraw(t Token) {
+	if t != 0 {
+		l.handOver(span{t, 1}, Assignment.Withdraw)
+	}
+}
+
+func (l *Ledger) handOver(s span, mark func(a Assignment, base, mask uint64)) {
 	if s.first.composite() {
 		for _, m := range l.composites.members(s.first) {
-			l.handOver(m)
+			l.handOver(m, mark)
 		}
 		return
 	}
 	if e := l.entry(s.first.Index()); e != nil {
-		eachWord(s, e.assignment.HandOver)
+		eachWord(s, func(base, mask uint64) { mark(e.assignment, base, mask) })
 	}
 }
 

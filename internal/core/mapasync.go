@@ -54,7 +54,11 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		a := ins[i]
 		var none A
 		ins[i] = none
-		if s.cancelled.Load() || r.unwanted(s.toks[i]) {
+		switch {
+		case s.cancelled.Load():
+			s.settle(slot, slotResult) // refused: the scope says what that means
+			return
+		case r.unwanted(s.toks[i]):
 			s.GiveUp(slot)
 			return
 		}
@@ -159,7 +163,10 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		var none A
 		c.ins[cell] = none
 		how := GiveUp
-		if !c.cancelled.Load() && !r.unwanted(c.toks[cell]) {
+		switch {
+		case c.cancelled.Load():
+			how = Emit // refused: the scope says what that means
+		case !r.unwanted(c.toks[cell]):
 			info.Calls.Add(1)
 			c.outs[cell], how = m.Call(a, c.toks[cell], info)
 			info.Calls.Add(-1)

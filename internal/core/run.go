@@ -294,6 +294,9 @@ func (r *Run) setLoop(isl *Island, f func()) {
 	r.mu.Unlock()
 }
 
+// OnStart calls f when the run starts, or the part of it that is being built (Concat), before its islands: for goroutines beside them.
+func (r *Run) OnStart(f func()) { r.setStart(f) }
+
 // setStart adds something that is to be started with the islands, before them.
 func (r *Run) setStart(f func()) {
 	r.mu.Lock()
