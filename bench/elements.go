@@ -46,7 +46,7 @@ func elementsWithoutKafka() scenario {
 			goal: goal{atMost: 16, noAllocs: true},
 			sides: func(size sizing) sides {
 				return sides{
-					ours:      oursTokens(size.of(32 << 20)),
+					ours:      oursTokens(size.of(8 << 20)),
 					baselines: []side{{name: "go-streams (without tokens)", n: size.of(400_000), run: goStreamsMaps}},
 				}
 			},

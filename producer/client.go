@@ -18,6 +18,7 @@ var ErrClosed = errors.New("vicuna: the producer is closed")
 // Client is a client of franz-go with the window that all who share it draw from. Its methods are safe for concurrent use.
 type Client struct {
 	kgo       *kgo.Client
+	onOutcome func(*kgo.Record, error) // promise, bound once
 	is        kclient.Settings
 	deadlines *kclient.Deadlines
 	delivery  time.Duration
@@ -45,6 +46,7 @@ func newClient(cfg settings.ProducerConfig) (*Client, error) {
 		kgo: cl, is: kclient.Read(cl), delivery: cfg.DeliveryTimeout(), close: cfg.CloseTimeout(),
 		window: newWindow(records, bytes), made: true,
 	}
+	c.onOutcome = c.promise
 	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
 	return c, nil
 }
@@ -74,6 +76,7 @@ func Wrap(cl *kgo.Client) (*Client, error) {
 	}
 	records, bytes := is.FitWindow(wrappedRecords, wrappedBytes)
 	c := &Client{kgo: cl, is: is, delivery: wrappedDelivery, close: wrappedClose, window: newWindow(records, bytes)}
+	c.onOutcome = c.promise
 	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
 	return c, nil
 }

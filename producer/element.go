@@ -26,7 +26,7 @@ type Element[K, V any] struct {
 	client   *Client
 	owned    bool
 	settings settings.Producer[K, V]
-	makers   sync.Pool
+	encoders sync.Pool
 	calls    sync.Pool
 	serial   core.Serial
 	mu       sync.RWMutex // closing waits for the calls that are being handed over
@@ -45,7 +45,7 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 		return nil, err
 	}
 	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps}
-	p.makers.New = func() any { return &maker[K, V]{encoder: newEncoder(ps, cl)} }
+	p.encoders.New = func() any { return newEncoder(ps, cl) }
 	p.calls.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	return p, nil
 }
@@ -54,7 +54,7 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 // handed to the client: it cannot be taken back.
 func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (envelope.Metadata, error) {
 	c := p.calls.Get().(*call)
-	if err := p.start(ctx, rec, c); err != nil {
+	if err := p.start(ctx, rec, &c.entry, c); err != nil {
 		p.calls.Put(c)
 		return envelope.Metadata{}, err
 	}
@@ -68,7 +68,7 @@ func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (e
 		}
 	}
 	m, err := c.metadata, c.err
-	c.metadata, c.err = envelope.Metadata{}, nil
+	c.metadata, c.err, c.entry = envelope.Metadata{}, nil, entry{}
 	p.calls.Put(c)
 	return m, err
 }
@@ -79,6 +79,7 @@ func unknown(ctx context.Context) error {
 
 // call is a Send that waits.
 type call struct {
+	entry    entry
 	done     chan struct{}
 	metadata envelope.Metadata
 	err      error
@@ -97,10 +98,11 @@ func (c *call) settled(e *entry, err error) {
 // only other calls of done.
 func (p *Element[K, V]) SendAsync(ctx context.Context, rec *envelope.Record[K, V], done func(envelope.Metadata, error)) error {
 	c := &callback{serial: &p.serial, done: done}
-	return p.start(ctx, rec, c)
+	return p.start(ctx, rec, &c.entry, c)
 }
 
 type callback struct {
+	entry  entry
 	serial *core.Serial
 	done   func(envelope.Metadata, error)
 }
@@ -115,6 +117,7 @@ func (c *callback) settled(e *entry, err error) {
 
 // Future is the outcome of a record that was sent.
 type Future struct {
+	entry    entry
 	done     chan struct{}
 	metadata envelope.Metadata
 	err      error
@@ -149,7 +152,7 @@ func (f *Future) Wait(ctx context.Context) (envelope.Metadata, error) {
 // SendFuture sends a record and returns its outcome to be waited for. It waits while the window is full, until ctx ends; an error says that the record was not sent.
 func (p *Element[K, V]) SendFuture(ctx context.Context, rec *envelope.Record[K, V]) (*Future, error) {
 	f := &Future{done: make(chan struct{})}
-	if err := p.start(ctx, rec, f); err != nil {
+	if err := p.start(ctx, rec, &f.entry, f); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -196,21 +199,14 @@ func sendMulti[K, V, P any](ctx context.Context, p *Element[K, V], m *envelope.M
 	return r
 }
 
-// maker makes entries for one call at a time. Entries are not used again: the client may look at one as a context behind its promise.
-type maker[K, V any] struct {
-	*encoder[K, V]
-	slab slab
-}
-
 // start makes the client's record and hands it over.
-func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], o owner) error {
+func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], e *entry, o owner) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	m := p.makers.Get().(*maker[K, V])
-	e := m.slab.next()
-	err := encodeSafely(m.encoder, rec, e)
-	p.makers.Put(m)
+	enc := p.encoders.Get().(*encoder[K, V])
+	err := encodeSafely(enc, rec, e)
+	p.encoders.Put(enc)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,10 @@
 package producer
 
 import (
-	"context"
 	"errors"
+	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -12,56 +13,42 @@ import (
 	"github.com/vicuna-go/vicuna/internal/kclient"
 )
 
-// entry is a record on its way, and what is to be done at its outcome. Entries are made a slab at a time.
+// entry is a record on its way, and what is to be done at its outcome.
 //
-// The promise of all records of a client is one function, and finds the entry in the record's context: the entry is that context. It ends as the
-// generation does that the record was produced with; see kclient.Deadlines. A hook that puts a context of its own around it is no obstacle.
+// The promise of all records of a client is one function, and every record that it gets is the first field of an entry: so it finds the entry
+// at the record's address. A closure per record would be an allocation per record; the record's context, the only other thing that the client carries
+// along, may be kept by the client behind the promise, and then an entry could not be used again.
 type entry struct {
-	rec   kgo.Record
-	ends  context.Context
+	rec   kgo.Record // first
 	owner owner
-	bytes int64
-	named int32 // the partition that the record names, or -1
-
+	slab  *slab
+	multi any
 	token core.Token
 	slot  uint64
+	bytes int64
 	part  int32
-	multi any
+	named int32 // the partition that the record names, or -1
 }
+
+func entryOf(r *kgo.Record) *entry { return (*entry)(unsafe.Pointer(r)) }
 
 // owner is told the outcome, by the client's promises, one at a time; it must not wait. err is nil for an acknowledged record.
 type owner interface {
 	settled(e *entry, err error)
 }
 
-type entryKey struct{}
-
-func (e *entry) Deadline() (time.Time, bool) { return e.ends.Deadline() }
-func (e *entry) Done() <-chan struct{}       { return e.ends.Done() }
-func (e *entry) Err() error                  { return e.ends.Err() }
-func (e *entry) Value(key any) any {
-	if key == (entryKey{}) {
-		return e
-	}
-	return e.ends.Value(key)
-}
-
 // produce hands an entry to the client. Its record is encoded, its window taken.
 func (c *Client) produce(e *entry, now time.Time) {
-	e.ends = c.deadlines.Context(now)
 	if e.rec.Timestamp.IsZero() {
 		e.rec.Timestamp = now
 	}
-	e.rec.Context = e
-	c.kgo.Produce(e.ends, &e.rec, c.promise)
+	e.rec.Context = nil
+	c.kgo.Produce(c.deadlines.Context(now), &e.rec, c.onOutcome)
 }
 
 // promise is every record's. It only hands on: all promises of a client are run one after the other, and one that waits would stop all.
 func (c *Client) promise(r *kgo.Record, err error) {
-	e, ok := r.Context.(*entry)
-	if !ok {
-		e = r.Context.Value(entryKey{}).(*entry)
-	}
+	e := entryOf(r)
 	bytes := e.bytes
 	if err != nil {
 		err = &RecordError{Topic: r.Topic, Partition: e.named, Err: kclient.Explain(c.kgo, r, e.named, c.delivery, err)}
@@ -73,22 +60,62 @@ func (c *Client) promise(r *kgo.Record, err error) {
 	c.window.give(bytes)
 }
 
-// release lets go of what the record points to, so that it is not kept alive by the others of its slab.
-func (e *entry) release() { e.rec.Key, e.rec.Value, e.rec.Headers, e.multi = nil, nil, nil, nil }
-
 // slabSize is how many entries are made at a time: the price of making and of collecting them is shared.
 const slabSize = 512
 
-// slab gives out entries. Not for concurrent use.
-type slab struct{ entries []entry }
+// slab is entries that are made, and used again, together: when the last of them has its outcome.
+type slab struct {
+	entries [slabSize]entry
+	landed  int // the promises'
+}
 
-func (s *slab) next() *entry {
-	if len(s.entries) == 0 {
-		s.entries = make([]entry, slabSize)
+// slabs gives out entries to one sender, and takes them back from the client's promises: one lock for 512 records.
+type slabs struct {
+	now  *slab
+	used int // of now
+
+	mu   sync.Mutex
+	free []*slab
+}
+
+func (s *slabs) next() *entry {
+	if s.now == nil || s.used == slabSize {
+		s.now, s.used = s.get(), 0
 	}
-	e := &s.entries[0]
-	s.entries = s.entries[1:]
+	e := &s.now.entries[s.used]
+	s.used++
 	return e
+}
+
+// unget takes back what next has just given, and nobody has seen.
+func (s *slabs) unget() { s.used-- }
+
+func (s *slabs) get() *slab {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.free); n > 0 {
+		b := s.free[n-1]
+		s.free = s.free[:n-1]
+		return b
+	}
+	b := new(slab)
+	for i := range b.entries {
+		b.entries[i].slab = b
+	}
+	return b
+}
+
+// back takes an entry back that has its outcome, and lets go of what its record points to. Only promises call it. An entry that was never sent keeps its slab
+// from being used again; it is collected.
+func (s *slabs) back(e *entry) {
+	e.rec.Key, e.rec.Value, e.rec.Headers, e.multi = nil, nil, nil, nil
+	b := e.slab
+	if b.landed++; b.landed == slabSize {
+		b.landed = 0
+		s.mu.Lock()
+		s.free = append(s.free, b)
+		s.mu.Unlock()
+	}
 }
 
 // clock gives the time for records' timestamps. Reading it for each record costs about a sixth of producing it, and Kafka's timestamps are in

@@ -61,7 +61,7 @@ type flight struct {
 	lastOnce sync.Once
 	last     chan struct{}
 
-	slab     slab
+	slabs    slabs
 	clock    clock
 	flushing atomic.Bool
 }

@@ -144,8 +144,9 @@ func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
 func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 	r := f.newResult()
 	r.Message, r.PassThrough = m, m.PassThrough
-	e := f.slab.next()
+	e := f.slabs.next()
 	if err := f.encode.encode(&m.Record, e); err != nil {
+		f.slabs.unget()
 		r.Err = err
 		f.unserialised(a, r, err)
 		return
@@ -157,6 +158,7 @@ func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 	slot, ok := f.reserve(a)
 	if !ok {
 		f.client.window.refund(1, e.bytes)
+		f.slabs.unget()
 		return
 	}
 	e.owner, e.slot, e.multi, e.token = f, slot, r, f.slots.Token(slot)
@@ -181,7 +183,7 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 	bytes := int64(0)
 	for i := range m.Records {
 		r.Parts[i].Record = &m.Records[i]
-		e := f.slab.next()
+		e := f.slabs.next()
 		if err := f.encode.encode(&m.Records[i], e); err != nil {
 			r.Parts[i].Err, r.Err = err, err
 			f.unserialised(a, r, err)
@@ -229,7 +231,7 @@ func (f *flow[K, V, P, A, B]) settled(e *entry, err error) {
 	} else {
 		f.giveUp(e)
 	}
-	e.release()
+	f.slabs.back(e)
 	f.landed()
 }
 

@@ -37,17 +37,13 @@ type plainSink[K, V any] struct {
 	*flight
 	encode   *encoder[K, V]
 	finisher *core.Finisher
-	next     *entry
 }
 
 func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {
 	s.isl.In(s.info)
-	if s.next == nil {
-		s.next = s.slab.next()
-		s.next.owner = s
-	}
-	e := s.next
+	e := s.slabs.next()
 	if err := s.encode.encode(rec, e); err != nil {
+		s.slabs.unget()
 		if s.skip {
 			s.info.Skip()
 			return
@@ -59,8 +55,7 @@ func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {
 		s.isl.Abandon()
 		return
 	}
-	s.next = nil
-	e.token = s.isl.Out()
+	e.owner, e.token = s, s.isl.Out()
 	s.send(e)
 }
 
@@ -73,6 +68,6 @@ func (s *plainSink[K, V]) settled(e *entry, err error) {
 	if s.ending.Load() {
 		s.finisher.Flush()
 	}
-	e.release()
+	s.slabs.back(e)
 	s.landed()
 }

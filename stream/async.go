@@ -34,7 +34,9 @@ func async[T any](b *core.Builder, at core.At, name string, capacity int, next f
 	recv := b.Run.NewIsland()
 	st := next(core.At{Island: recv, Scope: at.Scope})
 	bd := core.NewBoundary[T](at, capacity, recv)
-	at.Island.AddStage(name).Buffers(bd.Len)
+	info := at.Island.AddStage(name)
+	info.Buffers(bd.Len)
+	info.Counts(bd.Sent)
 	core.Drive(recv, bd, st)
 	return bd.Stage()
 }

@@ -46,12 +46,24 @@ func (s Source[T]) To(sink Sink[T]) Graph {
 	}}
 }
 
-// To puts the flow in front of a sink: together they are a sink.
+// To puts the flow in front of a sink: together they are a sink. The flow has to use its input once, and at once: one that reads it twice, not at all, or
+// as a later part of a [Concat] ends in [ErrFlowInput] when the graph is started.
 func (f Flow[A, B]) To(sink Sink[B]) Sink[A] {
 	return Sink[A]{attach: func(b *core.Builder, at core.At) core.Stage[A] {
 		var st core.Stage[A]
-		here := Source[A]{build: func(_ *core.Builder, next func(core.At) core.Stage[A]) { st = next(at) }}
+		uses := 0
+		here := Source[A]{build: func(inner *core.Builder, next func(core.At) core.Stage[A]) {
+			if uses++; uses > 1 || inner != b { // another builder: Concat's, in a run that has begun
+				inner.Fail(ErrFlowInput)
+				return
+			}
+			st = next(at)
+		}}
 		f.apply(here).connect(b, func(at core.At) core.Stage[B] { return sink.stage(b, at) })
+		if uses != 1 {
+			b.Fail(ErrFlowInput)
+			return Ignore[A]().stage(b, at)
+		}
 		return st
 	}}
 }

@@ -15,7 +15,7 @@ func Concat[T any](sources ...Source[T]) Source[T] {
 		name := b.Name("concat")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddStage(name)
+		isl.AddSource(name)
 		core.Drive(isl, core.Intake[T](&concat[T]{run: b.Run, isl: isl, waiting: sources}), st)
 	}}
 }

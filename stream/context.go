@@ -17,7 +17,7 @@ type FlowWithContext[A, B, C any] struct {
 	apply func(SourceWithContext[A, C]) SourceWithContext[B, C]
 }
 
-// WithContext puts a context beside each element.
+// WithContext puts a context beside each element; it is a [Map].
 func WithContext[T, C any](src Source[T], context func(T) C) SourceWithContext[T, C] {
 	return SourceWithContext[T, C]{src: Map(src, func(v T) Pair[T, C] { return Pair[T, C]{v, context(v)} })}
 }

@@ -18,6 +18,8 @@ type Sub[K, T any] struct {
 // with its own goroutines; it shares the parent's hurry, and is drained and stopped with it. A child's failure fails the parent; with OnError(Skip()) it is
 // counted and the others go on.
 //
+// The element that brought the sub-stream is finished when its child is. A child that a drain has cut short gives it up.
+//
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: n children run.
 //   - Completes when: upstream completes and every child has.
@@ -33,12 +35,23 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 		isl, r, name := at.Island, b.Run, b.Name("each")
 		info := isl.AddStage(name)
 		var running atomic.Int64
-		fail := func(err error) {
-			if cfg.policy.skip {
+		// ended accounts for a child; it reports whether its element is finished.
+		ended := func(err error) bool {
+			switch {
+			case err == nil:
+				return true
+			case r.Stopped():
+			case core.OnlyDrained(err):
+				r.Cut()
+			case errors.Is(err, ErrDrainTimeout): // the parent's drain, which has the same limit: no fault of the child's
+				r.Stop(ErrDrainTimeout)
+			case cfg.policy.skip:
 				info.Skip()
-				return
+				return true
+			default:
+				r.Fail(err)
 			}
-			r.Fail(err)
+			return false
 		}
 		return core.Stage[Sub[K, T]]{Push: func(sub Sub[K, T]) {
 			isl.In(info)
@@ -46,22 +59,21 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 				isl.Abandon()
 				return
 			}
-			child, err := graph(sub.Key, sub.Source).buildInto(r.Child())
-			if err != nil {
-				fail(err)
+			g := graph(sub.Key, sub.Source)
+			child := r.Child()
+			if _, err := g.buildInto(child); err != nil {
+				r.Leave(child)
+				if !ended(err) {
+					isl.Abandon()
+				}
 				return
 			}
 			running.Add(1)
+			token := isl.Out()
 			r.Go(name, func() {
 				err := child.Supervise(context.WithoutCancel(r.Context()))
 				r.Leave(child)
-				switch {
-				case err == nil || r.Stopped():
-				case core.OnlyDrained(err):
-					r.Cut()
-				default:
-					fail(err)
-				}
+				r.Ledger.End(token, ended(err))
 				running.Add(-1)
 				isl.Wake()
 			})

@@ -14,8 +14,12 @@ var (
 	ErrStopped = core.ErrStopped
 	// ErrDrainTimeout: a drain did not finish within the [DrainTimeout], and the rest was stopped hard.
 	ErrDrainTimeout = core.ErrDrainTimeout
+	// ErrGoexit: a user function has ended a goroutine of the run with [runtime.Goexit].
+	ErrGoexit = core.ErrGoexit
 	// ErrNoGraph: a zero Graph was run.
 	ErrNoGraph = errors.New("vicuna: the graph is empty: it has no source and no sink")
+	// ErrFlowInput: a flow in front of a sink does not use its input once and at once; see [Flow.To].
+	ErrFlowInput = errors.New("vicuna: a flow in front of a sink has to use its input once, and not as a later part of a Concat")
 	// ErrEmpty: [First] found no element.
 	ErrEmpty = errors.New("vicuna: the stream has completed without an element")
 	// ErrTaken: a live sub-source was run a second time, or outside its parent.

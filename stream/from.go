@@ -19,7 +19,7 @@ func FromSlice[T any](elements []T) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddStage(b.Name("slice"))
+		isl.AddSource(b.Name("slice"))
 		core.Drive(isl, core.Intake[T](&slice[T]{rest: elements}), st)
 	}}
 }
@@ -51,7 +51,7 @@ func FromChan[T any](ch <-chan T) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddStage(b.Name("chan"))
+		isl.AddSource(b.Name("chan"))
 		core.Drive(isl, core.Intake[T](&channel[T]{run: b.Run, ch: ch}), st)
 	}}
 }

@@ -16,7 +16,7 @@ func Merge[T any](sources ...Source[T]) Source[T] {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		m := &merge[T]{}
-		isl.AddStage(name).Buffers(m.len)
+		isl.AddSource(name).Buffers(m.len)
 		for _, src := range sources {
 			src.connect(b, func(at core.At) core.Stage[T] {
 				bd := core.NewBoundary[T](at, core.DefaultCapacity, isl)

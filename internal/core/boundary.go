@@ -78,6 +78,9 @@ func (b *Boundary[T]) Len() int {
 	return max(0, int(b.tail.Load())-int(b.head.Load()))
 }
 
+// Sent is the number of elements that were sent.
+func (b *Boundary[T]) Sent() uint64 { return b.tail.Load() }
+
 // Push hands an element over; it waits while the boundary is full.
 func (b *Boundary[T]) Push(v T) {
 	t := b.ltail

@@ -60,13 +60,17 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	r := isl.run
 	src, isSource := in.(Beginning)
 	ownWait, _ := in.(Waiter)
-	ready := in.Ready
+	// What ends the parking is looked at again when the parked flag is up: input, and a cancellation from another island.
+	ready := func() bool { return in.Ready() || isl.unwanted() }
 	complete := false
 	for {
 		if r.Stopped() {
+			isl.publish()
 			return
 		}
-		isl.seenEpoch = r.epoch.Load()
+		// Kept here too: a push in idle may wait, and see a later epoch, which this loop has not looked into.
+		seen := r.epoch.Load()
+		isl.seenEpoch = seen
 		if isl.noMore {
 			break
 		}
@@ -85,6 +89,9 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			isl.busy()
 			n := chunk(isl, c, st.Push, isSource)
 			in.Taken(n)
+			if isl.source != nil {
+				isl.source.in += uint64(n)
+			}
 			if n < len(c.Vals) && (isl.noMore || r.Stopped() || isSource) {
 				continue
 			}
@@ -92,9 +99,10 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			continue
 		}
 		deadline := isl.idle()
-		if isl.noMore || r.Stopped() || r.epoch.Load() != isl.seenEpoch {
+		if isl.noMore || r.Stopped() || r.epoch.Load() != seen {
 			continue
 		}
+		isl.seenEpoch = seen
 		if ownWait != nil && deadline.IsZero() {
 			isl.waitOn(ownWait)
 			continue

@@ -12,6 +12,7 @@ var (
 	ErrDrained      = errors.New("vicuna: the stream was drained")
 	ErrStopped      = errors.New("vicuna: the stream was stopped")
 	ErrDrainTimeout = errors.New("vicuna: the drain did not finish in time")
+	ErrGoexit       = errors.New("vicuna: a user function has ended its goroutine (runtime.Goexit; FailNow of a test does that)")
 )
 
 // StageError is an error with its place.

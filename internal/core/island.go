@@ -48,6 +48,15 @@ type output interface {
 	checkCancelled()
 }
 
+// watch is an output that is no boundary: a sink that may want no more while nothing comes.
+type watch func()
+
+func (w watch) checkCancelled() { w() }
+
+// Watch makes the island call f whenever it looks around, and before it parks: for a sink that is told from elsewhere to cancel its link. Whoever tells
+// it wakes the island.
+func (isl *Island) Watch(f func()) { isl.outputs = append(isl.outputs, watch(f)) }
+
 // Island is one goroutine of a run and the fused chain that it drives.
 type Island struct {
 	run     *Run
@@ -56,6 +65,7 @@ type Island struct {
 
 	// What was built into it; fixed before it starts.
 	stages    []*StageInfo
+	source    *StageInfo            // the one that counts what the intake gives
 	flushers  []func(now time.Time) // holders, upstream first
 	deadlines []func() time.Time    // of the holders that wait for time
 	outputs   []output
@@ -162,11 +172,19 @@ func (isl *Island) unpark() {
 	}
 }
 
+// unwanted lets cancellations by other islands arrive, and reports whether the chain wants no more.
+func (isl *Island) unwanted() bool {
+	for _, o := range isl.outputs {
+		o.checkCancelled()
+	}
+	return isl.noMore
+}
+
 // waitOn parks in an intake's own way of waiting.
 func (isl *Island) waitOn(w Waiter) {
 	isl.publish()
 	isl.parked.Store(1)
-	if isl.run.epoch.Load() != isl.seenEpoch {
+	if isl.unwanted() || isl.run.epoch.Load() != isl.seenEpoch {
 		isl.unpark()
 		return
 	}
@@ -264,11 +282,9 @@ func (isl *Island) guard(f func()) {
 // whose time has come (or all, under hurry) emit, cancellations from other islands arrive. It returns the next deadline.
 func (isl *Island) idle() (next time.Time) {
 	isl.publish()
-	for _, o := range isl.outputs {
-		o.checkCancelled()
-	}
+	isl.unwanted()
 	if len(isl.flushers) > 0 {
-		next = isl.flush()
+		isl.guard(func() { next = isl.flush() })
 	}
 	isl.pending.flush(isl.run.Ledger)
 	return next

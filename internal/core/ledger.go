@@ -140,6 +140,15 @@ func (l *Ledger) end(s span, f fate) {
 	})
 }
 
+// End ends a token that is not in a frame any more, on a goroutine that is no island, as done or as abandoned.
+func (l *Ledger) End(t Token, done bool) {
+	f := abandoned
+	if done {
+		f = fine
+	}
+	l.end(span{t, 1}, f)
+}
+
 // doneWord marks the positions of one word as done.
 func (l *Ledger) doneWord(word Token, mask uint64) {
 	if e := l.entry(word.Index()); e != nil {

@@ -137,6 +137,9 @@ func (r *Run) Hurried() bool { return r.hurry.level.Load() > 0 }
 // StopC is closed at the hard stop; DoneC when the run is over.
 func (r *Run) StopC() <-chan struct{} { return r.stopC }
 
+// DrainC is closed when a drain begins.
+func (r *Run) DrainC() <-chan struct{} { return r.drainC }
+
 // DoneC is closed when the run is over.
 func (r *Run) DoneC() <-chan struct{} { return r.doneC }
 
@@ -329,12 +332,16 @@ func (r *Run) Go(what string, f func()) {
 	leave := r.enter(what)
 	go func() {
 		defer leave()
+		returned := false
 		defer func() {
 			if p := recover(); p != nil {
 				r.Fail(&StageError{Stage: what, Err: newPanicError(p)})
+			} else if !returned {
+				r.Fail(&StageError{Stage: what, Err: ErrGoexit})
 			}
 		}()
 		f()
+		returned = true
 	}()
 }
 
@@ -345,7 +352,14 @@ func (r *Run) GoUser(what string, f func()) (release func()) {
 	leave := r.enterAs(g)
 	go func() {
 		defer leave()
+		returned := false
+		defer func() {
+			if !returned {
+				r.Fail(&StageError{Stage: what, Err: ErrGoexit})
+			}
+		}()
 		f()
+		returned = true
 	}()
 	return func() {
 		r.mu.Lock()
@@ -393,6 +407,9 @@ func (r *Run) checkEnded() {
 
 // Supervise starts the islands, watches over the run to its end and returns its outcome. ctx's end begins a drain.
 func (r *Run) Supervise(ctx context.Context) error {
+	if ctx.Err() != nil {
+		r.Drain(context.Cause(ctx)) // before any source begins
+	}
 	// Counted itself, so that the run is not over before all are started.
 	leave := r.enter("start")
 	r.StartIslands()

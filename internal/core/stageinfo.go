@@ -10,8 +10,9 @@ type StageInfo struct {
 	pubIn    atomic.Uint64
 	skipped  atomic.Uint64
 	retried  atomic.Uint64
-	Calls    atomic.Int64 // user calls that run now, of stages with workers
-	buffered func() int   // elements that wait in front of the stage, where it has a boundary
+	Calls    atomic.Int64  // user calls that run now, of stages with workers
+	counted  func() uint64 // instead of in, where a boundary counts anyhow
+	buffered func() int    // elements that wait in front of the stage, where it has a boundary
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
@@ -21,6 +22,12 @@ func (isl *Island) AddStage(name string) *StageInfo {
 	isl.stages = append(isl.stages, s)
 	isl.run.addStage(s)
 	return s
+}
+
+// AddSource is AddStage for a stage that the island's intake belongs to: it counts what is taken from there.
+func (isl *Island) AddSource(name string) *StageInfo {
+	isl.source = isl.AddStage(name)
+	return isl.source
 }
 
 // Skip counts an element that an error policy has skipped.
@@ -34,6 +41,9 @@ func (s *StageInfo) publish() { s.pubIn.Store(s.in) }
 // Buffers says how to read the number of elements that wait in front of the stage.
 func (s *StageInfo) Buffers(n func() int) { s.buffered = n }
 
+// Counts says how to read the number of elements that have reached the stage, where it has a boundary.
+func (s *StageInfo) Counts(n func() uint64) { s.counted = n }
+
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
 	Name                 string
@@ -46,6 +56,9 @@ func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
 		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(),
 		Calls: s.Calls.Load(),
+	}
+	if s.counted != nil {
+		c.In = s.counted()
 	}
 	if s.buffered != nil {
 		c.Buffered = s.buffered()

@@ -22,14 +22,14 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 	send := r.NewIsland()
 	info := send.AddStage(name)
 	bd := NewBoundary[T](At{Island: send}, DefaultCapacity, recv)
-	info.buffered = bd.Len
+	info.Buffers(bd.Len)
+	info.Counts(bd.Sent)
 	ctx, cancel := context.WithCancel(r.SourceContext())
 	in := &userFed[T]{Boundary: bd, run: r, cancel: cancel}
 	emit := func(v T) bool {
 		if send.noMore || r.Stopped() {
 			return false
 		}
-		send.In(info)
 		before := bd.ltail
 		bd.Push(v)
 		if bd.sealed.Load() { // then nothing more is accepted; whether this one was, invariant 3 tells

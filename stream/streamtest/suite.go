@@ -12,6 +12,7 @@ type features struct {
 	ordered, again, concurrent  bool
 	fails, panics, holds        bool
 	ends, endless, blind, hands bool
+	late                        bool
 	ahead                       int
 	parallel                    int
 	bubble                      func(*testing.T, func(*testing.T))
@@ -46,6 +47,9 @@ func Holds() Feature { return func(f *features) { f.holds = true } }
 // Ends declares that the stage may complete by itself (Take), after five elements at the earliest.
 func Ends() Feature { return func(f *features) { f.ends = true } }
 
+// Late declares that a flow connects its input later than it is built (Concat), and so cannot stand in front of a sink.
+func Late() Feature { return func(f *features) { f.late = true } }
+
 // Endless declares that a source never completes by itself.
 func Endless() Feature { return func(f *features) { f.endless = true } }
 
@@ -70,7 +74,7 @@ func In(bubble func(t *testing.T, run func(t *testing.T))) Feature {
 func (f *features) run(t *testing.T, name string, body func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		defer func() {
-			if p := recover(); p != nil { // the bubble: it is deadlocked
+			if p := recover(); p != nil && !t.Failed() { // the bubble: it is deadlocked
 				t.Errorf("the stream, or a goroutine that it has left behind, hangs: %v", p)
 			}
 		}()

@@ -8,11 +8,11 @@ import (
 // hurried is the source, and how to raise the hurry of its run; that returns how to lower it again.
 func hurried[T any](src stream.Source[T]) (wrapped stream.Source[T], raise func() (lower func())) {
 	var r *core.Run
-	wrapped = stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	look := stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
 		r = b.Run
-		stream.Connect(src, b, next)
-	})
-	return wrapped, func() (lower func()) {
+		return next(at)
+	}, "hurried")
+	return stream.Via(src, look), func() (lower func()) {
 		r.RaiseHurry()
 		return r.LowerHurry
 	}

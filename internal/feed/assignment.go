@@ -1,0 +1,124 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+type state uint8
+
+const (
+	live     state = iota
+	revoking       // nothing more is delivered; what travels is waited for
+	ended
+)
+
+// Assignment is one assignment of one partition, from its start (or a rewind) to its end.
+type Assignment[T any] struct {
+	feed      *Feed[T]
+	partition Partition
+	index     uint32
+	tracker   *tracker.Tracker
+
+	// Under the feed's lock.
+	state  state
+	queue  []core.Chunk[T]
+	queued int // elements in the queue, those that the island has in hand included
+	lent   int // elements at the front of the queue that the island has in hand
+}
+
+// Partition is the one that is assigned.
+func (a *Assignment[T]) Partition() Partition { return a.partition }
+
+// Position is the one that the first element of the next delivery gets; a Committable remembers its element's.
+func (a *Assignment[T]) Position() uint64 { return a.tracker.Position() }
+
+// Commit finishes a position that was handed to user code; see [tracker.Tracker.Commit]. Any goroutine, any number of times, at any time.
+func (a *Assignment[T]) Commit(position uint64) { a.tracker.Commit(position) }
+
+// Room is how many elements should be delivered now: what the tracker and the queue have room for. [Feed.Listen] tells when there is more.
+func (a *Assignment[T]) Room() int {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	if a.state != live || a.feed.cancelled {
+		return 0
+	}
+	return max(0, min(a.tracker.Room(), a.feed.opts.Queue-a.queued))
+}
+
+// Starved reports whether the tracker is full while nothing waits in the queue: only what travels can make room.
+func (a *Assignment[T]) Starved() bool {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	return a.state == live && a.queued == a.lent && a.tracker.Full()
+}
+
+// Live reports whether deliveries are accepted.
+func (a *Assignment[T]) Live() bool {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	return a.state == live && !a.feed.cancelled
+}
+
+// Deliver queues elements, and counts them as outstanding. at tells offset and leader epoch of the i-th; it is called at once and must call nothing of
+// the feed. The slice is the feed's from now on. It reports false, and nothing has happened, where the assignment has ended.
+func (a *Assignment[T]) Deliver(vals []T, at func(i int) (offset int64, epoch int32)) bool {
+	return a.deliver(vals, func(t *tracker.Tracker) uint64 { return t.Delivered(len(vals), at) })
+}
+
+// DeliverRun is [Assignment.Deliver] for consecutive offsets of one leader epoch.
+func (a *Assignment[T]) DeliverRun(vals []T, offset int64, epoch int32) bool {
+	return a.deliver(vals, func(t *tracker.Tracker) uint64 { return t.DeliveredRun(len(vals), offset, epoch) })
+}
+
+func (a *Assignment[T]) deliver(vals []T, count func(*tracker.Tracker) uint64) bool {
+	f := a.feed
+	f.mu.Lock()
+	if a.state != live || f.cancelled {
+		f.mu.Unlock()
+		return false
+	}
+	if len(vals) > 0 {
+		first := count(a.tracker)
+		a.queue = append(a.queue, core.Chunk[T]{Vals: vals, First: core.MakeToken(a.index, first)})
+		a.queued += len(vals)
+	}
+	f.mu.Unlock()
+	f.isl.Wake()
+	return true
+}
+
+// Committable is what may be committed now; see [tracker.Tracker.Committable].
+func (a *Assignment[T]) Committable() (tracker.Mark, bool) { return a.tracker.Committable() }
+
+// Outstanding is the number of elements from the poll on that are neither finished nor given up.
+func (a *Assignment[T]) Outstanding() int { return a.tracker.Outstanding() }
+
+// Travelling is Outstanding without those that wait for nothing but user code's Commit.
+func (a *Assignment[T]) Travelling() int { return a.tracker.Travelling() }
+
+// Abandoned reports whether an element was given up and has to be delivered again.
+func (a *Assignment[T]) Abandoned() bool { return a.tracker.Abandoned() }
+
+// Oldest tells the offset of the first record that is not done and how long ago it was delivered.
+func (a *Assignment[T]) Oldest() (offset int64, age time.Duration, ok bool) {
+	return a.tracker.Oldest()
+}
+
+// reclaim takes the queue back, except what the island has in hand; the caller holds the lock.
+func (a *Assignment[T]) reclaim() {
+	if a.queued == a.lent {
+		return
+	}
+	head := a.queue[0]
+	a.tracker.Reclaim(head.First.Position() + uint64(a.lent))
+	if a.lent == 0 {
+		a.queue = nil
+	} else {
+		head.Vals = head.Vals[:a.lent:a.lent]
+		a.queue = []core.Chunk[T]{head}
+	}
+	a.queued = a.lent
+}

@@ -1,0 +1,209 @@
+package feed
+
+import (
+	"context"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// End is how an assignment has ended.
+type End struct {
+	Partition Partition
+	// Mark is the last that may be committed, where Committable is true.
+	Mark        tracker.Mark
+	Committable bool
+	// Outstanding is the number of records that were neither finished nor given up, and are dropped.
+	Outstanding int
+}
+
+// Revoke ends the partitions' assignments: it delivers nothing more of them, takes back what has passed no operator, and waits until nothing of them is
+// outstanding, for so long at most; the rest is dropped. What it returns is to be committed now: afterwards nothing of these assignments is
+// committable. Partitions that are not assigned, or are being revoked already, are left out.
+func (f *Feed[T]) Revoke(partitions []Partition, within time.Duration) []End {
+	f.mu.Lock()
+	var as []*Assignment[T]
+	for _, p := range partitions {
+		if a := f.live[p]; a != nil && a.state == live {
+			a.state = revoking
+			a.reclaim()
+			as = append(as, a)
+		}
+	}
+	f.mu.Unlock()
+	if len(as) == 0 {
+		return nil
+	}
+	for _, a := range as {
+		f.run.Revoking(a.index)
+	}
+	f.run.RaiseHurry()
+	defer f.run.LowerHurry()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	f.await(as, timer.C)
+	return f.end(as)
+}
+
+// await waits until nothing of the assignments is outstanding, or the time is up, or the run is stopped or over.
+func (f *Feed[T]) await(as []*Assignment[T], timeUp <-chan time.Time) {
+	for {
+		changed := f.bell.listen()
+		f.run.CollectPending()
+		if !anyOutstanding(as) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeUp:
+			return
+		case <-f.run.StopC():
+			return
+		case <-f.run.DoneC():
+			return
+		}
+	}
+}
+
+func anyOutstanding[T any](as []*Assignment[T]) bool {
+	for _, a := range as {
+		if a.tracker.Outstanding() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Lose ends the partitions' assignments at once: they are somebody else's already, and nothing of them is committed.
+func (f *Feed[T]) Lose(partitions ...Partition) []End {
+	f.mu.Lock()
+	var as []*Assignment[T]
+	for _, p := range partitions {
+		if a := f.live[p]; a != nil {
+			as = append(as, a)
+		}
+	}
+	f.mu.Unlock()
+	ends := f.end(as)
+	for i := range ends {
+		ends[i].Mark, ends[i].Committable = tracker.Mark{}, false
+	}
+	return ends
+}
+
+// end ends assignments, and drops what is left of them.
+func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
+	f.run.CollectPending()
+	for _, a := range as {
+		f.mu.Lock()
+		a.reclaim()
+		mark, ok, left := a.tracker.Close()
+		first := a.state != ended
+		a.state = ended
+		f.remove(a)
+		f.mu.Unlock()
+		if !first {
+			continue // lost while it was being revoked
+		}
+		f.drop(a, left)
+		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Outstanding: left})
+	}
+	return ends
+}
+
+func (f *Feed[T]) drop(a *Assignment[T], left int) {
+	if left > 0 {
+		f.run.Drop(a.index)
+	}
+	f.run.Ledger.Release(a.index)
+}
+
+// Rewound is an assignment that took the place of another from which something was abandoned.
+type Rewound[T any] struct {
+	*Assignment[T]
+	// From is the offset of the first record that was not done: the next to be delivered.
+	From int64
+}
+
+// Rewind gives a fresh assignment to each partition from which an element was abandoned, unless the feed or the run is ending. The poller calls it
+// when it is woken, and goes on from there. What was committable under the old assignment still is.
+func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
+	if !f.abandoned.Swap(false) {
+		return nil, nil
+	}
+	f.run.CollectPending() // what is finished is not delivered again
+	f.mu.Lock()
+	var old []*Assignment[T]
+	if !f.ending() {
+		for _, a := range append([]*Assignment[T](nil), f.turns...) {
+			if a.state != live || !a.tracker.Abandoned() {
+				continue
+			}
+			from, _, _ := a.tracker.Oldest()
+			mark, _, _ := a.tracker.Close()
+			a.reclaim()
+			a.state = ended
+			f.remove(a)
+			old = append(old, a)
+			var fresh *Assignment[T]
+			if fresh, err = f.assign(a.partition, mark); err != nil {
+				break
+			}
+			rewound = append(rewound, Rewound[T]{Assignment: fresh, From: from})
+		}
+	}
+	f.mu.Unlock()
+	for _, a := range old {
+		f.drop(a, 1)
+	}
+	return rewound, err
+}
+
+func (f *Feed[T]) ending() bool {
+	return f.cancelled || f.complete || f.run.Draining() || f.run.Stopped()
+}
+
+// Settle hurries the run and waits until nothing is outstanding; false when ctx ends or the run is stopped first. The poller must have stopped.
+func (f *Feed[T]) Settle(ctx context.Context) bool {
+	f.run.RaiseHurry()
+	defer f.run.LowerHurry()
+	for {
+		changed := f.bell.listen()
+		f.run.CollectPending()
+		f.mu.Lock()
+		waiting := anyOutstanding(f.turns)
+		f.mu.Unlock()
+		if !waiting {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		case <-f.run.StopC():
+			return false
+		}
+	}
+}
+
+// Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and has not committed yet, are waited for until ctx ends,
+// except behind a hard stop or where downstream wanted no more.
+func (f *Feed[T]) Finish(ctx context.Context) []End {
+	f.mu.Lock()
+	as := append([]*Assignment[T](nil), f.turns...)
+	wait := !f.run.Stopped() && (!f.cancelled || f.run.Draining())
+	f.mu.Unlock()
+	for wait {
+		changed := f.bell.listen()
+		f.run.CollectPending()
+		if !anyOutstanding(as) {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			wait = false
+		}
+	}
+	return f.end(as)
+}

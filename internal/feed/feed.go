@@ -1,0 +1,168 @@
+package feed
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// DefaultQueue is the number of elements that wait in a partition's queue at most, as far as Room can help it.
+const DefaultQueue = 1024
+
+// Partition names a partition of a topic.
+type Partition struct {
+	Topic string
+	ID    int32
+}
+
+// Options of a [Feed]. The zero value is usable.
+type Options struct {
+	// Limit bounds each assignment's tracker; 0 is [tracker.DefaultLimit].
+	Limit int
+	// Queue bounds each partition's queue; 0 is DefaultQueue.
+	Queue int
+	// Plain: elements carry no Committable, so a hand-over ends their tokens.
+	Plain bool
+	// More says, when a drain begins, whether there would have been more elements; nil is always. It is called with no lock held.
+	More func() bool
+	// Moved is called when some frontier has moved: there is more to commit. It must not block. nil is nobody.
+	Moved func()
+}
+
+// Feed joins a poller to an island. Its methods may be called from any goroutine, except that one goroutine at a time delivers.
+type Feed[T any] struct {
+	run  *core.Run
+	isl  *core.Island
+	opts Options
+	bell bell
+
+	abandoned atomic.Bool // some tracker has told so since Rewind looked last
+	over      atomic.Bool // complete or cancelled: nothing is rewound any more
+
+	mu        sync.Mutex
+	live      map[Partition]*Assignment[T]
+	turns     []*Assignment[T] // the live ones, in the order in which they take turns
+	turn      int
+	inHand    *Assignment[T] // whose elements the island has
+	complete  bool
+	cancelled bool
+	holding   bool
+}
+
+// New makes a feed for the island whose intake it is.
+func New[T any](isl *core.Island, o Options) *Feed[T] {
+	if o.Queue <= 0 {
+		o.Queue = DefaultQueue
+	}
+	if o.Moved == nil {
+		o.Moved = func() {}
+	}
+	if o.More == nil {
+		o.More = func() bool { return true }
+	}
+	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, live: map[Partition]*Assignment[T]{}}
+}
+
+// Listen returns a channel that is closed when something changes that a poller may wait for: there is room, nothing is outstanding, something was
+// abandoned, a queue has run low, the feed was cancelled. Listen first, then look, then wait.
+func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.listen() }
+
+// Ring wakes those who listen.
+func (f *Feed[T]) Ring() { f.bell.ring() }
+
+// Assign begins an assignment of a partition that has none in this feed. start is what is committable until something of it is
+// finished; usually the zero Mark.
+func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.assign(p, start)
+}
+
+func (f *Feed[T]) assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
+	a := &Assignment[T]{feed: f, partition: p}
+	a.tracker = tracker.New(tracker.Options{
+		Topic: p.Topic, Partition: p.ID, Limit: f.opts.Limit, Plain: f.opts.Plain, Start: start, Notify: f.notify,
+	})
+	index, err := f.run.Ledger.Register(a.tracker)
+	if err != nil {
+		return nil, err
+	}
+	a.index = index
+	f.live[p] = a
+	f.turns = append(f.turns, a)
+	return a, nil
+}
+
+// notify hears of every tracker's changes.
+func (f *Feed[T]) notify(ev tracker.Event) {
+	if ev&tracker.Abandoned != 0 {
+		f.abandoned.Store(true)
+	}
+	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned) != 0 {
+		f.bell.ring()
+	}
+	if ev&tracker.Moved != 0 {
+		f.opts.Moved()
+	}
+}
+
+// Complete says that nothing more will be delivered: the island completes when the queues are empty.
+func (f *Feed[T]) Complete() {
+	f.over.Store(true)
+	f.mu.Lock()
+	f.complete = true
+	f.mu.Unlock()
+	f.isl.Wake()
+	f.bell.ring()
+}
+
+// Over reports whether nothing more can be delivered: the feed is complete, or its island has cancelled it.
+func (f *Feed[T]) Over() bool { return f.over.Load() }
+
+// Hold says whether the poller is held back by what is outstanding: by a full tracker with an empty queue, or at the end of its records. That is a
+// reason to hurry, for holders would wait for more elements for ever; and each call looks for finished tokens that were not reported.
+func (f *Feed[T]) Hold(held bool) {
+	f.mu.Lock()
+	change := held != f.holding
+	f.holding = held
+	f.mu.Unlock()
+	switch {
+	case change && held:
+		f.run.RaiseHurry()
+	case change:
+		f.run.LowerHurry()
+	}
+	if held {
+		f.run.CollectPending()
+	}
+}
+
+// Each calls visit with every live assignment, under the feed's lock: visit calls nothing but the assignment's methods that say so.
+func (f *Feed[T]) Each(visit func(*Assignment[T])) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.turns {
+		visit(a)
+	}
+}
+
+// Collect reports the finished tokens that islands have not reported yet. A commit loop calls it before it reads what is committable.
+func (f *Feed[T]) Collect() { f.run.CollectPending() }
+
+// remove takes an assignment out of the turns; the caller holds the lock.
+func (f *Feed[T]) remove(a *Assignment[T]) {
+	if f.live[a.partition] == a {
+		delete(f.live, a.partition)
+	}
+	for i, other := range f.turns {
+		if other == a {
+			f.turns = append(f.turns[:i:i], f.turns[i+1:]...)
+			if i < f.turn {
+				f.turn--
+			}
+			return
+		}
+	}
+}

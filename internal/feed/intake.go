@@ -1,0 +1,99 @@
+package feed
+
+import "github.com/vicuna-go/vicuna/internal/core"
+
+// maxChunk is the number of elements that the island gets at a time.
+const maxChunk = 256
+
+// intake is the island's side of a feed.
+type intake[T any] struct{ f *Feed[T] }
+
+// Intake is where the island takes its elements from; see core.Drive.
+func (f *Feed[T]) Intake() core.Intake[T] { return intake[T]{f} }
+
+// Next lends the island a chunk of the partition whose turn it is.
+func (in intake[T]) Next() (core.Chunk[T], core.Status) {
+	f := in.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for range f.turns {
+		if f.turn >= len(f.turns) {
+			f.turn = 0
+		}
+		a := f.turns[f.turn]
+		f.turn++
+		if a.queued == 0 {
+			continue
+		}
+		c := a.queue[0]
+		n := min(len(c.Vals), maxChunk)
+		a.lent, f.inHand = n, a
+		return core.Chunk[T]{Vals: c.Vals[:n:n], First: c.First}, core.Ready
+	}
+	if f.complete {
+		return core.Chunk[T]{}, core.Complete
+	}
+	return core.Chunk[T]{}, core.Empty
+}
+
+// Taken takes back what was lent and not handled.
+func (in intake[T]) Taken(n int) {
+	f := in.f
+	f.mu.Lock()
+	a := f.inHand
+	f.inHand = nil
+	c := &a.queue[0]
+	if n == len(c.Vals) {
+		a.queue = a.queue[1:]
+	} else {
+		c.Vals, c.First = c.Vals[n:], c.First+core.Token(n)
+	}
+	a.queued -= n
+	a.lent = 0
+	if a.state != live {
+		a.reclaim()
+	}
+	low := a.queued <= f.opts.Queue/2
+	f.mu.Unlock()
+	if low {
+		f.bell.ring()
+	}
+}
+
+// Ready reports whether Next has something to say.
+func (in intake[T]) Ready() bool {
+	f := in.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.turns {
+		if a.queued > 0 {
+			return true
+		}
+	}
+	return f.complete
+}
+
+// More implements core.Beginning.
+func (in intake[T]) More() bool {
+	f := in.f
+	f.mu.Lock()
+	queued := 0
+	for _, a := range f.turns {
+		queued += a.queued
+	}
+	f.mu.Unlock()
+	return queued > 0 || f.opts.More()
+}
+
+// Cancel takes everything back that waits: a drain has begun, or downstream wants no more. Nothing is rewound from now on.
+func (in intake[T]) Cancel() {
+	f := in.f
+	f.over.Store(true)
+	f.mu.Lock()
+	f.cancelled = true
+	for _, a := range f.turns {
+		a.reclaim()
+	}
+	f.mu.Unlock()
+	f.bell.ring()
+}

@@ -1,0 +1,348 @@
+package tracker
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+)
+
+// Event says what changed, as a set.
+type Event uint8
+
+const (
+	// Moved: the frontier has moved, there is more to commit.
+	Moved Event = 1 << iota
+	// Zero: nothing is outstanding any more; also at Close.
+	Zero
+	// Room: the tracker was full and has room again.
+	Room
+	// Abandoned: a position was given up and has to be delivered again.
+	Abandoned
+)
+
+// DefaultLimit is the number of positions, from the first that is not finished on, at which a tracker is full.
+const DefaultLimit = 1 << 17
+
+// Options of a [Tracker]. The zero value is usable.
+type Options struct {
+	// Topic and Partition are told by Locate.
+	Topic     string
+	Partition int32
+	// Limit is the number of positions, from the first that is not finished on, at which the tracker is full. It is a limit for those who
+	// deliver: the tracker takes what it is given. 0 is DefaultLimit.
+	Limit int
+	// Plain says that elements carry no Committable: a hand-over to user code ends the token.
+	Plain bool
+	// Start is what Committable tells until a position is finished; the zero Mark is nothing.
+	Start Mark
+	// Notify is called when something has changed, on the goroutine that changed it and with no lock held. It must not block. It says
+	// that there is something to look at, not what there is: two changes may be told in the other order.
+	Notify func(Event)
+}
+
+// Mark is what is committed: the offset of the next record, behind the last finished one, and that one's leader epoch.
+type Mark struct {
+	Offset int64
+	Epoch  int32
+}
+
+// Tracker accounts for one assignment. All methods may be called from any goroutine; none blocks.
+//
+// Per 64 positions there is one [word] of bits in a ring that grows with what is in flight. Marks come as words too (64 positions at a time from a
+// stream in order), so that one lock, taken for a few nanoseconds, serves many records. Rejected: atomics on the words. The frontier, the
+// count and the bits have to agree whenever somebody looks, which takes a lock around all of them or a protocol that costs more than it.
+type Tracker struct {
+	opts Options
+
+	mu          sync.Mutex
+	words       []word // a ring; the length is a power of two
+	extra       map[uint64]int
+	delivered   uint64 // positions below it were delivered
+	frontier    uint64 // positions below it are done
+	outstanding int
+	abandoned   int // positions at or behind the frontier that were given up
+	start       bool
+	full        bool
+	closed      bool
+
+	offsets offsets
+	polls   polls
+}
+
+// word is the state of 64 positions.
+type word struct {
+	ended     uint64 // no part travels any more
+	abandoned uint64 // given up: sticky, whatever ends or is committed later
+	handed    uint64 // with user code; how often, beyond once, is in Tracker.extra
+	committed uint64 // Commit was called: sticky, before a hand-over too
+	settled   uint64 // not outstanding any more: counted down once, whatever comes again
+}
+
+// New returns a tracker with nothing delivered.
+func New(o Options) *Tracker {
+	if o.Limit <= 0 {
+		o.Limit = DefaultLimit
+	}
+	if o.Notify == nil {
+		o.Notify = func(Event) {}
+	}
+	return &Tracker{opts: o, words: make([]word, 4), start: o.Start != Mark{}}
+}
+
+// Delivered counts n more positions as outstanding and returns the first. at tells offset and leader epoch of the i-th of them, in
+// order. Behind Close it does nothing.
+func (t *Tracker) Delivered(n int, at func(i int) (offset int64, epoch int32)) (first uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first = t.delivered
+	if t.closed {
+		return first
+	}
+	t.trim()
+	for i := range n {
+		offset, epoch := at(i)
+		t.offsets.add(first+uint64(i), 1, offset, epoch)
+	}
+	t.deliver(n)
+	return first
+}
+
+// DeliveredRun is [Tracker.Delivered] for n consecutive offsets of one leader epoch.
+func (t *Tracker) DeliveredRun(n int, offset int64, epoch int32) (first uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first = t.delivered
+	if t.closed || n == 0 {
+		return first
+	}
+	t.trim()
+	t.offsets.add(first, n, offset, epoch)
+	t.deliver(n)
+	return first
+}
+
+func (t *Tracker) deliver(n int) {
+	if n == 0 {
+		return
+	}
+	end := t.delivered + uint64(n)
+	for need := int((end-1)>>6-t.frontier>>6) + 1; need > len(t.words); {
+		t.grow()
+	}
+	for i := (t.delivered + 63) >> 6; i <= (end-1)>>6; i++ {
+		*t.word(i << 6) = word{}
+	}
+	t.polls.add(end, time.Now())
+	t.delivered = end
+	t.outstanding += n
+	if t.span() >= t.opts.Limit {
+		t.full = true
+	}
+}
+
+func (t *Tracker) grow() {
+	old := t.words
+	t.words = make([]word, 2*len(old))
+	for i := t.frontier >> 6; i <= t.delivered>>6; i++ {
+		t.words[i&uint64(len(t.words)-1)] = old[i&uint64(len(old)-1)]
+	}
+}
+
+func (t *Tracker) trim() {
+	t.offsets.trim(t.frontier)
+	t.polls.trim(t.frontier)
+}
+
+func (t *Tracker) span() int { return int(t.delivered - t.frontier) }
+
+func (t *Tracker) word(position uint64) *word {
+	return &t.words[position>>6&uint64(len(t.words)-1)]
+}
+
+// Done marks positions of which no part travels any more. It implements core.Assignment, as the next three do: base is a multiple of 64, bit i of
+// mask stands for base+i, and what lies behind the frontier, or was marked before, does nothing.
+func (t *Tracker) Done(base, mask uint64) {
+	t.mu.Lock()
+	if mask = t.clip(base, mask); mask == 0 {
+		t.mu.Unlock()
+		return
+	}
+	w := t.word(base)
+	w.ended |= mask
+	t.tell(t.settle(w, base, mask))
+}
+
+// HandOver notes that the positions are about to be handed to user code: their Commit decides. Each call counts.
+func (t *Tracker) HandOver(base, mask uint64) {
+	if t.opts.Plain {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if mask = t.clip(base, mask); mask == 0 {
+		return
+	}
+	w := t.word(base)
+	for again := w.handed & mask &^ w.settled; again != 0; again &= again - 1 {
+		if t.extra == nil {
+			t.extra = map[uint64]int{}
+		}
+		t.extra[base+uint64(bits.TrailingZeros64(again))]++
+	}
+	w.handed |= mask
+}
+
+// Withdraw takes one hand-over of each position back, because it did not take place after all.
+func (t *Tracker) Withdraw(base, mask uint64) {
+	if t.opts.Plain {
+		return
+	}
+	t.mu.Lock()
+	if mask = t.clip(base, mask); mask == 0 {
+		t.mu.Unlock()
+		return
+	}
+	w := t.word(base)
+	for left := mask; left != 0 && len(t.extra) > 0; left &= left - 1 {
+		bit := uint64(bits.TrailingZeros64(left))
+		switch n := t.extra[base+bit]; n {
+		case 0:
+			continue
+		case 1:
+			delete(t.extra, base+bit)
+		default:
+			t.extra[base+bit] = n - 1
+		}
+		mask &^= 1 << bit
+	}
+	w.handed &^= mask
+	t.tell(t.settle(w, base, mask))
+}
+
+// Abandon gives positions up: they have to be delivered again, by another assignment. Nothing takes it back.
+func (t *Tracker) Abandon(base, mask uint64) {
+	t.mu.Lock()
+	if mask = t.clip(base, mask); mask == 0 {
+		t.mu.Unlock()
+		return
+	}
+	w := t.word(base)
+	if fresh := mask &^ w.abandoned; fresh != 0 {
+		w.abandoned |= fresh
+		t.abandoned += bits.OnesCount64(fresh)
+		t.tell(t.settle(w, base, mask) | Abandoned)
+		return
+	}
+	t.mu.Unlock()
+}
+
+// Commit is what the Committable of a record calls: the user has finished with it. It counts whether it comes before the hand-over, while parts
+// of the record still travel, or twice; a position behind the frontier, or a closed tracker, ignores it.
+func (t *Tracker) Commit(position uint64) {
+	base, mask := position&^63, uint64(1)<<(position&63)
+	t.mu.Lock()
+	if mask = t.clip(base, mask); mask == 0 {
+		t.mu.Unlock()
+		return
+	}
+	w := t.word(base)
+	w.committed |= mask
+	t.tell(t.settle(w, base, mask))
+}
+
+// Reclaim takes back all positions from one on: they were never given to anybody. They are not done, and nothing is told of
+// them being abandoned.
+func (t *Tracker) Reclaim(from uint64) {
+	t.mu.Lock()
+	var ev Event
+	if !t.closed {
+		for base := max(from, t.frontier) &^ 63; base < t.delivered; base += 64 {
+			mask := ^uint64(0)
+			if base < from {
+				mask <<= from - base
+			}
+			mask = t.clip(base, mask)
+			w := t.word(base)
+			w.abandoned |= mask
+			ev |= t.settle(w, base, mask)
+		}
+	}
+	t.tell(ev)
+}
+
+// clip leaves the positions out that are behind the frontier or were not delivered; all of them in a closed tracker.
+func (t *Tracker) clip(base, mask uint64) uint64 {
+	switch {
+	case t.closed || base+64 <= t.frontier || base >= t.delivered:
+		return 0
+	case base < t.frontier:
+		mask &= ^uint64(0) << (t.frontier - base)
+	}
+	if n := t.delivered - base; n < 64 {
+		mask &= 1<<n - 1
+	}
+	return mask
+}
+
+// settle counts down what is not outstanding any more and moves the frontier.
+func (t *Tracker) settle(w *word, base, mask uint64) (ev Event) {
+	now := (w.abandoned | w.ended&^(w.handed&^w.committed)) & mask &^ w.settled
+	if now == 0 {
+		return 0
+	}
+	w.settled |= now
+	for left := now; left != 0 && len(t.extra) > 0; left &= left - 1 {
+		delete(t.extra, base+uint64(bits.TrailingZeros64(left)))
+	}
+	if t.outstanding -= bits.OnesCount64(now); t.outstanding == 0 {
+		ev = Zero
+	}
+	if t.frontier>>6 == base>>6 {
+		ev |= t.advance()
+	}
+	return ev
+}
+
+func (t *Tracker) advance() (ev Event) {
+	for t.frontier < t.delivered {
+		w := t.word(t.frontier)
+		bit := t.frontier & 63
+		n := uint64(bits.TrailingZeros64(^((w.settled &^ w.abandoned) >> bit)))
+		if n == 0 {
+			break
+		}
+		t.frontier += n
+		ev |= Moved
+		if bit+n < 64 {
+			break
+		}
+	}
+	if t.full && t.span() <= t.opts.Limit-(t.opts.Limit+3)/4 {
+		t.full = false
+		ev |= Room
+	}
+	return ev
+}
+
+// tell unlocks and notifies.
+func (t *Tracker) tell(ev Event) {
+	t.mu.Unlock()
+	if ev != 0 {
+		t.opts.Notify(ev)
+	}
+}
+
+// Close ends the assignment: nothing marks any more, and Committable has nothing to tell. It returns what Committable would have told, and how many positions were
+// outstanding. Only the first call tells.
+func (t *Tracker) Close() (m Mark, ok bool, outstanding int) {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return Mark{}, false, 0
+	}
+	m, ok = t.committable()
+	outstanding = t.outstanding
+	t.closed, t.outstanding, t.extra = true, 0, nil
+	t.tell(Zero)
+	return m, ok, outstanding
+}

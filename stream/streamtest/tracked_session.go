@@ -1,0 +1,337 @@
+package streamtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// TrackedMessage is a record of a [TrackedSource] with its place.
+type TrackedMessage[T any] struct {
+	Value     T
+	Partition int32
+	Offset    int64
+
+	assignment *feed.Assignment[*TrackedMessage[T]]
+	position   uint64
+}
+
+// Commit finishes the record where it was handed over to user code (by ToChan, All, ForEachManual). It may be called before that, while parts of the
+// record are on their way, twice, and when its partition is long gone; it never waits.
+func (m *TrackedMessage[T]) Commit() { m.assignment.Commit(m.position) }
+
+// Source is the source of the records, as messages; a Committable consumer's.
+func (s *TrackedSource[T]) Source() stream.Source[*TrackedMessage[T]] {
+	opts := s.opts.feed
+	return trackedSource(s, opts, func(a *feed.Assignment[*TrackedMessage[T]], w window[T]) []*TrackedMessage[T] {
+		slab := make([]TrackedMessage[T], len(w.values))
+		elements := make([]*TrackedMessage[T], len(w.values))
+		position := a.Position()
+		for i, v := range w.values {
+			slab[i] = TrackedMessage[T]{v, w.partition, w.offset(i), a, position + uint64(i)}
+			elements[i] = &slab[i]
+		}
+		return elements
+	})
+}
+
+// Values is the source of the values alone, a plain consumer's: there is nothing to call Commit on, so a record is finished when it is handed over to user code.
+func (s *TrackedSource[T]) Values() stream.Source[T] {
+	opts := s.opts.feed
+	opts.Plain = true
+	return trackedSource(s, opts, func(_ *feed.Assignment[T], w window[T]) []T { return w.values })
+}
+
+// window is a run of records of a partition.
+type window[T any] struct {
+	partition int32
+	values    []T
+	offsets   []int64 // nil: consecutive
+	first     int64
+}
+
+func (w window[T]) offset(i int) int64 {
+	if w.offsets == nil {
+		return w.first + int64(i)
+	}
+	return w.offsets[i]
+}
+
+// window reads up to n records from an index on.
+func (s *TrackedSource[T]) window(partition int32, index, n int) window[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &s.logs[partition]
+	end := min(len(l.values), index+n)
+	if index >= end {
+		return window[T]{}
+	}
+	w := window[T]{partition: partition, values: l.values[index:end:end], first: int64(index)}
+	if l.offsets != nil {
+		w.offsets = l.offsets[index:end]
+	}
+	return w
+}
+
+// trackedRun is one run of a source: a poller beside the island.
+type trackedRun[T, E any] struct {
+	src     *TrackedSource[T]
+	run     *core.Run
+	feed    *feed.Feed[E]
+	wrap    func(*feed.Assignment[E], window[T]) []E
+	atEnd   atomic.Bool
+	aborted atomic.Bool
+	paused  atomic.Bool
+	started bool // under the source's lock
+
+	// The poller's.
+	read map[*feed.Assignment[E]]int // where it goes on, as an index of the log
+	live []*feed.Assignment[E]
+}
+
+func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*feed.Assignment[E], window[T]) []E) stream.Source[E] {
+	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
+		isl := b.Run.NewIsland()
+		st := next(core.At{Island: isl})
+		isl.AddStage(b.Name("tracked"))
+		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, read: map[*feed.Assignment[E]]int{}}
+		opts.More = func() bool { return !r.atEnd.Load() }
+		r.feed = feed.New[E](isl, opts)
+		core.Drive(isl, r.feed.Intake(), st)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.run != nil {
+			b.Fail(ErrTracked)
+			return
+		}
+		s.run = r
+		b.Run.OnStart(r.start)
+		b.Run.OnEnd(r.end)
+	})
+}
+
+func (r *trackedRun[T, E]) start() {
+	s := r.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.started = true
+	if r.run.Draining() { // Concat: none is started then
+		return
+	}
+	for p := range s.logs {
+		if s.logs[p].assigned {
+			_ = r.assign(int32(p))
+		}
+	}
+	r.run.Go("tracked source", r.poll)
+}
+
+func (r *trackedRun[T, E]) end(ctx context.Context) error {
+	ends := r.feed.Finish(ctx)
+	s := r.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run = nil
+	if !r.aborted.Load() {
+		for _, e := range ends {
+			s.commitEnd(e)
+		}
+	}
+	return nil
+}
+
+// poll is what the goroutine beside the island does: it delivers what there is room for, rewinds, and waits.
+func (r *trackedRun[T, E]) poll() {
+	defer r.feed.Hold(false)
+	for {
+		changed := r.feed.Listen()
+		if r.feed.Over() || r.run.Draining() || r.run.Stopped() {
+			return
+		}
+		rewound, err := r.feed.Rewind()
+		if err != nil {
+			r.run.Fail(err)
+			return
+		}
+		for _, a := range rewound {
+			r.read[a.Assignment] = r.index(a.Partition().ID, a.From)
+		}
+		delivered, heldBack, finished := r.pass()
+		if finished {
+			r.feed.Complete()
+			return
+		}
+		if delivered {
+			continue
+		}
+		r.feed.Hold(heldBack)
+		select {
+		case <-changed:
+		case <-r.run.DrainC():
+		case <-r.run.StopC():
+		}
+	}
+}
+
+// pass delivers from each partition once. heldBack: nothing more can be delivered until something is finished. finished: there is no more, and everything is finished.
+func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
+	ended := r.src.isEnded()
+	atEnd, travelling := ended, false
+	r.live = r.live[:0]
+	r.feed.Each(func(a *feed.Assignment[E]) { r.live = append(r.live, a) })
+	for _, a := range r.live {
+		at, known := r.read[a]
+		if !known {
+			at = r.index(a.Partition().ID, r.src.committedNow(a.Partition().ID))
+			r.read[a] = at
+		}
+		w := r.src.window(a.Partition().ID, at, r.src.opts.poll)
+		if len(w.values) == 0 {
+			travelling = travelling || a.Travelling() > 0 || a.Abandoned() // in this order: what does not travel cannot be abandoned
+			continue
+		}
+		atEnd = atEnd && !a.Live()
+		room := a.Room()
+		if room == 0 || r.paused.Load() {
+			heldBack = heldBack || a.Starved()
+			continue
+		}
+		if n := min(room, len(w.values)); n < len(w.values) {
+			w.values = w.values[:n:n]
+		}
+		if r.deliver(a, w) {
+			r.read[a] = at + len(w.values)
+			delivered = true
+		}
+	}
+	if len(r.read) > 2*len(r.live) {
+		r.forget()
+	}
+	r.atEnd.Store(atEnd)
+	return delivered, heldBack || atEnd, atEnd && !travelling
+}
+
+func (r *trackedRun[T, E]) deliver(a *feed.Assignment[E], w window[T]) bool {
+	elements := r.wrap(a, w)
+	if w.offsets == nil {
+		return a.DeliverRun(elements, w.first, 0)
+	}
+	return a.Deliver(elements, func(i int) (int64, int32) { return w.offsets[i], 0 })
+}
+
+// forget leaves out the assignments that have ended.
+func (r *trackedRun[T, E]) forget() {
+	read := make(map[*feed.Assignment[E]]int, len(r.live))
+	for _, a := range r.live {
+		read[a] = r.read[a]
+	}
+	r.read = read
+}
+
+func (r *trackedRun[T, E]) index(partition int32, offset int64) int {
+	r.src.mu.Lock()
+	defer r.src.mu.Unlock()
+	return r.src.logs[partition].index(offset)
+}
+
+func (s *TrackedSource[T]) isEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+func (s *TrackedSource[T]) committedNow(partition int32) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logs[partition].committed
+}
+
+func (r *trackedRun[T, E]) poke() { r.feed.Ring() }
+
+// assign is called with the source's lock.
+func (r *trackedRun[T, E]) assign(partition int32) error {
+	if !r.started {
+		return nil
+	}
+	if _, err := r.feed.Assign(trackedPartition(partition), tracker.Mark{}); err != nil {
+		r.run.Fail(err)
+		return err
+	}
+	return nil
+}
+
+func (r *trackedRun[T, E]) revoke(ps []feed.Partition, within time.Duration) []feed.End {
+	return r.feed.Revoke(ps, within)
+}
+
+func (r *trackedRun[T, E]) lose(ps []feed.Partition) []feed.End { return r.feed.Lose(ps...) }
+
+func (r *trackedRun[T, E]) collect() { r.feed.Collect() }
+
+func (r *trackedRun[T, E]) committable(visit func(int32, tracker.Mark)) {
+	if r.aborted.Load() {
+		return
+	}
+	r.feed.Each(func(a *feed.Assignment[E]) {
+		if m, ok := a.Committable(); ok {
+			visit(a.Partition().ID, m)
+		}
+	})
+}
+
+func (r *trackedRun[T, E]) outstanding(partition int32) (n int) {
+	r.feed.Each(func(a *feed.Assignment[E]) {
+		if a.Partition().ID == partition {
+			n += a.Outstanding()
+		}
+	})
+	return n
+}
+
+func (r *trackedRun[T, E]) oldest(partition int32) (offset int64, age time.Duration, ok bool) {
+	r.feed.Each(func(a *feed.Assignment[E]) {
+		if a.Partition().ID == partition {
+			offset, age, ok = a.Oldest()
+		}
+	})
+	return offset, age, ok
+}
+
+func (r *trackedRun[T, E]) abort() {
+	r.aborted.Store(true)
+	r.run.Stop(ErrAborted)
+}
+
+func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
+	r.paused.Store(true)
+	defer func() {
+		r.paused.Store(false)
+		r.feed.Ring()
+	}()
+	if !r.feed.Settle(ctx) {
+		if r.run.Stopped() {
+			return fmt.Errorf("streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
+		}
+		return fmt.Errorf("streamtest: the checkpoint was given up: %w", context.Cause(ctx))
+	}
+	s := r.src
+	s.mu.Lock()
+	whole := true
+	r.feed.Each(func(a *feed.Assignment[E]) { whole = whole && !a.Abandoned() })
+	if whole && !r.run.Stopped() {
+		r.committable(s.commit)
+	}
+	s.mu.Unlock()
+	if !whole {
+		r.abort()
+		return ErrAborted
+	}
+	return nil
+}
