@@ -63,9 +63,8 @@ func (bs *brokers) throughput(ctx context.Context) (*broker, error) {
 // going to need: in its first seconds a Kafka node gives a third of its rate.
 func (b *broker) warmUp(ctx context.Context) error {
 	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); {
-		t := &trial{n: 500_000, load: standardLoad(b.kind, 100), addrs: b.addrs}
-		var err error
-		if t.topic, err = b.freshTopic(ctx, t.load.partitions); err != nil {
+		t, err := b.trial(ctx, standardLoad(b.kind, 100), 500_000)
+		if err != nil {
 			return err
 		}
 		if err := produceLoop(ctx, t); err != nil {
@@ -129,6 +128,12 @@ func (b *broker) connect() error {
 	}
 	b.admin = kadm.NewClient(cl)
 	return nil
+}
+
+// trial makes a trial of n records with a topic of its own.
+func (b *broker) trial(ctx context.Context, l load, n int) (*trial, error) {
+	topic, err := b.freshTopic(ctx, l.partitions)
+	return &trial{n: n, load: l, addrs: b.addrs, topic: topic, input: numbers(n)}, err
 }
 
 // freshTopic makes a topic and returns when all its partitions have a leader:

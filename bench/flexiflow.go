@@ -99,7 +99,7 @@ func inOrderWith(ctx context.Context, t *trial, record func(*slot) *kgo.Record) 
 		}()
 
 		var now time.Time
-		for i := range t.n {
+		for _, i := range t.input {
 			s := ring.free()
 			if i%slab == 0 {
 				now = time.Now()
@@ -107,7 +107,7 @@ func inOrderWith(ctx context.Context, t *trial, record func(*slot) *kgo.Record) 
 			p := &ps[i%payloads]
 			s.rec = record(s)
 			*s.rec = kgo.Record{Topic: t.topic, Key: p.key, Value: p.value, Timestamp: now}
-			s.pass, s.err = int64(i), nil
+			s.pass, s.err = i, nil
 			cl.Produce(ctx, s.rec, s.promise)
 		}
 		err := cl.Flush(ctx)

@@ -18,6 +18,9 @@ type goal struct {
 // slower one they grow with the loop.
 const referenceLoop = 1.3
 
+// tooNoisy is a noise that says more about the machine than about either side.
+const tooNoisy = 0.15
+
 // allocFree is what counts as no allocation an element: the few of a run's start,
 // spread over its elements.
 const allocFree = 0.005
@@ -33,6 +36,8 @@ func (g goal) verdict(o outcome, loopNS float64) string {
 		switch {
 		case miss <= 0:
 			parts = append(parts, want+" reached")
+		case noise > tooNoisy && miss < 2*noise:
+			parts = append(parts, fmt.Sprintf("%s undecided: %.1f %% off, and a noise of %.1f %% is too much to tell", want, 100*miss, 100*noise))
 		case miss <= noise:
 			parts = append(parts, fmt.Sprintf("%s reached within the noise (%.1f %% off, noise %.1f %%)", want, 100*miss, 100*noise))
 		default:

@@ -52,7 +52,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.BoolVar(&s.quick, "quick", false, "tiny counts: a test of the harness, no measurement")
 	fs.BoolVar(&s.context, "context", true, "measure what is shown for context alone, too")
 	fs.StringVar(&s.out, "out", "results.json", "`file` for the results, relative to the working directory; empty: none")
-	fs.StringVar(&s.profile.cpuDir, "cpuprofile", "", "write CPU profiles of one more run of each side into this `folder`")
+	fs.StringVar(&s.profile.cpuDir, "cpuprofile", "", "write CPU profiles of more runs of each side into this `folder`")
 	fs.StringVar(&s.profile.memDir, "memprofile", "", "write allocation profiles of one more run of each side into this `folder`")
 	if err := fs.Parse(args); err != nil {
 		return s, err

@@ -149,10 +149,8 @@ func (m *meter) once(ctx context.Context, c *benchCase, b *broker, sd side) (sam
 	}
 	t := &trial{n: sd.n}
 	if b != nil {
-		t.load = c.load(b.kind)
-		t.addrs = b.addrs
 		var err error
-		if t.topic, err = b.freshTopic(ctx, t.load.partitions); err != nil {
+		if t, err = b.trial(ctx, c.load(b.kind), sd.n); err != nil {
 			return sample{}, err
 		}
 	}
@@ -172,6 +170,14 @@ func (m *meter) once(ctx context.Context, c *benchCase, b *broker, sd side) (sam
 		}
 	}
 	return x, nil
+}
+
+func numbers(n int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = int64(i)
+	}
+	return out
 }
 
 func (m *meter) say(format string, args ...any) {

@@ -12,14 +12,10 @@ import (
 func oursFlexiFlow(n int) *side {
 	return &side{name: "FlexiFlow", n: n, run: func(ctx context.Context, t *trial) error {
 		recs := t.records()
-		in := make([]int64, t.n)
-		for i := range in {
-			in[i] = int64(i)
-		}
 		var slab envelope.Slab[[]byte, []byte, int64]
 		var check inOrder
 		err := t.measure(func() error {
-			envelopes := stream.Map(stream.FromSlice(in), func(i int64) envelope.Envelope[[]byte, []byte, int64] {
+			envelopes := stream.Map(stream.FromSlice(t.input), func(i int64) envelope.Envelope[[]byte, []byte, int64] {
 				return slab.Single(recs[i%payloads], i)
 			})
 			results := stream.Via(envelopes, producer.FlexiFlow[int64](t.producerSettings()))

@@ -19,7 +19,7 @@ func oursTokens(n int) *side {
 			src.Append(0, in[:n]...)
 			src.End()
 			err := t.measure(func() error {
-				return maps(src.Source(), &c).To(stream.Ignore[int]()).Run(ctx)
+				return maps(src.Values(), &c).To(stream.Ignore[int]()).Run(ctx)
 			})
 			if err != nil {
 				return err

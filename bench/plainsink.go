@@ -66,7 +66,7 @@ func produceLoop(ctx context.Context, t *trial) error {
 	return t.withClient(func(cl *kgo.Client) error {
 		var all outcomes
 		promise := all.promise
-		for i := range t.n {
+		for _, i := range t.input {
 			p := &ps[i%payloads]
 			cl.Produce(ctx, &kgo.Record{Topic: t.topic, Key: p.key, Value: p.value}, promise)
 		}
@@ -87,7 +87,7 @@ func produceSlabs(ctx context.Context, t *trial) error {
 		promise := all.promise
 		var recs []kgo.Record
 		var now time.Time
-		for i := range t.n {
+		for _, i := range t.input {
 			if len(recs) == 0 {
 				recs, now = make([]kgo.Record, slab), time.Now()
 			}

@@ -7,11 +7,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"time"
 )
 
-// A profiler writes profiles of one more run of each side of a case, against a
+// A profiler writes profiles of more runs of each side of a case, against a
 // broker that is not in this process: only the client's work is in them.
 type profiler struct{ cpuDir, memDir string }
+
+// profileTime is how long the runs under a CPU profile take together: one of them
+// would be some dozens of samples.
+const profileTime = 3 * time.Second
 
 func (p profiler) on() bool { return p.cpuDir != "" || p.memDir != "" }
 
@@ -50,9 +55,16 @@ func (m *meter) profiles(ctx context.Context, sc scenario, c *benchCase, s sides
 			_, err := m.once(ctx, c, b, *sd)
 			return err
 		}
+		long := func() error { // enough samples
+			for end := time.Now().Add(profileTime); ; {
+				if err := once(); err != nil || m.config.quick || time.Now().After(end) {
+					return err
+				}
+			}
+		}
 		if p.cpuDir != "" {
 			m.say("%s %s: CPU profile, %s", sc.id, c.name, name)
-			if err := cpuProfile(filepath.Join(p.cpuDir, base+".cpu.pprof"), once); err != nil {
+			if err := cpuProfile(filepath.Join(p.cpuDir, base+".cpu.pprof"), long); err != nil {
 				return err
 			}
 		}

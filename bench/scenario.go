@@ -72,6 +72,11 @@ type trial struct {
 	// partitions have a leader.
 	addrs []string
 	topic string
+	// input is what a case with a broker reads its records' numbers from, on
+	// both sides: an input belongs to the task, and the same live memory makes
+	// the garbage collector run as often for both. It holds no pointers, which
+	// would be scanned on one side's account.
+	input []int64
 	// latency takes one duration for each record, at an index of its own.
 	latency []time.Duration
 

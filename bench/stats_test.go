@@ -50,6 +50,9 @@ func TestVerdicts(t *testing.T) {
 	require.Contains(t, goal{ratio: 0.95}.verdict(o, 1), "reached")
 	require.Contains(t, goal{ratio: 1}.verdict(o, 1), "within the noise")
 	require.Contains(t, goal{ratio: 1.1}.verdict(o, 1), "MISSED by 11.8 %")
+	o.oursNoise = 0.3
+	require.Contains(t, goal{atMost: 15}.verdict(o, 1), "undecided")
+	o.oursNoise = 0
 	require.Contains(t, goal{atMost: 15}.verdict(o, 1), "MISSED by 10.0 %")
 	require.Contains(t, goal{atMost: 15}.verdict(o, 2*referenceLoop), "reached")
 	require.Contains(t, goal{allocs: 0.1}.verdict(o, 1), "MISSED")

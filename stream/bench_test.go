@@ -7,28 +7,30 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-func chain(s stream.Source[int]) stream.Source[int] {
+func maps(s stream.Source[int]) stream.Source[int] {
 	s = stream.Map(s, func(v int) int { return v + 1 })
 	s = stream.Map(s, func(v int) int { return v * 3 })
 	s = stream.Map(s, func(v int) int { return v ^ 5 })
 	return s.Filter(func(v int) bool { return v&1023 != 7 })
 }
 
-func BenchmarkMaps(b *testing.B) {
+func throughBoundary(s stream.Source[int]) stream.Source[int] {
+	return stream.Map(s, func(v int) int { return v + 1 }).Async()
+}
+
+func throughMapAsync(s stream.Source[int]) stream.Source[int] {
+	return stream.MapAsync(s, 16, func(_ context.Context, v int) (int, error) { return v + 1, nil })
+}
+
+func benchmark(b *testing.B, chain func(stream.Source[int]) stream.Source[int]) {
 	in := ints(b.N)
 	b.ReportAllocs()
 	b.ResetTimer()
-	if err := chain(stream.FromSlice(in)).To(stream.Ignore[int]()).Run(context.Background()); err != nil { b.Fatal(err) }
+	if err := chain(stream.FromSlice(in)).To(stream.Ignore[int]()).Run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 }
-func BenchmarkBoundary(b *testing.B) {
-	in := ints(b.N)
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := stream.Map(stream.FromSlice(in), func(v int) int { return v + 1 }).Async().To(stream.Ignore[int]()).Run(context.Background()); err != nil { b.Fatal(err) }
-}
-func BenchmarkMapAsync(b *testing.B) {
-	in := ints(b.N)
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := stream.MapAsync(stream.FromSlice(in), 16, func(_ context.Context, v int) (int, error) { return v + 1, nil }).To(stream.Ignore[int]()).Run(context.Background()); err != nil { b.Fatal(err) }
-}
+
+func BenchmarkMaps(b *testing.B)     { benchmark(b, maps) }
+func BenchmarkBoundary(b *testing.B) { benchmark(b, throughBoundary) }
+func BenchmarkMapAsync(b *testing.B) { benchmark(b, throughMapAsync) }

@@ -53,6 +53,7 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 				return err
 			})
 			if givenUp {
+				info.GiveUp(1)
 				isl.Abandon()
 				return
 			}

@@ -50,6 +50,7 @@ func MapAsyncDivert[A, B any](src Source[A], n int, f func(context.Context, A) (
 			return err
 		})
 		if givenUp {
+			info.GiveUp(1)
 			return o, core.GiveUp
 		}
 		if err != nil {
@@ -77,6 +78,7 @@ func mapAsync[A, B any](src Source[A], kind string, n int, unordered bool, f fun
 		case err == nil:
 			return b, core.Emit
 		case givenUp:
+			info.GiveUp(1)
 			return b, core.GiveUp
 		case cfg.policy.skip:
 			info.Skip()

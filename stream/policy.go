@@ -138,6 +138,7 @@ func inPlace(isl *core.Island, info *core.StageInfo, p Policy, f func() error) b
 	case err == nil:
 		return true
 	case givenUp:
+		info.GiveUp(1)
 		isl.Abandon()
 	case p.skip:
 		info.Skip()

@@ -11,6 +11,9 @@ type Snapshot struct {
 	State string
 	// Stages are those of the graph and of the child runs inside it, sources first.
 	Stages []StageSnapshot
+	// Outstanding is how many records of tracked sources were delivered and are not finished, and Oldest the age of the oldest of them since it was delivered.
+	Outstanding int
+	Oldest      time.Duration
 	// Dropped counts the elements that were thrown away because their partition was taken away before they were finished.
 	Dropped int64
 	// Busy are the goroutines that have been at work on one chunk for over a second, by the stages that they run: a slow, or stuck, user function is in
@@ -30,11 +33,14 @@ type StageSnapshot struct {
 	Calls int64
 	// Skipped and Retried count what its error policy has done.
 	Skipped, Retried uint64
+	// GivenUp counts elements that waited for another attempt when their partition was taken away or a drain began: they will be delivered again.
+	GivenUp uint64
 }
 
 // Snapshot takes a picture of the run.
 func (c *Control) Snapshot() Snapshot {
 	s := Snapshot{At: time.Now(), State: "running", Dropped: c.r.Dropped(), Busy: c.r.Busy(time.Second)}
+	s.Outstanding, s.Oldest = c.r.Outstanding()
 	select {
 	case <-c.r.DoneC():
 		s.State = "over"
@@ -48,7 +54,7 @@ func (c *Control) Snapshot() Snapshot {
 	}
 	for _, st := range c.r.Stages() {
 		s.Stages = append(s.Stages, StageSnapshot{
-			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Skipped: st.Skipped, Retried: st.Retried,
+			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Skipped: st.Skipped, Retried: st.Retried, GivenUp: st.GivenUp,
 		})
 	}
 	return s

@@ -502,7 +502,7 @@ func (r *Run) finish(stuck *StuckError) error {
 	case r.stopErr != nil:
 		errs = append(errs, r.stopErr)
 	case r.cut.Load():
-		errs = append(errs, &drainedError{r.cause})
+		errs = append(errs, &drainedError{cause: r.cause, givenUp: r.givenUp()})
 	}
 	errs = append(errs, reports...)
 	if stuck != nil {
@@ -512,6 +512,13 @@ func (r *Run) finish(stuck *StuckError) error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+func (r *Run) givenUp() (n uint64) {
+	for _, s := range r.stages {
+		n += s.givenUp.Load()
+	}
+	return n
 }
 
 // Discard ends a run that was built and is not going to start: what was opened while building is closed.
@@ -560,6 +567,31 @@ func (r *Run) Stages() []StageCounts {
 		counts = append(counts, c.Stages()...)
 	}
 	return counts
+}
+
+// Outstanding reads how many positions were delivered and are not finished, in this run and its children, and the age of the oldest.
+func (r *Run) Outstanding() (n int, oldest time.Duration) {
+	for _, e := range *r.Ledger.entries.Load() {
+		a, ok := e.assignment.(interface {
+			Outstanding() int
+			Oldest() (offset int64, age time.Duration, ok bool)
+		})
+		if !ok {
+			continue
+		}
+		n += a.Outstanding()
+		if _, age, ok := a.Oldest(); ok {
+			oldest = max(oldest, age)
+		}
+	}
+	r.mu.Lock()
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	for _, c := range children {
+		more, age := c.Outstanding()
+		n, oldest = n+more, max(oldest, age)
+	}
+	return n, oldest
 }
 
 // Busy lists the islands that have been at their current chunk for longer than d, and for how long.

@@ -10,6 +10,7 @@ type StageInfo struct {
 	pubIn    atomic.Uint64
 	skipped  atomic.Uint64
 	retried  atomic.Uint64
+	givenUp  atomic.Uint64
 	Calls    atomic.Int64  // user calls that run now, of stages with workers
 	counted  func() uint64 // instead of in, where a boundary counts anyhow
 	buffered func() int    // elements that wait in front of the stage, where it has a boundary
@@ -33,6 +34,9 @@ func (isl *Island) AddSource(name string) *StageInfo {
 // Skip counts an element that an error policy has skipped.
 func (s *StageInfo) Skip() { s.skipped.Add(1) }
 
+// GiveUp counts elements that waited for another attempt when their partition was taken away or the run was drained: they will be delivered again.
+func (s *StageInfo) GiveUp(n uint64) { s.givenUp.Add(n) }
+
 // Retry counts a repeated call.
 func (s *StageInfo) Retry() { s.retried.Add(1) }
 
@@ -48,13 +52,14 @@ func (s *StageInfo) Counts(n func() uint64) { s.counted = n }
 type StageCounts struct {
 	Name                 string
 	In, Skipped, Retried uint64
+	GivenUp              uint64
 	Calls                int64
 	Buffered             int
 }
 
 func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
-		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(),
+		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
 		Calls: s.Calls.Load(),
 	}
 	if s.counted != nil {

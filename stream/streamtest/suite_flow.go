@@ -79,10 +79,17 @@ func (s *flowSuite[A, B]) inputs(n int) []A {
 	return in
 }
 
+// enough is so much that a stage which takes it in does not see that nobody wants it.
+const enough = 1_000_000
+
 // endless is a source that ends only when it is told to.
-func (s *flowSuite[A, B]) endless() stream.Source[A] {
+func (s *flowSuite[A, B]) endless(t *testing.T) stream.Source[A] {
 	return stream.FromSeq(iter.Seq[A](func(yield func(A) bool) {
 		for i := 0; yield(s.Input(i)); i++ {
+			if i == enough {
+				t.Errorf("the stage has taken in %d elements, and goes on", i)
+				return
+			}
 		}
 	}))
 }
@@ -119,7 +126,7 @@ func (s *flowSuite[A, B]) completesEmpty(t *testing.T) {
 
 func (s *flowSuite[A, B]) upstreamFault(t *testing.T) {
 	n := 0
-	src := stream.TryMap(s.endless(), func(_ context.Context, a A) (A, error) {
+	src := stream.TryMap(s.endless(t), func(_ context.Context, a A) (A, error) {
 		if n++; n > 3 {
 			return a, errFault
 		}
@@ -131,24 +138,24 @@ func (s *flowSuite[A, B]) upstreamFault(t *testing.T) {
 }
 
 func (s *flowSuite[A, B]) ownFault(t *testing.T) {
-	err := run(t, stream.Via(s.endless(), s.New(t, nth[A](3, func() error { return errFault }))).To(stream.Ignore[B]()))
+	err := run(t, stream.Via(s.endless(t), s.New(t, nth[A](3, func() error { return errFault }))).To(stream.Ignore[B]()))
 	require.ErrorIs(t, err, errFault)
 	requirePlace(t, err)
 }
 
 func (s *flowSuite[A, B]) panic(t *testing.T) {
-	requirePanic(t, run(t, stream.Via(s.endless(), s.New(t, nth[A](3, panics))).To(stream.Ignore[B]())))
+	requirePanic(t, run(t, stream.Via(s.endless(t), s.New(t, nth[A](3, panics))).To(stream.Ignore[B]())))
 }
 
 func (s *flowSuite[A, B]) cancelledBehind(t *testing.T) {
 	g := newGate[B](true)
-	require.NoError(t, run(t, stream.Via(s.endless(), s.New(t, fine[A])).Take(3).To(g.sink())))
+	require.NoError(t, run(t, stream.Via(s.endless(t), s.New(t, fine[A])).Take(3).To(g.sink())))
 	s.three(t, g.all())
 }
 
 func (s *flowSuite[A, B]) cancelledBehindBoundary(t *testing.T) {
 	g := newGate[B](true)
-	require.NoError(t, run(t, stream.Via(s.endless(), s.New(t, fine[A])).Async().Take(3).To(g.sink())))
+	require.NoError(t, run(t, stream.Via(s.endless(t), s.New(t, fine[A])).Async().Take(3).To(g.sink())))
 	s.three(t, g.all())
 }
 
@@ -171,7 +178,7 @@ func (s *flowSuite[A, B]) cancelledWhileQuiet(t *testing.T) {
 
 func (s *flowSuite[A, B]) earlyExit(t *testing.T) {
 	g := newGate[B](true)
-	require.NoError(t, run(t, stream.Via(s.endless(), s.New(t, fine[A])).Take(0).To(g.sink())))
+	require.NoError(t, run(t, stream.Via(s.endless(t), s.New(t, fine[A])).Take(0).To(g.sink())))
 	require.Empty(t, g.all())
 }
 
@@ -246,7 +253,7 @@ func (s *flowSuite[A, B]) hardStopInCall(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	ctl := start(t, stream.Via(s.endless(), flow).To(stream.Ignore[B]()))
+	ctl := start(t, stream.Via(s.endless(t), flow).To(stream.Ignore[B]()))
 	ctx := <-ctxs
 	drain, cancel := context.WithCancelCause(t.Context())
 	cancel(errCause)

@@ -87,6 +87,9 @@ func NewTracked[T any](partitions int, opts ...TrackedOption) *TrackedSource[T] 
 	return s
 }
 
+// Partitions is the number of partitions.
+func (s *TrackedSource[T]) Partitions() int { return len(s.logs) }
+
 // Append adds records to a partition.
 func (s *TrackedSource[T]) Append(partition int32, values ...T) {
 	s.mu.Lock()

@@ -155,17 +155,15 @@ func (r *trackedRun[T, E]) poll() {
 		if r.feed.Over() || r.run.Draining() || r.run.Stopped() {
 			return
 		}
-		rewound, err := r.feed.Rewind()
-		if err != nil {
+		if err := r.rewind(); err != nil {
 			r.run.Fail(err)
 			return
 		}
-		for _, a := range rewound {
-			r.read[a.Assignment] = r.index(a.Partition().ID, a.From)
-		}
 		delivered, heldBack, finished := r.pass()
 		if finished {
-			r.feed.Complete()
+			if !r.src.opts.transactional || r.commitWhole() {
+				r.feed.Complete()
+			}
 			return
 		}
 		if delivered {
@@ -178,6 +176,18 @@ func (r *trackedRun[T, E]) poll() {
 		case <-r.run.StopC():
 		}
 	}
+}
+
+// rewind delivers again what was abandoned; a transaction is aborted for that when it ends.
+func (r *trackedRun[T, E]) rewind() error {
+	if r.src.opts.transactional {
+		return nil
+	}
+	rewound, err := r.feed.Rewind()
+	for _, a := range rewound {
+		r.read[a.Assignment] = r.index(a.Partition().ID, a.From)
+	}
+	return err
 }
 
 // pass delivers from each partition once. heldBack: nothing more can be delivered until something is finished. finished: there is no more, and everything is finished.
@@ -194,7 +204,8 @@ func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 		}
 		w := r.src.window(a.Partition().ID, at, r.src.opts.poll)
 		if len(w.values) == 0 {
-			travelling = travelling || a.Travelling() > 0 || a.Abandoned() // in this order: what does not travel cannot be abandoned
+			// In this order: what does not travel cannot be abandoned any more.
+			travelling = travelling || a.Travelling() > 0 || a.Abandoned() && !r.src.opts.transactional
 			continue
 		}
 		atEnd = atEnd && !a.Live()
@@ -321,17 +332,24 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 		}
 		return fmt.Errorf("streamtest: the checkpoint was given up: %w", context.Cause(ctx))
 	}
+	if !r.commitWhole() {
+		return ErrAborted
+	}
+	return nil
+}
+
+// commitWhole commits everything that was delivered, or aborts the run where some of it was given up.
+func (r *trackedRun[T, E]) commitWhole() bool {
 	s := r.src
 	s.mu.Lock()
-	whole := true
+	whole := !r.run.Stopped()
 	r.feed.Each(func(a *feed.Assignment[E]) { whole = whole && !a.Abandoned() })
-	if whole && !r.run.Stopped() {
+	if whole {
 		r.committable(s.commit)
 	}
 	s.mu.Unlock()
 	if !whole {
 		r.abort()
-		return ErrAborted
 	}
-	return nil
+	return whole
 }

@@ -1,0 +1,368 @@
+package streamtest_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// graph is a random graph: how its sources are joined, a chain of stages, and a sink or a broadcast of chains.
+type graph struct {
+	join  string // "", "merge", "quiet", "concat"
+	chain chain
+	takes int // branches with a Take
+	sinks int
+	quiet chan *node
+	text  []string
+}
+
+type chain struct {
+	stages  []stage
+	sink    sinkSpec
+	branch  []chain // instead of the sink
+	take    int     // branch with a Take: its number, from 1
+	ordered bool
+}
+
+type stage struct {
+	kind string
+	salt int
+	n    int
+	d    time.Duration
+	to   *sinkSpec
+}
+
+type sinkSpec struct {
+	kind    string
+	id      int
+	n       int
+	ordered bool
+	salt    int
+}
+
+func (g *graph) String() string {
+	return fmt.Sprintf("join %q: %s", g.join, g.chain)
+}
+
+func (c chain) String() string {
+	var parts []string
+	for _, s := range c.stages {
+		t := s.kind
+		if s.n > 0 {
+			t += fmt.Sprintf("(%d)", s.n)
+		}
+		if s.d > 0 {
+			t += fmt.Sprintf("(%v)", s.d)
+		}
+		if s.to != nil {
+			t += "→" + s.to.kind
+		}
+		parts = append(parts, t)
+	}
+	if c.branch == nil {
+		return strings.Join(append(parts, c.sink.kind), " ")
+	}
+	for _, b := range c.branch {
+		parts = append(parts, "["+b.String()+"]")
+	}
+	return strings.Join(parts, " ")
+}
+
+func randomGraph(r *rand.Rand, txn bool) graph {
+	g := graph{}
+	switch k := r.IntN(10); {
+	case k < 2 && !txn:
+		g.join = "merge"
+	case k == 2 && !txn:
+		g.join, g.quiet = "quiet", make(chan *node)
+	case k == 3 && !txn:
+		g.join = "concat"
+	}
+	g.chain = g.random(r, txn, r.IntN(5), true, r.IntN(3) == 0)
+	return g
+}
+
+func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast bool) chain {
+	c := chain{ordered: ordered}
+	for range n {
+		s := stage{salt: r.IntN(1000)}
+		switch k := r.IntN(20); k {
+		case 0:
+			s.kind = "map"
+		case 1, 2:
+			s.kind = "filter"
+		case 3, 4, 5:
+			s.kind = "flatMap"
+		case 6:
+			s.kind, s.n = "batch", 1+r.IntN(4)
+		case 7:
+			s.kind, s.n = "batch", 1000
+		case 8, 9:
+			s.kind, s.n, s.d = "batch", []int{3, 1000}[r.IntN(2)], []time.Duration{3 * time.Millisecond, 10 * time.Second}[r.IntN(2)]
+		case 10, 11:
+			s.kind, s.n = "mapAsync", 1+r.IntN(4)
+		case 12:
+			s.kind, s.n = "mapAsyncUnordered", 1+r.IntN(4)
+			c.ordered = false
+		case 13:
+			s.kind, s.n = "buffer", 1+r.IntN(3)
+		case 14:
+			s.kind = "async"
+		case 15:
+			s.kind = "divert"
+		case 16:
+			s.kind = "tryMapDivert"
+		case 17:
+			s.kind = "skip"
+		case 18:
+			s.kind = "retry"
+		case 19:
+			s.kind, s.n = "mapAsyncRetry", 1+r.IntN(3)
+		}
+		if s.kind == "divert" || s.kind == "tryMapDivert" {
+			to := g.sink(r, txn, c.ordered)
+			s.to = &to
+		}
+		c.stages = append(c.stages, s)
+	}
+	if !broadcast {
+		c.sink = g.sink(r, txn, c.ordered)
+		return c
+	}
+	branches := 2 + r.IntN(2)
+	for i := range branches {
+		b := g.random(r, txn, r.IntN(3), c.ordered, false)
+		if i > 0 && !txn && r.IntN(2) == 0 {
+			g.takes++
+			b.take = g.takes
+			at := r.IntN(len(b.stages) + 1)
+			for k := range at { // a way out before the Take would not be excused by its end
+				if b.stages[k].to != nil {
+					at = k
+					break
+				}
+			}
+			b.stages = slices.Insert(b.stages, at, stage{kind: "take", n: 1 + r.IntN(6)})
+		}
+		c.branch = append(c.branch, b)
+	}
+	return c
+}
+
+func (g *graph) sink(r *rand.Rand, txn, ordered bool) sinkSpec {
+	g.sinks++
+	s := sinkSpec{id: g.sinks, ordered: ordered, n: 1 + r.IntN(6), salt: r.IntN(1000)}
+	switch k := r.IntN(10); {
+	case k < 3:
+		s.kind = "late"
+	case k < 4:
+		s.kind = "forEachSkip"
+	case k < 6 && !txn:
+		s.kind = "manual"
+	case k < 8 && !txn:
+		s.kind = "toChan"
+	default:
+		s.kind = "forEach"
+	}
+	return s
+}
+
+// build makes the blueprint.
+func (w *world) build() stream.Graph {
+	g := &w.graph
+	src := w.sourceFor(0)
+	switch g.join {
+	case "merge":
+		src = stream.Merge(src, w.sourceFor(1))
+	case "quiet":
+		src = stream.Merge(stream.FromChan(g.quiet), src)
+	case "concat":
+		src = stream.Concat(src, w.sourceFor(1))
+	}
+	return w.chain(src, g.chain)
+}
+
+func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
+	src = w.stages(src, c)
+	if c.branch == nil {
+		return src.To(w.sink(c.sink))
+	}
+	src = stream.Map(src, func(n *node) *node {
+		for _, l := range n.leaves {
+			for _, b := range c.branch {
+				leaf{l.d, l.sub, b.take}.add(1)
+			}
+		}
+		n.finish()
+		return n
+	})
+	var sinks []stream.Sink[*node]
+	for _, b := range c.branch {
+		flow := stream.NewFlow(func(s stream.Source[*node]) stream.Source[*node] {
+			s = stream.Map(s, func(n *node) *node { return n.withClass(b.take) })
+			return w.stages(s, b)
+		})
+		sinks = append(sinks, flow.To(w.sink(b.sink)))
+	}
+	return src.To(stream.Broadcast(sinks...))
+}
+
+func (n *node) withClass(class int) *node {
+	c := &node{leaves: slices.Clone(n.leaves)}
+	for i := range c.leaves {
+		c.leaves[i].class = class
+	}
+	return c
+}
+
+func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
+	for _, s := range c.stages {
+		switch s.kind {
+		case "map":
+			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) {
+				w.pause(ctx)
+				if s.salt%8 == 0 { // Commit long before any hand-over
+					for _, l := range n.leaves {
+						l.d.committed.Store(true)
+						l.d.m.Commit()
+					}
+				}
+				if w.fault() {
+					return nil, errFault
+				}
+				return n, nil
+			})
+		case "filter":
+			src = src.Filter(func(n *node) bool {
+				if n.hash(s.salt)%3 == 0 {
+					n.finish()
+					return false
+				}
+				return true
+			})
+		case "flatMap":
+			src = stream.FlatMap(src, func(n *node) iter.Seq[*node] { return w.expand(n, s.salt) })
+		case "batch":
+			src = stream.Map(stream.Batch(src, s.n, s.d), func(ns []*node) *node {
+				all := &node{}
+				for _, n := range ns {
+					all.leaves = append(all.leaves, n.leaves...)
+				}
+				return all
+			})
+		case "mapAsync":
+			src = stream.MapAsync(src, s.n, w.call(s, false), stream.OnError(stream.Stop()))
+		case "mapAsyncUnordered":
+			src = stream.MapAsyncUnordered(src, s.n, w.call(s, true), stream.OnError(stream.Skip()))
+		case "mapAsyncRetry":
+			src = stream.MapAsync(src, s.n, w.retried(s), stream.OnError(w.retry()))
+		case "buffer":
+			src = src.Buffer(s.n)
+		case "async":
+			src = src.Async()
+		case "divert":
+			src = src.Divert(func(n *node) bool { return n.hash(s.salt)%3 == 0 }, w.sink(*s.to))
+		case "tryMapDivert":
+			src = stream.TryMapDivert(src, func(ctx context.Context, n *node) (*node, error) {
+				w.pause(ctx)
+				if n.hash(s.salt)%3 == 0 {
+					return nil, errFault
+				}
+				return n, nil
+			}, stream.NewFlow(func(f stream.Source[stream.Failed[*node]]) stream.Source[*node] {
+				return stream.Map(f, func(f stream.Failed[*node]) *node { return f.Value })
+			}).To(w.sink(*s.to)))
+		case "skip":
+			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) { return w.call(s, true)(ctx, n) }, stream.OnError(stream.Skip()))
+		case "retry":
+			src = stream.TryMap(src, w.retried(s), stream.OnError(w.retry()))
+		case "take":
+			b := c.take - 1
+			src = stream.Map(src.Take(s.n), func(n *node) *node {
+				run := n.leaves[0].d.run
+				if run.takes[b].Add(1) == int32(s.n) {
+					run.over[b].Store(true)
+				}
+				after := n.withClass(0)
+				for i := range n.leaves {
+					after.leaves[i].add(1)
+					n.leaves[i].add(-1)
+				}
+				return after
+			})
+		}
+	}
+	return src
+}
+
+// expand: a batch into its records, a record into some copies.
+func (w *world) expand(n *node, salt int) iter.Seq[*node] {
+	if len(n.leaves) > 1 {
+		return func(yield func(*node) bool) {
+			for _, l := range n.leaves {
+				w.pause(context.Background())
+				if !yield(&node{[]leaf{l}}) {
+					return
+				}
+			}
+		}
+	}
+	l := n.leaves[0]
+	copies := int32(n.hash(salt) % 4)
+	return func(yield func(*node) bool) {
+		l.add(copies)
+		for i := range int64(copies) {
+			w.pause(context.Background())
+			if !yield(&node{[]leaf{{l.d, l.sub*4 + i, l.class}}}) {
+				return
+			}
+		}
+		l.add(-1)
+	}
+}
+
+// call is a user function that may fail: for good, or, where that is skipped, on some elements.
+func (w *world) call(s stage, skips bool) func(context.Context, *node) (*node, error) {
+	return func(ctx context.Context, n *node) (*node, error) {
+		w.pause(ctx)
+		switch {
+		case skips && n.hash(s.salt)%5 == 0:
+			n.finish()
+			return nil, errFault
+		case !skips && w.fault():
+			return nil, errFault
+		}
+		return n, nil
+	}
+}
+
+const attempts = 3
+
+func (w *world) retry() stream.Policy {
+	return stream.Retry(stream.Backoff{Attempts: attempts, First: time.Millisecond, Max: 2 * time.Second, Factor: 30}).Else(stream.Skip())
+}
+
+// retried fails up to three times on some elements; then they are skipped.
+func (w *world) retried(s stage) func(context.Context, *node) (*node, error) {
+	var mu sync.Mutex
+	tried := map[*node]int{}
+	return func(ctx context.Context, n *node) (*node, error) {
+		w.pause(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		if tried[n] < n.hash(s.salt)%16-8 {
+			if tried[n]++; tried[n] == attempts {
+				n.finish()
+			}
+			return nil, errFault
+		}
+		return n, nil
+	}
+}

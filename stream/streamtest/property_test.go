@@ -1,0 +1,337 @@
+package streamtest_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/stream"
+	"github.com/vicuna-go/vicuna/stream/streamtest"
+)
+
+var (
+	propertySeed  = flag.Uint64("property.seed", 0, "replay one world: its graph and what happens to it, not the scheduling")
+	propertyTimes = flag.Int("property.times", 0, "how many worlds; with a seed: how many times that one")
+)
+
+// Over random graphs, under random revokes, losses, aborts, faults and drains: nothing is committed that was not done, nothing is lost, nothing is stranded, order per
+// partition is kept where the graph is ordered, and nothing is left behind.
+func TestProperty(t *testing.T) {
+	worlds, first := 2000, uint64(1)
+	if testing.Short() {
+		worlds = 300
+	}
+	if *propertyTimes > 0 {
+		worlds = *propertyTimes
+	}
+	replay := *propertySeed != 0
+	for i := range worlds {
+		seed := first + uint64(i)
+		if replay {
+			seed = *propertySeed
+		}
+		if err := simulate(t, seed); err != nil {
+			t.Fatalf("%v\ngo test ./stream/streamtest -run TestProperty -property.seed=%d -property.times=100", err, seed)
+		}
+		if replay && *propertyTimes == 0 {
+			return
+		}
+	}
+}
+
+func simulate(t *testing.T, seed uint64) error {
+	var w *world
+	defer func() {
+		if p := recover(); p != nil {
+			panic(fmt.Sprintf("%v\nseed %d: %v", p, seed, &w.graph))
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		w = newWorld(seed)
+		w.play(t)
+	})
+	if w.bad != nil {
+		return fmt.Errorf("seed %d, transactional %v, %v\n%w", seed, w.txn, &w.graph, w.bad)
+	}
+	return nil
+}
+
+func newWorld(seed uint64) *world {
+	r := rand.New(rand.NewPCG(seed, 0x76696375))
+	w := &world{
+		seed: seed, rng: r, txn: r.IntN(5) == 0, slow: r.IntN(3) == 0, closing: make(chan struct{}),
+		records: map[place]*record{}, ends: map[[2]int]int64{}, checked: map[[2]int]int64{}, orders: map[orderKey][2]int64{},
+	}
+	w.graph = randomGraph(r, w.txn)
+	n := 1
+	if w.graph.join == "merge" || w.graph.join == "concat" {
+		n = 2
+	}
+	for i := range n {
+		opts := []streamtest.TrackedOption{
+			streamtest.TrackLimit([]int{1, 2, 5, 20, 1000}[r.IntN(5)]), streamtest.QueueLimit(1 + r.IntN(20)), streamtest.PollSize(1 + r.IntN(10)),
+		}
+		if w.txn {
+			opts = append(opts, streamtest.Transactional())
+		}
+		src := streamtest.NewTracked[int](1+r.IntN(3), opts...)
+		src.OnCommit(func(p int32, offset int64) { w.onCommit(i, int(p), offset) })
+		w.sources = append(w.sources, src)
+	}
+	for i := range w.sources {
+		for p := range w.partitions(i) {
+			w.append(i, p, r.IntN(25))
+		}
+	}
+	return w
+}
+
+func (w *world) partitions(source int) int { return w.sources[source].Partitions() }
+
+func (w *world) append(source, partition, n int) {
+	key := [2]int{source, partition}
+	w.mu.Lock()
+	if w.rng.IntN(5) == 0 {
+		w.ends[key] += 3
+		w.sources[source].Skip(int32(partition), 3)
+	}
+	for range n {
+		at := place{source, partition, w.ends[key]}
+		w.records[at] = &record{place: at}
+		w.ends[key]++
+	}
+	w.mu.Unlock()
+	w.sources[source].Append(int32(partition), make([]int, n)...)
+}
+
+// play runs the graph a few times with everything that happens, and then once without.
+func (w *world) play(t *testing.T) {
+	g := w.build()
+	for range 1 + w.intn(3) {
+		w.faults.Store(int32(w.intn(3)))
+		w.episode(g)
+		if w.failed() {
+			break
+		}
+	}
+	if !w.failed() {
+		w.last(g)
+	}
+	close(w.closing)
+	w.users.Wait()
+}
+
+func (w *world) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bad != nil
+}
+
+func (w *world) start(ctx context.Context, g stream.Graph) *stream.Control {
+	w.run = &runState{over: make([]atomic.Bool, w.graph.takes), takes: make([]atomic.Int32, w.graph.takes)}
+	c, err := g.Start(ctx)
+	if err != nil {
+		w.violate("start: %v", err)
+	}
+	return c
+}
+
+func wait(d time.Duration) { <-time.After(d) }
+
+// episode is a run to which things happen.
+func (w *world) episode(g stream.Graph) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := w.start(ctx, g)
+	if c == nil {
+		return
+	}
+	var beside sync.WaitGroup
+	for range w.intn(8) {
+		wait(time.Duration(w.intn(30)*w.intn(30)) * 100 * time.Microsecond)
+		if w.over(c) {
+			break
+		}
+		w.happen(&beside)
+	}
+	switch k := w.intn(10); {
+	case k < 3:
+		cancel()
+	case k < 5:
+		_ = c.Drain(context.Background())
+	case k < 7:
+		c.Stop()
+	case k < 8:
+		for _, s := range w.sources {
+			s.Abort()
+		}
+		c.Stop() // Concat may not have started a source yet
+	default:
+		w.quiescent(c, true)
+		_ = c.Drain(context.Background())
+	}
+	<-c.Done()
+	beside.Wait()
+	w.outcome(c.Err())
+}
+
+func (w *world) over(c *stream.Control) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *world) outcome(err error) {
+	var stuck *stream.StuckError
+	for _, fine := range []error{nil, stream.ErrDrained, stream.ErrStopped, streamtest.ErrAborted, errFault, stream.ErrDrainTimeout} {
+		if errors.Is(err, fine) && !errors.As(err, &stuck) {
+			return
+		}
+	}
+	w.violate("outcome: %v", err)
+}
+
+func (w *world) happen(beside *sync.WaitGroup) {
+	i := w.intn(len(w.sources))
+	src := w.sources[i]
+	var ps []int32
+	for p := range w.partitions(i) {
+		if w.intn(2) == 0 {
+			ps = append(ps, int32(p))
+		}
+	}
+	within := []time.Duration{0, time.Millisecond, 100 * time.Millisecond, time.Minute}[w.intn(4)]
+	switch k := w.intn(20); {
+	case k < 4:
+		for p := range w.partitions(i) {
+			src.Committed(int32(p))
+		}
+	case k < 9:
+		revoke := func() {
+			src.Revoke(within, ps...)
+			if w.intn(2) == 0 {
+				src.Assign(ps...)
+			}
+		}
+		if w.intn(2) == 0 {
+			beside.Go(revoke)
+		} else {
+			revoke()
+		}
+	case k < 11:
+		src.Lose(ps...)
+	case k < 14:
+		src.Assign(ps...)
+	case k < 16:
+		for _, p := range ps {
+			w.append(i, int(p), w.intn(10))
+		}
+	case k < 18 && w.txn:
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		_ = src.Checkpoint(ctx)
+		cancel()
+	}
+}
+
+// quiescent: when nothing moves any more, everything that can be is finished and visible.
+func (w *world) quiescent(c *stream.Control, faults bool) {
+	for _, s := range w.sources {
+		for p := range s.Partitions() {
+			s.Assign(int32(p))
+		}
+	}
+	wait(time.Hour)
+	if w.over(c) {
+		return
+	}
+	for i, s := range w.sources {
+		if w.txn {
+			if err := s.Checkpoint(context.Background()); err != nil {
+				if !faults || !errors.Is(err, streamtest.ErrAborted) && !errors.Is(err, stream.ErrStopped) {
+					w.violate("stranded: the checkpoint failed: %v", err)
+				}
+				return
+			}
+		}
+		for p := range s.Partitions() {
+			w.visible(i, p, faults)
+		}
+	}
+}
+
+func (w *world) visible(source, partition int, faults bool) {
+	s := w.sources[source]
+	committed, outstanding := s.Committed(int32(partition)), s.Outstanding(int32(partition))
+	if outstanding != 0 {
+		offset, _, _ := s.Oldest(int32(partition))
+		w.violate("stranded: nothing moves, and %d records of partition %d of source %d are outstanding; the oldest is %d, %v", outstanding, partition, source, offset,
+			w.records[place{source, partition, offset}])
+	}
+	if w.graph.join == "concat" && faults {
+		return // the first source may be over, the second may wait for it
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if end := w.end(source, partition); committed < end {
+		w.violateLocked("stranded: nothing moves, and %d of %d are committed in partition %d of source %d: %v", committed, end, partition, source,
+			w.records[place{source, partition, committed}])
+	}
+}
+
+// end is the offset behind the last record.
+func (w *world) end(source, partition int) (end int64) {
+	for at := range w.records {
+		if at.source == source && at.partition == partition {
+			end = max(end, at.offset+1)
+		}
+	}
+	return end
+}
+
+// last is a run to which nothing happens: it finishes everything.
+func (w *world) last(g stream.Graph) {
+	w.final.Store(true)
+	for _, s := range w.sources {
+		if w.graph.join == "concat" || !w.txn && w.intn(2) == 0 {
+			s.End()
+		}
+		for p := range s.Partitions() {
+			s.Assign(int32(p))
+		}
+	}
+	c := w.start(context.Background(), g)
+	if c == nil {
+		return
+	}
+	w.quiescent(c, false)
+	if err := c.Drain(context.Background()); err != nil {
+		w.violate("the last run: %v", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at, rec := range w.records {
+		if !rec.done() {
+			w.violateLocked("lost: %v was never done: %v", at, rec)
+		}
+		if c := w.sources[at.source].Committed(int32(at.partition)); c <= at.offset && !w.txn {
+			w.violateLocked("stranded: %v is done and not committed (%d)", at, c)
+		}
+	}
+}
+
+func TestPropertyReportsItsSeed(t *testing.T) {
+	a, b := newWorld(17), newWorld(17)
+	require.Equal(t, fmt.Sprint(&a.graph), fmt.Sprint(&b.graph))
+}

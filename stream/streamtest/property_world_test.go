@@ -1,0 +1,261 @@
+package streamtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vicuna-go/vicuna/stream"
+	"github.com/vicuna-go/vicuna/stream/streamtest"
+)
+
+type message = streamtest.TrackedMessage[int]
+
+var errFault = errors.New("a fault of the test's")
+
+// world is one seed: sources, a graph, what really happened to the records, and what was found wrong.
+type world struct {
+	seed    uint64
+	graph   graph
+	txn     bool
+	sources []*streamtest.TrackedSource[int]
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	records map[place]*record
+	ends    map[[2]int]int64 // next offset per source and partition
+	checked map[[2]int]int64 // committed per source and partition
+	seq     int64
+	orders  map[orderKey][2]int64
+	bad     error
+
+	run    *runState
+	faults atomic.Int32 // how many more user functions may fail the run, or an element
+	final  atomic.Bool  // nothing fails any more
+	slow   bool
+
+	users   sync.WaitGroup // user code beside the runs: it commits what was handed over
+	closing chan struct{}
+}
+
+// runState is what belongs to one run of the graph.
+type runState struct {
+	over  []atomic.Bool // per branch with a Take: it has had its share
+	takes []atomic.Int32
+}
+
+type place struct {
+	source, partition int
+	offset            int64
+}
+
+type orderKey struct {
+	sink, source, partition int
+}
+
+// record is one of a source's.
+type record struct {
+	place      place
+	deliveries []*delivery
+}
+
+// delivery is a record that has come into the graph once. What descends from it is counted by the user functions that it meets.
+type delivery struct {
+	rec       *record
+	run       *runState
+	seq       int64
+	m         *message
+	live      atomic.Int32   // descendants that exist
+	pre       []atomic.Int32 // per branch with a Take: those before it
+	handed    atomic.Bool
+	committed atomic.Bool
+}
+
+func (d *delivery) done() bool {
+	if d.live.Load() != 0 || d.handed.Load() && !d.committed.Load() {
+		return false
+	}
+	for b := range d.pre {
+		if d.pre[b].Load() != 0 && !d.run.over[b].Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// leaf is a piece of a delivery in an element. class is 0, or 1 + the branch that it is in, before that one's Take.
+type leaf struct {
+	d     *delivery
+	sub   int64
+	class int
+}
+
+func (l leaf) add(n int32) {
+	if l.class == 0 {
+		l.d.live.Add(n)
+	} else {
+		l.d.pre[l.class-1].Add(n)
+	}
+}
+
+// node is an element of the graph.
+type node struct{ leaves []leaf }
+
+func (n *node) finish() {
+	for _, l := range n.leaves {
+		l.add(-1)
+	}
+}
+
+func (n *node) hash(salt int) int {
+	l := n.leaves[0]
+	h := uint32(l.d.rec.place.source*31+l.d.rec.place.partition*7+int(l.d.rec.place.offset)*13+int(l.sub)*5+salt*17) * 2654435761
+	return int(h >> 16 & 0xff)
+}
+
+// enter is the first stage behind a source.
+func (w *world) enter(source int, m *message) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := place{source, int(m.Partition), m.Offset}
+	rec := w.records[at]
+	w.seq++
+	d := &delivery{rec: rec, run: w.run, seq: w.seq, m: m, pre: make([]atomic.Int32, w.graph.takes)}
+	d.live.Store(1)
+	rec.deliveries = append(rec.deliveries, d)
+	return &node{[]leaf{{d: d}}}
+}
+
+func (w *world) violate(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.violateLocked(format, args...)
+}
+
+func (w *world) violateLocked(format string, args ...any) {
+	if w.bad == nil {
+		w.bad = fmt.Errorf(format, args...)
+	}
+}
+
+func (w *world) intn(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.IntN(n)
+}
+
+// onCommit checks what a commit claims.
+func (w *world) onCommit(source, partition int, offset int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := [2]int{source, partition}
+	for at := w.checked[key]; at < offset; at++ {
+		rec := w.records[place{source, partition, at}]
+		if rec != nil && !rec.done() { // nil: a gap
+			w.violateLocked("not done: offset %d of partition %d of source %d was committed (up to %d): %v", at, partition, source, offset, rec)
+		}
+	}
+	w.checked[key] = max(w.checked[key], offset)
+}
+
+func (r *record) done() bool {
+	for _, d := range r.deliveries {
+		if d.done() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *record) String() string {
+	s := fmt.Sprintf("%d deliveries", len(r.deliveries))
+	for _, d := range r.deliveries {
+		s += fmt.Sprintf(" {live %d, handed %v, committed %v", d.live.Load(), d.handed.Load(), d.committed.Load())
+		for b := range d.pre {
+			s += fmt.Sprintf(", branch %d: %d over %v", b, d.pre[b].Load(), d.run.over[b].Load())
+		}
+		s += "}"
+	}
+	return s
+}
+
+// arrive is called by each sink with what it gets.
+func (w *world) arrive(sink int, ordered bool, n *node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range n.leaves {
+		key := orderKey{sink, l.d.rec.place.source, l.d.rec.place.partition}
+		at := [2]int64{l.d.seq, l.sub}
+		if last := w.orders[key]; ordered && (at[0] < last[0] || at[0] == last[0] && at[1] < last[1]) {
+			w.violateLocked("order: at sink %d, partition %d: %v came after %v", sink, key.partition, at, last)
+		}
+		w.orders[key] = at
+	}
+}
+
+// pause is a user function's work: most do not take any time.
+func (w *world) pause(ctx context.Context) {
+	k := w.intn(200)
+	var d time.Duration
+	switch {
+	case k < 4:
+		d = time.Millisecond * time.Duration(1+k)
+	case k == 4 && w.slow:
+		d = time.Second
+	default:
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// fault tells whether a user function is to fail now for good.
+func (w *world) fault() bool {
+	if w.final.Load() || w.faults.Load() <= 0 || w.intn(60) > 0 {
+		return false
+	}
+	return w.faults.Add(-1) >= 0
+}
+
+// give hands a node over to user code: from now on it is finished by Commit, also by one that came before.
+func (n *node) give() {
+	for _, l := range n.leaves {
+		l.d.handed.Store(true)
+	}
+	n.finish()
+}
+
+// commit is what the user does sooner or later.
+func (w *world) commit(n *node) {
+	commit := func() {
+		for _, l := range n.leaves {
+			l.d.committed.Store(true)
+			l.d.m.Commit()
+		}
+	}
+	twice := w.intn(6) == 0
+	if w.intn(3) == 0 {
+		commit()
+		if !twice {
+			return
+		}
+	}
+	d := time.Duration(w.intn(20)) * time.Millisecond
+	w.users.Go(func() {
+		<-time.After(d)
+		commit()
+		if twice {
+			commit()
+		}
+	})
+}
+
+func (w *world) sourceFor(i int) stream.Source[*node] {
+	return stream.Map(w.sources[i].Source(), func(m *message) *node { return w.enter(i, m) })
+}
