@@ -21,7 +21,7 @@ func oursFlexiFlow(n int) *side {
 			results := stream.Via(envelopes, producer.FlexiFlow[int64](t.producerSettings()))
 			take := stream.ForEach(func(_ context.Context, res envelope.Results[[]byte, []byte, int64]) error {
 				r := res.(*envelope.Result[[]byte, []byte, int64])
-				return check.take(r.PassThrough, r.Metadata.Offset, r.Err)
+				return check.take(r.Pass(), r.Metadata.Offset, r.Err)
 			})
 			return results.To(take).Run(ctx)
 		})

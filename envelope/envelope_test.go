@@ -75,7 +75,7 @@ func TestResultForms(t *testing.T) {
 	boom := errors.New("boom")
 	msg := &envelope.Message[string, int, string]{Record: *envelope.New("t", "k", 1), PassThrough: "p"}
 	forms := []envelope.Results[string, int, string]{
-		&envelope.Result[string, int, string]{Message: msg, PassThrough: "p", Err: boom},
+		&envelope.Result[string, int, string]{Message: msg, Err: boom},
 		&envelope.MultiResult[string, int, string]{PassThrough: "p", Err: boom},
 		&envelope.PassThroughResult[string, int, string]{PassThrough: "p"},
 	}

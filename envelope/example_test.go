@@ -71,7 +71,7 @@ func ExampleResults() {
 			fmt.Printf("%s: nothing sent\n", r.Pass())
 		}
 	}
-	show(&envelope.Result[string, int, string]{PassThrough: "a", Metadata: envelope.Metadata{Topic: "t", Offset: 7}})
+	show(&envelope.Result[string, int, string]{Message: &envelope.Message[string, int, string]{PassThrough: "a"}, Metadata: envelope.Metadata{Topic: "t", Offset: 7}})
 	show(&envelope.MultiResult[string, int, string]{PassThrough: "b", Parts: make([]envelope.Part[string, int], 2), Err: errors.New("too large")})
 	show(&envelope.PassThroughResult[string, int, string]{PassThrough: "c"})
 	// Output:

@@ -19,12 +19,10 @@ type Results[K, V, P any] interface {
 
 // Result is the outcome of one record.
 type Result[K, V, P any] struct {
-	// Message is the envelope itself.
+	// Message is the envelope itself, with its pass-through.
 	Message *Message[K, V, P]
 	// Metadata is where the record went. Of no meaning where Err is set.
 	Metadata Metadata
-	// PassThrough is the envelope's.
-	PassThrough P
 	// Err is why the record was not acknowledged; nil where it was. The
 	// record may have been written all the same, where the outcome is
 	// unknown.
@@ -58,7 +56,7 @@ type PassThroughResult[K, V, P any] struct {
 }
 
 // Pass returns the envelope's pass-through value.
-func (r *Result[K, V, P]) Pass() P { return r.PassThrough }
+func (r *Result[K, V, P]) Pass() P { return r.Message.PassThrough }
 
 // Pass returns the envelope's pass-through value.
 func (r *MultiResult[K, V, P]) Pass() P { return r.PassThrough }

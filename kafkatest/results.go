@@ -13,9 +13,8 @@ import (
 // are -1, as nothing was serialised.
 func NewResult[K, V, P any](rec envelope.Record[K, V], offset int64, p P) *envelope.Result[K, V, P] {
 	return &envelope.Result[K, V, P]{
-		Message:     &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
-		Metadata:    metadata(&rec, offset),
-		PassThrough: p,
+		Message:  &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
+		Metadata: metadata(&rec, offset),
 	}
 }
 
@@ -23,9 +22,8 @@ func NewResult[K, V, P any](rec envelope.Record[K, V], offset int64, p P) *envel
 // record that was not written.
 func NewFailedResult[K, V, P any](rec envelope.Record[K, V], err error, p P) *envelope.Result[K, V, P] {
 	return &envelope.Result[K, V, P]{
-		Message:     &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
-		PassThrough: p,
-		Err:         err,
+		Message: &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
+		Err:     err,
 	}
 }
 

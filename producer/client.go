@@ -27,7 +27,7 @@ type Client struct {
 	made      bool // by us: so Close closes it
 	closed    atomic.Bool
 
-	acknowledged, failed atomic.Int64
+	failed atomic.Int64
 }
 
 // NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind the streams. It does not connect: the first
@@ -126,9 +126,10 @@ type Metrics struct {
 // Metrics reads the client's counters. For more there are franz-go's hooks (settings.ClientOptions with kgo.WithHooks).
 func (c *Client) Metrics() Metrics {
 	m := Metrics{
-		Waiting: int(c.window.waiting.Load()), Acknowledged: c.acknowledged.Load(), Failed: c.failed.Load(),
+		Waiting: int(c.window.waiting.Load()), Failed: c.failed.Load(),
 		BufferedRecords: c.kgo.BufferedProduceRecords(), BufferedBytes: c.kgo.BufferedProduceBytes(),
 	}
 	m.InFlight, m.InFlightBytes = c.window.inFlight()
+	m.Acknowledged = c.window.ever.Load() - m.Failed
 	return m
 }

@@ -19,15 +19,15 @@ import (
 // at the record's address. A closure per record would be an allocation per record; the record's context, the only other thing that the client carries
 // along, may be kept by the client behind the promise, and then an entry could not be used again.
 type entry struct {
-	rec   kgo.Record // first
-	owner owner
-	slab  *slab
-	multi any
-	token core.Token
-	slot  uint64
-	bytes int64
-	part  int32
-	named int32 // the partition that the record names, or -1
+	rec      kgo.Record // first
+	owner    owner
+	slab     *slab
+	envelope any // what it belongs to: a Message, or the multi of a MultiMessage
+	token    core.Token
+	slot     uint64
+	bytes    int64
+	part     int32
+	named    int32 // the partition that the record names, or -1
 }
 
 func entryOf(r *kgo.Record) *entry { return (*entry)(unsafe.Pointer(r)) }
@@ -53,8 +53,6 @@ func (c *Client) promise(r *kgo.Record, err error) {
 	if err != nil {
 		err = &RecordError{Topic: r.Topic, Partition: e.named, Err: kclient.Explain(c.kgo, r, e.named, c.delivery, err)}
 		c.failed.Add(1)
-	} else {
-		c.acknowledged.Store(c.acknowledged.Load() + 1)
 	}
 	e.owner.settled(e, err) // e may be used again from here on
 	c.window.give(bytes)
@@ -108,7 +106,7 @@ func (s *slabs) get() *slab {
 // back takes an entry back that has its outcome, and lets go of what its record points to. Only promises call it. An entry that was never sent keeps its slab
 // from being used again; it is collected.
 func (s *slabs) back(e *entry) {
-	e.rec.Key, e.rec.Value, e.rec.Headers, e.multi = nil, nil, nil, nil
+	e.rec.Key, e.rec.Value, e.rec.Headers, e.envelope = nil, nil, nil, nil
 	b := e.slab
 	if b.landed++; b.landed == slabSize {
 		b.landed = 0

@@ -85,7 +85,7 @@ type flow[K, V, P, A, B any] struct {
 	result     func(A, envelope.Results[K, V, P]) B
 	carried    []A // by slot, where results carry something of their elements
 
-	results []envelope.Result[K, V, P] // made ahead
+	results []envelope.Result[K, V, P] // made ahead, by the promises: what they write is in their cache
 	entries []*entry
 }
 
@@ -142,13 +142,10 @@ func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
 }
 
 func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
-	r := f.newResult()
-	r.Message, r.PassThrough = m, m.PassThrough
 	e := f.slabs.next()
 	if err := f.encode.encode(&m.Record, e); err != nil {
 		f.slabs.unget()
-		r.Err = err
-		f.unserialised(a, r, err)
+		f.unserialised(a, &envelope.Result[K, V, P]{Message: m, Err: err}, err)
 		return
 	}
 	if !f.admit(1, e.bytes) {
@@ -161,7 +158,7 @@ func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 		f.slabs.unget()
 		return
 	}
-	e.owner, e.slot, e.multi, e.token = f, slot, r, f.slots.Token(slot)
+	e.owner, e.slot, e.envelope, e.token = f, slot, m, f.slots.Token(slot)
 	f.send(e)
 }
 
@@ -210,7 +207,7 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 	}
 	all := &multi[K, V, P]{left: len(f.entries), result: r}
 	for i, e := range f.entries {
-		e.owner, e.slot, e.multi, e.part, e.token = f, slot, all, int32(i), f.slots.Token(slot)
+		e.owner, e.slot, e.envelope, e.part, e.token = f, slot, all, int32(i), f.slots.Token(slot)
 		f.send(e)
 	}
 	clear(f.entries)
@@ -236,10 +233,11 @@ func (f *flow[K, V, P, A, B]) settled(e *entry, err error) {
 }
 
 func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
-	switch r := e.multi.(type) {
-	case *envelope.Result[K, V, P]:
-		r.Metadata, r.Err = e.metadata(), err
-		f.settle(e.slot, r)
+	switch r := e.envelope.(type) {
+	case *envelope.Message[K, V, P]:
+		res := f.newResult()
+		res.Message, res.Metadata, res.Err = r, e.metadata(), err
+		f.settle(e.slot, res)
 	case *multi[K, V, P]:
 		part := &r.result.Parts[e.part]
 		part.Metadata, part.Err = e.metadata(), err
@@ -257,7 +255,7 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 
 // giveUp ends the slot of a record whose failure has ended the run.
 func (f *flow[K, V, P, A, B]) giveUp(e *entry) {
-	if all, ok := e.multi.(*multi[K, V, P]); ok {
+	if all, ok := e.envelope.(*multi[K, V, P]); ok {
 		all.givenUp = true
 		if all.left--; all.left > 0 {
 			return

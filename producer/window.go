@@ -7,29 +7,35 @@ import (
 
 // window bounds what is in flight on a client, in records and bytes, for all its streams and Elements.
 //
-// Taking is done by any goroutine, giving back by the client's promises alone, which are serial. So the counters of what was ever taken and
-// ever given back lie on cache lines of their own, and the takers look at the givers' only when the window seems full: two atomic operations
-// a record on each side that nobody else's core wants.
+// What was ever taken and what was ever given back are two counters of records and bytes in one word each: their difference is exact as long as less than 16 million records and
+// a terabyte are in flight, however often they have gone round. Taking is done by any goroutine, giving back by the client's promises alone, which are serial; so the two
+// lie on cache lines of their own, and the takers look at the other only when the window seems full.
 //
 // Who finds it full queues. Those in the queue are served in turn: whoever comes later queues behind them, so that nobody starves. A promise never
 // waits here: it looks at one flag, and wakes the head of the queue if what was given back is enough for it.
 type window struct {
 	records, bytes int64 // the limits
 
-	_            [64]byte
-	takenRecords atomic.Int64
-	takenBytes   atomic.Int64
-	seenRecords  atomic.Int64 // the takers' last look at what was given back
-	seenBytes    atomic.Int64
+	_     [64]byte
+	taken atomic.Uint64
+	seen  atomic.Uint64 // the takers' last look at what was given back
 
-	_           [64]byte
-	backRecords atomic.Int64
-	backBytes   atomic.Int64
+	_    [64]byte
+	back atomic.Uint64
+	ever atomic.Int64 // records ever given back
 
 	_       [64]byte
 	waiting atomic.Int32
 	mu      sync.Mutex
 	queue   []*waiter
+}
+
+const byteBits = 40
+
+func packed(records, bytes int64) uint64 { return uint64(records)<<byteBits + uint64(bytes) }
+
+func unpacked(d uint64) (records, bytes int64) {
+	return int64(d >> byteBits), int64(d & (1<<byteBits - 1))
 }
 
 type waiter struct {
@@ -47,25 +53,29 @@ func (w *window) take(records, bytes int64) bool {
 }
 
 func (w *window) tryTake(records, bytes int64) bool {
-	r, b := w.takenRecords.Add(records), w.takenBytes.Add(bytes)
-	if r-w.seenRecords.Load() <= w.records && b-w.seenBytes.Load() <= w.bytes {
+	t := w.taken.Add(packed(records, bytes))
+	if w.within(t-w.seen.Load(), records) {
 		return true
 	}
-	backR, backB := w.backRecords.Load(), w.backBytes.Load()
-	w.seenRecords.Store(backR)
-	w.seenBytes.Store(backB)
-	if r-backR <= w.records && b-backB <= w.bytes || r-backR == records {
-		return true // there is room, or it is admitted alone
+	back := w.back.Load()
+	w.seen.Store(back)
+	if w.within(t-back, records) {
+		return true
 	}
-	w.takenRecords.Add(-records)
-	w.takenBytes.Add(-bytes)
+	w.taken.Add(-packed(records, bytes))
 	return false
+}
+
+// within reports whether that much may be in flight, of which the last records are about to be admitted: alone, however many they are.
+func (w *window) within(inFlight uint64, records int64) bool {
+	r, b := unpacked(inFlight)
+	return r <= w.records && b <= w.bytes || r == records
 }
 
 // give returns what a record has taken. Only promises call it.
 func (w *window) give(bytes int64) {
-	w.backRecords.Store(w.backRecords.Load() + 1)
-	w.backBytes.Store(w.backBytes.Load() + bytes)
+	w.ever.Store(w.ever.Load() + 1)
+	w.back.Store(w.back.Load() + packed(1, bytes))
 	if w.waiting.Load() != 0 {
 		w.wakeHead()
 	}
@@ -73,8 +83,7 @@ func (w *window) give(bytes int64) {
 
 // refund returns what was taken for a record that never reached the client.
 func (w *window) refund(records, bytes int64) {
-	w.takenRecords.Add(-records)
-	w.takenBytes.Add(-bytes)
+	w.taken.Add(-packed(records, bytes))
 	if w.waiting.Load() != 0 {
 		w.wakeHead()
 	}
@@ -138,6 +147,6 @@ func (w *window) pop(i int) {
 
 // inFlight reads the window.
 func (w *window) inFlight() (records, bytes int64) {
-	backR, backB := w.backRecords.Load(), w.backBytes.Load() // first: never less than there is
-	return w.takenRecords.Load() - backR, w.takenBytes.Load() - backB
+	back := w.back.Load() // first: never less than there is
+	return unpacked(w.taken.Load() - back)
 }

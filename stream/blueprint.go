@@ -129,3 +129,13 @@ func BuildFlow[A, B any](attach func(b *core.Builder, name string, at core.At, n
 		}}
 	})
 }
+
+// BuildGraph makes a graph that is no stream itself: what it starts runs beside the run's islands, or in child runs ([BuildInto]). It is for this module's own
+// packages; see [BuildSource].
+func BuildGraph(build func(b *core.Builder)) Graph { return Graph{build: build} }
+
+// BuildInto builds the graph into a run, which is over if that fails. It is for this module's own packages; see [BuildSource].
+func BuildInto(g Graph, r *core.Run) error {
+	_, err := g.buildInto(r)
+	return err
+}

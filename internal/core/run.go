@@ -369,6 +369,29 @@ func (r *Run) GoUser(what string, f func()) (release func()) {
 	}
 }
 
+// Serve is Go for what serves the run until behind its last island: a loop that commits what was finished. The run does not wait for it. Who calls it calls
+// stop in an OnEnd hook, which closes quit and waits until f has returned; stop is harmless when repeated.
+func (r *Run) Serve(what string, f func(quit <-chan struct{})) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		returned := false
+		defer func() {
+			if p := recover(); p != nil {
+				r.Fail(&StageError{Stage: what, Err: newPanicError(p)})
+			} else if !returned {
+				r.Fail(&StageError{Stage: what, Err: ErrGoexit})
+			}
+		}()
+		f(quit)
+		returned = true
+	}()
+	return sync.OnceFunc(func() {
+		close(quit)
+		<-done
+	})
+}
+
 // enter counts the caller's goroutine, or one that is about to start, as one that the run waits for.
 func (r *Run) enter(what string) (leave func()) { return r.enterAs(&goroutine{what: what}) }
 

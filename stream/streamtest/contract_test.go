@@ -37,6 +37,7 @@ var composition = map[string]string{
 	"BuildFlow":               "for this module's packages",
 	"BuildSink":               "for this module's packages",
 	"BuildSub":                "for this module's packages",
+	"BuildGraph":              "for this module's packages",
 }
 
 // runners take a source, run it, and return what came of it.

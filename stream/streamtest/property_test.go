@@ -257,18 +257,53 @@ func (w *world) quiescent(c *stream.Control, faults bool) {
 		return
 	}
 	for i, s := range w.sources {
-		if w.txn {
-			if err := s.Checkpoint(context.Background()); err != nil {
-				if !faults || !errors.Is(err, streamtest.ErrAborted) && !errors.Is(err, stream.ErrStopped) {
-					w.violate("stranded: the checkpoint failed: %v", err)
-				}
+		// A Batch keeps what it has until somebody hurries.
+		for last, same := int64(-1), 0; same < 2; {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			err := s.Checkpoint(ctx)
+			cancel()
+			switch {
+			case err == nil:
+			case w.over(c) || faults && errors.Is(err, streamtest.ErrAborted):
 				return
+			case w.graph.join == "concat" && errors.Is(err, streamtest.ErrNoRun):
+			default:
+				w.violate("stranded: a checkpoint of source %d failed: %v%v", i, err, w.waiting(i))
+			}
+			wait(time.Minute)
+			sum := int64(0)
+			for p := range s.Partitions() {
+				sum += s.Committed(int32(p))
+			}
+			if same++; sum != last {
+				last, same = sum, 0
 			}
 		}
 		for p := range s.Partitions() {
 			w.visible(i, p, faults)
 		}
 	}
+}
+
+var debugStacks = func() string { return "" }
+
+// waiting describes the oldest outstanding record of each partition.
+func (w *world) waiting(source int) (text string) {
+	s := w.sources[source]
+	for p := range s.Partitions() {
+		if offset, age, ok := s.Oldest(int32(p)); ok {
+			text += fmt.Sprintf("\npartition %d: %d outstanding; offset %d since %v: %v", p, s.Outstanding(int32(p)), offset, age, w.records[place{source, p, offset}])
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at, rec := range w.records {
+		if at.source == source && !rec.done() {
+			text += fmt.Sprintf("\nnot done: %v: %v", at, rec)
+		}
+	}
+	text += debugStacks()
+	return text
 }
 
 func (w *world) visible(source, partition int, faults bool) {

@@ -18,6 +18,9 @@ var ErrAborted = errors.New("streamtest: the transaction was aborted")
 // ErrTracked: a TrackedSource was run while another run of it had not ended. It stands for one consumer.
 var ErrTracked = errors.New("streamtest: the tracked source runs already")
 
+// ErrNoRun: a checkpoint of a source that is not running.
+var ErrNoRun = errors.New("streamtest: a checkpoint needs a run")
+
 // TrackedSource plays a Kafka consumer for a stream, without Kafka: partitions of records in memory, offsets that are committed when it is safe, partitions that are
 // revoked, lost and assigned again while the stream runs, transactions that are aborted. Its elements carry the same tokens as a consumer's, so a test can tell whether
 // a flow finishes, loses or strands offsets:
@@ -198,12 +201,12 @@ func (s *TrackedSource[T]) Run(ctx context.Context, g stream.Graph, opts ...stre
 	}
 }
 
-// Checkpoint ends a transaction: no more is delivered, the stream hurries, and when everything is finished its offsets are committed. Should something have been given up, the
-// run is aborted and ErrAborted returned. Where it did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
+// Checkpoint ends a transaction: no more is fetched, the stream hurries, and when everything is finished its offsets are committed. Should something have been given up, the
+// run is aborted and ErrAborted returned; a source that is not [Transactional] delivers that again instead. Where it did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
 func (s *TrackedSource[T]) Checkpoint(ctx context.Context) error {
 	run := s.running()
 	if run == nil {
-		return errors.New("streamtest: a checkpoint needs a run")
+		return ErrNoRun
 	}
 	return run.checkpoint(ctx)
 }

@@ -343,7 +343,9 @@ func (r *trackedRun[T, E]) commitWhole() bool {
 	s := r.src
 	s.mu.Lock()
 	whole := !r.run.Stopped()
-	r.feed.Each(func(a *feed.Assignment[E]) { whole = whole && !a.Abandoned() })
+	if s.opts.transactional {
+		r.feed.Each(func(a *feed.Assignment[E]) { whole = whole && !a.Abandoned() })
+	}
 	if whole {
 		r.committable(s.commit)
 	}

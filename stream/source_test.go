@@ -1,0 +1,200 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+func TestFromSlice(t *testing.T) {
+	for _, n := range []int{0, 1, 255, 256, 257, 10_000} {
+		got, err := stream.Collect(t.Context(), stream.FromSlice(ints(n)))
+		require.NoError(t, err)
+		require.Len(t, got, n)
+	}
+}
+
+func TestFromChan(t *testing.T) {
+	bubble(t, "an element is visible at once", func(t *testing.T) {
+		ch := make(chan int)
+		var got seen[int]
+		ctl := start(t, stream.FromChan(ch).To(got.sink()))
+		for i := range 5 {
+			ch <- i
+			synctest.Wait()
+			require.Equal(t, ints(i+1), got.all())
+		}
+		close(ch)
+		require.NoError(t, wait(t, ctl))
+	})
+	bubble(t, "buffered, and closed", func(t *testing.T) {
+		got, err := stream.Collect(t.Context(), stream.FromChan(closed(ints(100)...)))
+		require.NoError(t, err)
+		require.Equal(t, ints(100), got)
+	})
+	bubble(t, "two runs share it", func(t *testing.T) {
+		ch := make(chan int)
+		var got seen[int]
+		g := stream.FromChan(ch).To(got.sink())
+		one, two := start(t, g), start(t, g)
+		for i := range 100 {
+			ch <- i
+		}
+		close(ch)
+		require.NoError(t, wait(t, one))
+		require.NoError(t, wait(t, two))
+		require.ElementsMatch(t, ints(100), got.all())
+	})
+	bubble(t, "what was received is processed in a drain, the rest stays in the channel", func(t *testing.T) {
+		ch := make(chan int, 100)
+		for i := range 100 {
+			ch <- i
+		}
+		release := make(chan struct{})
+		var got seen[int]
+		ctl := start(t, stream.FromChan(ch).Tap(got.add).To(blocked[int](release)))
+		synctest.Wait()
+		go func() { _ = ctl.Drain(t.Context()) }()
+		synctest.Wait()
+		close(release)
+		require.ErrorIs(t, wait(t, ctl), stream.ErrDrained)
+		require.Equal(t, ints(100-len(ch)), got.all())
+		require.NotEmpty(t, ch)
+	})
+}
+
+// neverReturns is user code that makes elements and ignores that nobody wants them any more.
+func neverReturns(release <-chan struct{}) map[string]stream.Source[int] {
+	return map[string]stream.Source[int]{
+		"seq": stream.FromSeq(iter.Seq[int](func(yield func(int) bool) {
+			yield(1)
+			<-release
+		})),
+		"func": stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
+			emit(1)
+			<-release
+			return nil
+		}),
+	}
+}
+
+func TestSourceThatNeverReturns(t *testing.T) {
+	for _, name := range []string{"seq", "func"} {
+		for how, end := range map[string]func(*stream.Control){
+			"drain": func(c *stream.Control) { _ = c.Drain(context.Background()) },
+			"stop":  (*stream.Control).Stop,
+		} {
+			bubble(t, name+" at a "+how, func(t *testing.T) {
+				release := make(chan struct{})
+				var got seen[int]
+				ctl := start(t, neverReturns(release)[name].Named("endless").To(got.sink()), stream.CloseTimeout(2*time.Second))
+				synctest.Wait()
+				began := time.Now()
+				end(ctl)
+				err := wait(t, ctl)
+				require.Equal(t, 2*time.Second, time.Since(began))
+				var stuck *stream.StuckError
+				require.ErrorAs(t, err, &stuck)
+				require.Equal(t, []string{"endless"}, stuck.Stages)
+				require.ErrorContains(t, err, "endless")
+				require.Equal(t, []int{1}, got.all())
+				close(release)
+			})
+		}
+		bubble(t, name+" when no more is wanted", func(t *testing.T) {
+			release := make(chan struct{})
+			ctl := start(t, neverReturns(release)[name].Take(1).To(stream.Ignore[int]()), stream.CloseTimeout(2*time.Second))
+			var stuck *stream.StuckError
+			require.ErrorAs(t, wait(t, ctl), &stuck)
+			close(release)
+		})
+	}
+}
+
+func TestFromFunc(t *testing.T) {
+	bubble(t, "emit reports whether the element was taken", func(t *testing.T) {
+		var taken seen[int]
+		var got seen[int]
+		src := stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
+			for i := 0; emit(i); i++ {
+				taken.add(i)
+			}
+			return nil
+		})
+		ctl := start(t, src.To(got.sink()))
+		synctest.Wait()
+		ctl2 := start(t, src.Buffer(1).To(blocked[int](nil)))
+		synctest.Wait()
+		ctl2.Stop()
+		require.Error(t, wait(t, ctl2))
+		require.NoError(t, ctl.Drain(t.Context()))
+	})
+	bubble(t, "a drain keeps what emit has taken", func(t *testing.T) {
+		for range 20 {
+			var taken, got seen[int]
+			ctl := start(t, stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
+				for i := 0; emit(i); i++ {
+					taken.add(i)
+				}
+				return nil
+			}).To(got.sink()))
+			for len(got.all()) < 1000 {
+				time.Sleep(0) // lets the other goroutines go on, on one processor too
+			}
+			require.NoError(t, ctl.Drain(t.Context()))
+			require.ErrorIs(t, ctl.Err(), stream.ErrDrained)
+			require.Equal(t, taken.all(), got.all())
+		}
+	})
+	bubble(t, "its context ends when a drain begins", func(t *testing.T) {
+		ctl := start(t, stream.FromFunc(func(ctx context.Context, _ func(int) bool) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}).To(stream.Ignore[int]()))
+		require.NoError(t, ctl.Drain(t.Context()))
+	})
+	bubble(t, "its context ends when nobody wants more", func(t *testing.T) {
+		require.NoError(t, stream.FromFunc(func(ctx context.Context, emit func(int) bool) error {
+			emit(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}).Take(1).To(stream.Ignore[int]()).Run(t.Context()))
+	})
+	bubble(t, "another context's end is a fault", func(t *testing.T) {
+		err := stream.FromFunc(func(context.Context, func(int) bool) error { return context.Canceled }).To(stream.Ignore[int]()).Run(t.Context())
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, stream.ErrDrained)
+	})
+	bubble(t, "what it has emitted before a fault", func(t *testing.T) {
+		got, err := stream.Collect(t.Context(), stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
+			emit(1)
+			synctest.Wait()
+			return errBoom
+		}))
+		require.ErrorIs(t, err, errBoom)
+		require.Equal(t, []int{1}, got)
+	})
+}
+
+func TestFromSeq(t *testing.T) {
+	got, err := stream.Collect(t.Context(), stream.FromSeq(slices.Values(ints(5000))))
+	require.NoError(t, err)
+	require.Equal(t, ints(5000), got)
+
+	err = stream.FromSeq(func(yield func(int) bool) {
+		yield(1)
+		panic(errBoom)
+	}).Named("broken").To(stream.Ignore[int]()).Run(t.Context())
+	require.ErrorIs(t, err, errBoom)
+	var placed *stream.StageError
+	require.True(t, errors.As(err, &placed))
+	require.Equal(t, "broken", placed.Stage)
+}
