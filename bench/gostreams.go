@@ -71,9 +71,9 @@ func goStreamsMapsPtr(_ context.Context, t *trial) error {
 	err := t.measure(func() error {
 		return passes(t.n, func(n int) error {
 			goStreamsSource(in[:n]).
-				Via(flow.NewMap(c.add, 1)).
-				Via(flow.NewMap(c.mul, 1)).
-				Via(flow.NewMap(c.flip, 1)).
+				Via(flow.NewMap(c.first, 1)).
+				Via(flow.NewMap(c.second, 1)).
+				Via(flow.NewMap(c.third, 1)).
 				Via(flow.NewFilter(c.keep, 1)).
 				To(newCountSink())
 			return nil

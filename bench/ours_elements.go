@@ -35,7 +35,7 @@ func oursMapsPtr(n int) *side {
 		err := t.measure(func() error {
 			return passes(t.n, func(n int) error {
 				src := stream.FromSlice(in[:n])
-				return stream.Map(stream.Map(stream.Map(src, c.add), c.mul), c.flip).
+				return stream.Map(stream.Map(stream.Map(src, c.first), c.second), c.third).
 					Filter(c.keep).To(stream.Ignore[*item]()).Run(ctx)
 			})
 		})

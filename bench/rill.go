@@ -43,9 +43,9 @@ func rillMapsPtr(_ context.Context, t *trial) error {
 	var c itemChain
 	err := t.measure(func() error {
 		return passes(t.n, func(n int) error {
-			out := rill.Map(rillSource(in[:n]), 1, pure(c.add))
-			out = rill.Map(out, 1, pure(c.mul))
-			out = rill.Map(out, 1, pure(c.flip))
+			out := rill.Map(rillSource(in[:n]), 1, pure(c.first))
+			out = rill.Map(out, 1, pure(c.second))
+			out = rill.Map(out, 1, pure(c.third))
 			return rill.Err(rill.Filter(out, 1, pure(c.keep)))
 		})
 	})

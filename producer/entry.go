@@ -3,6 +3,7 @@ package producer
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -116,28 +117,27 @@ func (s *slabs) back(e *entry) {
 	}
 }
 
-// clock gives the time for records' timestamps. Reading it for each record costs about a sixth of producing it, and Kafka's timestamps are in
-// milliseconds: so it is read again when a millisecond may have passed, judged by how fast the records have come.
+// clock gives the time for records' timestamps and time-outs. Reading the system's for each record costs about a sixth of producing it, and Kafka's timestamps are in
+// milliseconds: so it is read again when a timer says that a millisecond has passed. (The rate of the records so far does not tell: the next may come hours
+// behind a burst.)
 type clock struct {
-	now  time.Time
-	left int // uses before it is read again
-	step int
+	now   time.Time
+	fresh atomic.Bool
+	timer *time.Timer
 }
 
 func (c *clock) read() time.Time {
-	if c.left > 0 {
-		c.left--
+	if c.fresh.Load() {
 		return c.now
 	}
-	now := time.Now()
-	switch passed := now.Sub(c.now); {
-	case passed > time.Millisecond:
-		c.step = 0
-	case c.step < 32:
-		c.step = 2*c.step + 1
+	c.now = time.Now()
+	c.fresh.Store(true)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(time.Millisecond, func() { c.fresh.Store(false) })
+	} else {
+		c.timer.Reset(time.Millisecond)
 	}
-	c.now, c.left = now, c.step
-	return now
+	return c.now
 }
 
 // metadata reads where the record went; in the promise only.

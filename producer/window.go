@@ -112,6 +112,7 @@ func (w *window) enqueue(h *waiter) {
 	w.queue = append(w.queue, h)
 	w.waiting.Store(int32(len(w.queue)))
 	w.mu.Unlock()
+	w.wakeHead() // it may have found no room because this one had counted itself for a moment
 }
 
 // admit lets a waiter in if it is at the head of the queue and there is room.

@@ -23,9 +23,13 @@ type broker struct {
 
 // findBroker takes the broker at the addresses, or, without any, starts the embedded one. That keeps its records in files, so that a large input does not fill
 // the memory.
-func findBroker(bootstrap []string) (*broker, error) {
-	if len(bootstrap) > 0 {
-		return &broker{name: strings.Join(bootstrap, ","), addrs: bootstrap, close: func() {}}, nil
+func findBroker(bootstrap string) (*broker, error) {
+	if bootstrap != "" {
+		b := &broker{name: bootstrap, close: func() {}}
+		for addr := range strings.SplitSeq(bootstrap, ",") {
+			b.addrs = append(b.addrs, strings.TrimSpace(addr)) // settings say what is wrong with one
+		}
+		return b, nil
 	}
 	dir, err := os.MkdirTemp("", "vicuna-demo-")
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +45,10 @@ type lineError struct {
 func (e *lineError) Error() string { return fmt.Sprintf("%s, line %d: %v", e.input, e.line, e.err) }
 func (e *lineError) Unwrap() error { return e.err }
 
-var errEmpty = errors.New("the input has no records")
+// emptyError is an input without a record.
+type emptyError struct{ input string }
+
+func (e *emptyError) Error() string { return e.input + " has no records" }
 
 func openInput(cfg config, stdin io.Reader) (*input, error) {
 	in := &input{name: cfg.input, key: cfg.key, rate: cfg.rate, close: func() {}}
@@ -61,6 +63,10 @@ func openInput(cfg config, stdin io.Reader) (*input, error) {
 			return nil, fmt.Errorf("input: %w", err)
 		}
 		in.from, in.close = f, func() { f.Close() }
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			f.Close()
+			return nil, fmt.Errorf("input: %s is a directory", cfg.input)
+		}
 	}
 	return in, nil
 }
@@ -74,7 +80,7 @@ func (in *input) emit(ctx context.Context, emit func(*line) bool) error {
 		text, err := readLine(r)
 		if err == io.EOF {
 			if given == 0 {
-				return fmt.Errorf("%s: %w", in.name, errEmpty)
+				return &emptyError{in.name}
 			}
 			return nil
 		}

@@ -40,12 +40,14 @@ type ledger struct {
 	records  uint64 // how often add was called
 	repeated uint64 // of these, for a line that was there
 	contents checksum
+	highest  uint64 // the number of the last line
 	bits     []uint64
 }
 
 func (l *ledger) add(number, hash uint64) {
 	l.records++
 	l.contents.add(hash)
+	l.highest = max(l.highest, number)
 	word, bit := number/64, uint64(1)<<(number%64)
 	for uint64(len(l.bits)) <= word {
 		l.bits = append(l.bits, 0)

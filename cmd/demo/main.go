@@ -64,7 +64,7 @@ type config struct {
 	input     string // a file, "-" for the standard input, "" for the one that is built in
 	key       string
 	rate      int
-	bootstrap []string
+	bootstrap string
 }
 
 // run is the command; it returns the exit status.
@@ -123,9 +123,7 @@ func (p program) configure() (cfg config, err error) {
 		flags.Usage()
 		return cfg, errUsage
 	}
-	if servers := p.env("KAFKA_BOOTSTRAP_SERVERS"); servers != "" {
-		cfg.bootstrap = []string{servers} // settings.Bootstrap takes it apart, and says what is wrong with it
-	}
+	cfg.bootstrap = p.env("KAFKA_BOOTSTRAP_SERVERS")
 	return cfg, nil
 }
 
@@ -182,7 +180,7 @@ func (p program) demo(drain, stop context.Context, out *screen, cfg config, in *
 	if err := reach(drain, client); err != nil {
 		return err
 	}
-	topics, err := createTopics(drain, client)
+	topics, err := createTopics(stop, client) // not left half done at the first Ctrl-C
 	if err != nil {
 		return err
 	}
@@ -192,8 +190,9 @@ func (p program) demo(drain, stop context.Context, out *screen, cfg config, in *
 	if err != nil {
 		return err
 	}
-	found, err := readBack(drain, b, topics, sent.last, p.patience)
+	found, err := readBack(drain, b, topics, sent.lines.highest, p.patience)
 	if err != nil {
+		out.say("all %s records were acknowledged; they were not read back and compared to the end", grouped(2*sent.lines.records))
 		return err
 	}
 	return compare(out, topics, sent, found)

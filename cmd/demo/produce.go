@@ -64,22 +64,34 @@ func produce(drain, stop context.Context, out *screen, ps settings.Producer[stri
 		m := client.Metrics()
 		return status{lines: read.Load(), acknowledged: m.Acknowledged, inFlight: m.InFlight, since: started}
 	})
-	return s, s.ended(out, ctl.Err(), client.Metrics(), read.Load())
+	err = ctl.Err()
+	if drain.Err() == nil && err == nil {
+		return s, nil
+	}
+	s.ended(out, err, client.Metrics())
+	if bad, ok := errors.AsType[*lineError](err); ok {
+		return nil, bad
+	}
+	if empty, ok := errors.AsType[*emptyError](err); ok {
+		return nil, empty
+	}
+	if err == nil {
+		err = context.Cause(drain)
+	}
+	return nil, err
 }
 
-// ended says what has become of the records where the stream did not come to its end.
-func (s *sent) ended(out *screen, err error, m producer.Metrics, lines uint64) error {
-	if err == nil {
-		return nil
-	}
+// ended says what has become of the records where the stream was not left to itself.
+func (s *sent) ended(out *screen, err error, m producer.Metrics) {
 	how := "failed"
 	switch {
-	case errors.Is(err, stream.ErrDrained):
+	case err == nil, errors.Is(err, stream.ErrDrained):
 		how = "drained"
 	case errors.Is(err, stream.ErrStopped), errors.Is(err, stream.ErrDrainTimeout):
 		how = "stopped"
 	}
-	told := fmt.Sprintf("%s: of %s lines, twice each, %s records were acknowledged", how, grouped(lines), grouped(uint64(m.Acknowledged)))
+	told := fmt.Sprintf("%s: %s lines went in, %s of their %s records were acknowledged",
+		how, grouped(s.lines.records), grouped(uint64(m.Acknowledged)), grouped(2*s.lines.records))
 	if m.Failed > 0 {
 		told += fmt.Sprintf(", %s failed", grouped(uint64(m.Failed)))
 	}
@@ -87,13 +99,6 @@ func (s *sent) ended(out *screen, err error, m producer.Metrics, lines uint64) e
 		told += fmt.Sprintf(", %s have no outcome and may have been written", grouped(uint64(m.InFlight)))
 	}
 	out.say("%s; nothing was read back or verified", told)
-	if bad, ok := errors.AsType[*lineError](err); ok {
-		return bad
-	}
-	if errors.Is(err, errEmpty) {
-		return fmt.Errorf("input: %w", errors.Unwrap(err))
-	}
-	return err
 }
 
 // take looks at a result of the flow.

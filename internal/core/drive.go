@@ -165,7 +165,11 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 			}
 			isl.frame.cur, isl.frame.outs, isl.frame.fate = t, 0, fine
 			push(c.Vals[n])
-			isl.settle()
+			if isl.frame.outs == 0 && isl.frame.fate == fine {
+				isl.pending.done(isl.run.Ledger, t) // settle's usual case
+			} else {
+				isl.settle()
+			}
 			if isl.noMore {
 				return n + 1
 			}

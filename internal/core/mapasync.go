@@ -33,7 +33,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		return attachUnordered(m, at, recv, st, info)
 	}
 	s := NewSlots[B](at, Window(m.N), recv)
-	info.buffered = s.Len
+	info.Buffers(s.Len)
 	ins := make([]A, s.Size())
 	w := newWorkers(r, m.N, m.Name)
 	var claimed atomic.Uint64
@@ -141,7 +141,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	}
 	c.freeTail.Store(uint64(n))
 	at.Island.outputs = append(at.Island.outputs, c)
-	info.buffered = func() int { return max(0, int(c.inTail.Load())-int(c.taken.Load())) }
+	info.Buffers(func() int { return max(0, int(c.inTail.Load())-int(c.taken.Load())) })
 	r := at.Island.run
 	w := newWorkers(r, m.N, m.Name)
 	w.backlog = func() bool { return c.claim.Load() < c.inTail.Load() }

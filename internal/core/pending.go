@@ -23,12 +23,17 @@ type pending struct {
 
 // done adds a token that is not a composite.
 func (p *pending) done(l *Ledger, t Token) {
-	if w := t &^ 63; w != p.w {
-		p.flush(l)
-		p.begin(w)
+	if t&^63 != p.w {
+		p.turn(l, t&^63)
 	}
 	p.b |= 1 << (t & 63)
 	p.bits.Store(p.b)
+}
+
+// turn goes on to another word.
+func (p *pending) turn(l *Ledger, w Token) {
+	p.flush(l)
+	p.begin(w)
 }
 
 func (p *pending) begin(w Token) {

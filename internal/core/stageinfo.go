@@ -11,9 +11,9 @@ type StageInfo struct {
 	skipped  atomic.Uint64
 	retried  atomic.Uint64
 	givenUp  atomic.Uint64
-	Calls    atomic.Int64  // user calls that run now, of stages with workers
-	counted  func() uint64 // instead of in, where a boundary counts anyhow
-	buffered func() int    // elements that wait in front of the stage, where it has a boundary
+	Calls    atomic.Int64               // user calls that run now, of stages with workers
+	counted  func() uint64              // instead of in, where a boundary counts anyhow
+	buffered atomic.Pointer[func() int] // elements that wait in front of the stage, where it has a boundary
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
@@ -43,7 +43,7 @@ func (s *StageInfo) Retry() { s.retried.Add(1) }
 func (s *StageInfo) publish() { s.pubIn.Store(s.in) }
 
 // Buffers says how to read the number of elements that wait in front of the stage.
-func (s *StageInfo) Buffers(n func() int) { s.buffered = n }
+func (s *StageInfo) Buffers(n func() int) { s.buffered.Store(&n) }
 
 // Counts says how to read the number of elements that have reached the stage, where it has a boundary.
 func (s *StageInfo) Counts(n func() uint64) { s.counted = n }
@@ -65,8 +65,8 @@ func (s *StageInfo) counts() StageCounts {
 	if s.counted != nil {
 		c.In = s.counted()
 	}
-	if s.buffered != nil {
-		c.Buffered = s.buffered()
+	if n := s.buffered.Load(); n != nil {
+		c.Buffered = (*n)()
 	}
 	return c
 }

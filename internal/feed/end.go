@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -17,32 +18,43 @@ type End struct {
 	Outstanding int
 }
 
-// Revoke ends the partitions' assignments: it delivers nothing more of them, takes back what has passed no operator, and waits until nothing of them is
-// outstanding, for so long at most; the rest is dropped. What it returns is to be committed now: afterwards nothing of these assignments is
-// committable. Partitions that are not assigned, or are being revoked already, are left out.
-func (f *Feed[T]) Revoke(partitions []Partition, within time.Duration) []End {
+// Revocation is a revoke that has begun. Wait must be called.
+type Revocation[T any] struct {
+	f  *Feed[T]
+	as []*Assignment[T]
+}
+
+// Revoke begins to end the partitions' assignments: it delivers nothing more of them, takes back what has passed no operator, and hurries the
+// run. It does not wait. Partitions that are not assigned, or are being revoked already, are left out. A partition may be assigned again while it is being revoked.
+func (f *Feed[T]) Revoke(partitions ...Partition) *Revocation[T] {
+	r := &Revocation[T]{f: f}
 	f.mu.Lock()
-	var as []*Assignment[T]
 	for _, p := range partitions {
 		if a := f.live[p]; a != nil && a.state == live {
 			a.state = revoking
 			a.reclaim()
-			as = append(as, a)
+			r.as = append(r.as, a)
 		}
 	}
 	f.mu.Unlock()
-	if len(as) == 0 {
-		return nil
-	}
-	for _, a := range as {
+	for _, a := range r.as {
 		f.run.Revoking(a.index)
 	}
 	f.run.RaiseHurry()
-	defer f.run.LowerHurry()
+	return r
+}
+
+// Wait waits until nothing of the partitions is outstanding, for so long at most; the rest is dropped. What it returns is to be committed now: afterwards nothing of
+// these assignments is committable.
+func (r *Revocation[T]) Wait(within time.Duration) []End {
+	defer r.f.run.LowerHurry()
+	if len(r.as) == 0 {
+		return nil
+	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	f.await(as, timer.C)
-	return f.end(as)
+	r.f.await(r.as, timer.C)
+	return r.f.end(r.as)
 }
 
 // await waits until nothing of the assignments is outstanding, or the time is up, or the run is stopped or over.
@@ -78,8 +90,8 @@ func anyOutstanding[T any](as []*Assignment[T]) bool {
 func (f *Feed[T]) Lose(partitions ...Partition) []End {
 	f.mu.Lock()
 	var as []*Assignment[T]
-	for _, p := range partitions {
-		if a := f.live[p]; a != nil {
+	for _, a := range f.turns {
+		if slices.Contains(partitions, a.partition) {
 			as = append(as, a)
 		}
 	}

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -72,11 +73,17 @@ func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.listen() }
 // Ring wakes those who listen.
 func (f *Feed[T]) Ring() { f.bell.ring() }
 
-// Assign begins an assignment of a partition that has none in this feed. start is what is committable until something of it is
+// ErrAssigned: the partition is assigned already.
+var ErrAssigned = errors.New("vicuna: the partition is assigned already")
+
+// Assign begins an assignment of a partition that has none in this feed, or one that is being revoked. start is what is committable until something of it is
 // finished; usually the zero Mark.
 func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if a := f.live[p]; a != nil && a.state == live {
+		return nil, ErrAssigned
+	}
 	return f.assign(p, start)
 }
 

@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,7 +29,9 @@ func (m *member) commitLoop(quit <-chan struct{}) {
 		case <-tick.C:
 			m.feed.Collect()
 		}
-		if err := m.commit(m.cl.Context()); err != nil {
+		switch err := m.commit(m.cl.Context()); {
+		case err == nil, kerr.IsRetriable(err), errors.Is(err, kerr.RebalanceInProgress): // then the next round commits it
+		case m.cl.Context().Err() == nil:
 			m.run.Fail(err)
 			return
 		}
@@ -96,6 +99,11 @@ func (m *member) send(ctx context.Context, cl *kgo.Client, marks map[feed.Partit
 	if len(offsets) == 0 {
 		return nil
 	}
+	defer func() {
+		if err != nil { // what was committed is not known
+			clear(m.committed)
+		}
+	}()
 	cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, e error) {
 		if err = e; e != nil {
 			return
@@ -103,7 +111,7 @@ func (m *member) send(ctx context.Context, cl *kgo.Client, marks map[feed.Partit
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
 				if e := kerr.ErrorForCode(p.ErrorCode); e != nil {
-					err = fmt.Errorf("%w: %s[%d]: %w", errCommit, t.Topic, p.Partition, e)
+					err = fmt.Errorf("commit of %s[%d]: %w", t.Topic, p.Partition, e)
 				}
 			}
 		}

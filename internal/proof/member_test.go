@@ -2,7 +2,6 @@ package proof_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -59,9 +58,8 @@ type member struct {
 
 	assigned   chan struct{} // the first assignment with a partition in it
 	inAssigned sync.Once
-	travelling int // at the start of revokes, all told
-	dropped    int // at the deadlines of revokes
 	revoked    int // partitions
+	dropped    int // records that were on their way at the deadlines of revokes
 }
 
 func newMember(opts ...kgo.Opt) *member {
@@ -221,21 +219,14 @@ func (m *member) onRevoked(ctx context.Context, cl *kgo.Client, taken map[string
 		within = 0
 	}
 	ps := partitionsOf(taken)
-	m.mu.Lock()
-	for _, p := range ps {
-		if a := m.assignments[p]; a != nil {
-			m.travelling += a.Outstanding()
-			m.revoked++
-		}
-	}
-	m.mu.Unlock()
-	ends := m.feed.Revoke(ps, within)
+	ends := m.feed.Revoke(ps...).Wait(within)
 	if err := m.commitVia(ctx, cl, ends); err != nil {
 		m.run.Fail(err)
 	}
 	m.forget(ps)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.revoked += len(ends)
 	for _, e := range ends {
 		m.dropped += e.Outstanding
 	}
@@ -279,5 +270,3 @@ func partitionsOf(topics map[string][]int32) (ps []feed.Partition) {
 	}
 	return ps
 }
-
-var errCommit = errors.New("the commit of a partition was refused")

@@ -215,7 +215,7 @@ func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
 }
 
 func (n *node) withClass(class int) *node {
-	c := &node{leaves: slices.Clone(n.leaves)}
+	c := &node{slices.Clone(n.leaves), n.prov}
 	for i := range c.leaves {
 		c.leaves[i].class = class
 	}
@@ -253,7 +253,7 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 			src = stream.Map(stream.Batch(src, s.n, s.d), func(ns []*node) *node {
 				all := &node{}
 				for _, n := range ns {
-					all.leaves = append(all.leaves, n.leaves...)
+					all.leaves, all.prov = append(all.leaves, n.leaves...), append(all.prov, n.prov...)
 				}
 				return all
 			})
@@ -308,7 +308,7 @@ func (w *world) expand(n *node, salt int) iter.Seq[*node] {
 		return func(yield func(*node) bool) {
 			for _, l := range n.leaves {
 				w.pause(context.Background())
-				if !yield(&node{[]leaf{l}}) {
+				if !yield(&node{[]leaf{{l.d, l.sub * 4, l.class}}, n.prov}) {
 					return
 				}
 			}
@@ -320,7 +320,7 @@ func (w *world) expand(n *node, salt int) iter.Seq[*node] {
 		l.add(copies)
 		for i := range int64(copies) {
 			w.pause(context.Background())
-			if !yield(&node{[]leaf{{l.d, l.sub*4 + i, l.class}}}) {
+			if !yield(&node{[]leaf{{l.d, l.sub*4 + i, l.class}}, n.prov}) {
 				return
 			}
 		}

@@ -118,6 +118,7 @@ func (w *world) play(t *testing.T) {
 	g := w.build()
 	for range 1 + w.intn(3) {
 		w.faults.Store(int32(w.intn(3)))
+		w.final.Store(false)
 		w.episode(g)
 		if w.failed() {
 			break
@@ -176,6 +177,7 @@ func (w *world) episode(g stream.Graph) {
 		}
 		c.Stop() // Concat may not have started a source yet
 	default:
+		beside.Wait()
 		w.quiescent(c, true)
 		_ = c.Drain(context.Background())
 	}
@@ -247,6 +249,7 @@ func (w *world) happen(beside *sync.WaitGroup) {
 
 // quiescent: when nothing moves any more, everything that can be is finished and visible.
 func (w *world) quiescent(c *stream.Control, faults bool) {
+	w.final.Store(true)
 	for _, s := range w.sources {
 		for p := range s.Partitions() {
 			s.Assign(int32(p))
@@ -264,7 +267,7 @@ func (w *world) quiescent(c *stream.Control, faults bool) {
 			cancel()
 			switch {
 			case err == nil:
-			case w.over(c) || faults && errors.Is(err, streamtest.ErrAborted):
+			case w.over(c) || faults && (errors.Is(err, streamtest.ErrAborted) || errors.Is(err, stream.ErrStopped)):
 				return
 			case w.graph.join == "concat" && errors.Is(err, streamtest.ErrNoRun):
 			default:
@@ -285,8 +288,6 @@ func (w *world) quiescent(c *stream.Control, faults bool) {
 	}
 }
 
-var debugStacks = func() string { return "" }
-
 // waiting describes the oldest outstanding record of each partition.
 func (w *world) waiting(source int) (text string) {
 	s := w.sources[source]
@@ -302,7 +303,6 @@ func (w *world) waiting(source int) (text string) {
 			text += fmt.Sprintf("\nnot done: %v: %v", at, rec)
 		}
 	}
-	text += debugStacks()
 	return text
 }
 
@@ -310,9 +310,8 @@ func (w *world) visible(source, partition int, faults bool) {
 	s := w.sources[source]
 	committed, outstanding := s.Committed(int32(partition)), s.Outstanding(int32(partition))
 	if outstanding != 0 {
-		offset, _, _ := s.Oldest(int32(partition))
-		w.violate("stranded: nothing moves, and %d records of partition %d of source %d are outstanding; the oldest is %d, %v", outstanding, partition, source, offset,
-			w.records[place{source, partition, offset}])
+		w.violate("stranded: nothing moves, and %d records of partition %d of source %d are outstanding; %v", outstanding, partition, source,
+			w.waiting(source))
 	}
 	if w.graph.join == "concat" && faults {
 		return // the first source may be over, the second may wait for it

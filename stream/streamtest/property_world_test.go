@@ -102,8 +102,12 @@ func (l leaf) add(n int32) {
 	}
 }
 
-// node is an element of the graph.
-type node struct{ leaves []leaf }
+// node is an element of the graph. prov are the deliveries that it descends from as the engine sees it: what a FlatMap makes of a batch descends from
+// the whole batch, so whoever is handed one of its outputs has to commit all of them.
+type node struct {
+	leaves []leaf
+	prov   []*delivery
+}
 
 func (n *node) finish() {
 	for _, l := range n.leaves {
@@ -127,7 +131,7 @@ func (w *world) enter(source int, m *message) *node {
 	d := &delivery{rec: rec, run: w.run, seq: w.seq, m: m, pre: make([]atomic.Int32, w.graph.takes)}
 	d.live.Store(1)
 	rec.deliveries = append(rec.deliveries, d)
-	return &node{[]leaf{{d: d}}}
+	return &node{[]leaf{{d: d}}, []*delivery{d}}
 }
 
 func (w *world) violate(format string, args ...any) {
@@ -225,8 +229,8 @@ func (w *world) fault() bool {
 
 // give hands a node over to user code: from now on it is finished by Commit, also by one that came before.
 func (n *node) give() {
-	for _, l := range n.leaves {
-		l.d.handed.Store(true)
+	for _, d := range n.prov {
+		d.handed.Store(true)
 	}
 	n.finish()
 }
@@ -234,9 +238,9 @@ func (n *node) give() {
 // commit is what the user does sooner or later.
 func (w *world) commit(n *node) {
 	commit := func() {
-		for _, l := range n.leaves {
-			l.d.committed.Store(true)
-			l.d.m.Commit()
+		for _, d := range n.prov {
+			d.committed.Store(true)
+			d.m.Commit()
 		}
 	}
 	twice := w.intn(6) == 0

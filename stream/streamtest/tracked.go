@@ -43,12 +43,12 @@ type TrackedSource[T any] struct {
 	onCommit func(partition int32, offset int64)
 }
 
-// session is a run of the source, whatever its elements are. Its methods take no lock of the source.
+// session is a run of the source, whatever its elements are. None takes the lock of the source or waits, but for checkpoint.
 type session interface {
 	poke()
 	assign(partition int32) error
-	revoke(partitions []feed.Partition, within time.Duration) []feed.End
-	lose(partitions []feed.Partition) []feed.End
+	revoke(partitions []feed.Partition) (wait func(within time.Duration) []feed.End)
+	lose(partitions []feed.Partition)
 	collect()
 	committable(visit func(partition int32, m tracker.Mark))
 	outstanding(partition int32) int
@@ -152,7 +152,15 @@ type Revoked struct {
 // Revoke takes partitions away as a rebalance does: nothing more of them is delivered, what is on its way gets so much time to be finished, and is dropped then. What is
 // finished is committed before Revoke returns, and nothing of it afterwards.
 func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []Revoked {
-	ends := s.take(partitions, func(run session, ps []feed.Partition) []feed.End { return run.revoke(ps, within) })
+	s.mu.Lock()
+	ps := s.unassign(partitions)
+	if s.run == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	wait := s.run.revoke(ps)
+	s.mu.Unlock()
+	ends := wait(within)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var revoked []Revoked
@@ -165,24 +173,22 @@ func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []R
 
 // Lose takes partitions away that are somebody else's already: nothing is waited for and nothing committed.
 func (s *TrackedSource[T]) Lose(partitions ...int32) {
-	s.take(partitions, func(run session, ps []feed.Partition) []feed.End { return run.lose(ps) })
-	s.mu.Lock() // a commit in flight is over when this returns
+	s.mu.Lock()
 	defer s.mu.Unlock()
+	ps := s.unassign(partitions)
+	if s.run != nil {
+		s.run.lose(ps)
+	}
 }
 
-func (s *TrackedSource[T]) take(partitions []int32, how func(session, []feed.Partition) []feed.End) []feed.End {
-	s.mu.Lock()
-	run := s.run
+// unassign is called with the lock.
+func (s *TrackedSource[T]) unassign(partitions []int32) []feed.Partition {
 	ps := make([]feed.Partition, len(partitions))
 	for i, p := range partitions {
 		s.logs[p].assigned = false
 		ps[i] = trackedPartition(p)
 	}
-	s.mu.Unlock()
-	if run == nil {
-		return nil
-	}
-	return how(run, ps)
+	return ps
 }
 
 // Abort stops the run hard, as an aborted transaction does, with [ErrAborted]; nothing is committed. It does not wait. See [TrackedSource.Run].

@@ -278,11 +278,11 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 	return nil
 }
 
-func (r *trackedRun[T, E]) revoke(ps []feed.Partition, within time.Duration) []feed.End {
-	return r.feed.Revoke(ps, within)
+func (r *trackedRun[T, E]) revoke(ps []feed.Partition) func(time.Duration) []feed.End {
+	return r.feed.Revoke(ps...).Wait
 }
 
-func (r *trackedRun[T, E]) lose(ps []feed.Partition) []feed.End { return r.feed.Lose(ps...) }
+func (r *trackedRun[T, E]) lose(ps []feed.Partition) { r.feed.Lose(ps...) }
 
 func (r *trackedRun[T, E]) collect() { r.feed.Collect() }
 

@@ -1,0 +1,48 @@
+package docs_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/serde"
+)
+
+// The code of the README does what it says.
+func TestReadme(t *testing.T) {
+	k := kafkatest.Start(t, kafkatest.Topics(4, "orders", "invoices", "greetings"))
+	addr := k.Addrs()[0]
+	orders := []Order{{Customer: "ada", Amount: 10}, {Customer: "bela", Trial: true}, {Customer: "chidi", Amount: 2}}
+
+	ch := make(chan Order, len(orders))
+	for _, o := range orders {
+		ch <- o
+	}
+	close(ch)
+	require.NoError(t, ship(t.Context(), addr, ch))
+	require.Len(t, kafkatest.ReadAll(t, k, "orders"), 2)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, ship(ctx, addr, make(chan Order)), "drained")
+
+	var calls atomic.Int32
+	require.NoError(t, bill(t.Context(), addr, orders, func(_ context.Context, o Order) (float64, error) {
+		if calls.Add(1) == 1 {
+			return 0, errors.New("not now")
+		}
+		return o.Amount / 5, nil
+	}))
+	got := kafkatest.ReadAllAs(t, k, "invoices", serde.String(), serde.JSON[Invoice]())
+	require.Len(t, got, 3)
+	for _, r := range got {
+		require.InDelta(t, r.Value.Amount/5, r.Value.Tax, 1e-9)
+	}
+
+	require.NoError(t, greet(t.Context(), addr))
+	require.Len(t, kafkatest.ReadAll(t, k, "greetings"), 1)
+}

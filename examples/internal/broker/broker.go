@@ -1,0 +1,96 @@
+// Package broker finds the broker for an example: that of KAFKA_BOOTSTRAP_SERVERS, or else an embedded one in this process.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/producer"
+	"github.com/vicuna-go/vicuna/serde"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Broker is where an example writes to, with topics of the example's own.
+type Broker struct {
+	addrs    string
+	suffix   string
+	topics   []string
+	embedded *kfake.Cluster // nil for a real one
+}
+
+// Find finds the broker, asks whether it is there, and creates the topics, with four partitions each. On a real broker the example's topics
+// have names of their own, and Close deletes them.
+func Find(ctx context.Context, topics ...string) (*Broker, error) {
+	b := &Broker{addrs: os.Getenv("KAFKA_BOOTSTRAP_SERVERS")}
+	if b.addrs == "" {
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+		if err != nil {
+			return nil, err
+		}
+		b.addrs, b.embedded = strings.Join(cluster.ListenAddrs(), ","), cluster
+	} else {
+		b.suffix = "-" + strings.ToLower(rand.Text()[:8])
+	}
+	err := b.withAdmin(ctx, func(ctx context.Context, admin *kadm.Client) error {
+		for _, topic := range topics {
+			created, err := admin.CreateTopic(ctx, 4, -1, nil, b.Topic(topic))
+			if err := errors.Join(err, created.Err); err != nil {
+				return fmt.Errorf("creating topic %s: %w", b.Topic(topic), err)
+			}
+			b.topics = append(b.topics, b.Topic(topic))
+		}
+		return nil
+	})
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Bootstrap is the broker's addresses as a setting.
+func (b *Broker) Bootstrap() settings.Option { return settings.Bootstrap(b.addrs) }
+
+// Topic is the name of one of the example's topics.
+func (b *Broker) Topic(name string) string { return name + b.suffix }
+
+// Client is a plain client of franz-go for looking at what was written.
+func (b *Broker) Client(opts ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(b.addrs, ",")...))...)
+}
+
+// Close stops the embedded broker, or deletes the topics on a real one.
+func (b *Broker) Close() {
+	if b.embedded != nil {
+		b.embedded.Close()
+		return
+	}
+	_ = b.withAdmin(context.Background(), func(ctx context.Context, admin *kadm.Client) error {
+		_, err := admin.DeleteTopics(ctx, b.topics...)
+		return err
+	})
+}
+
+// withAdmin calls f with an administrative client, once a broker has answered.
+func (b *Broker) withAdmin(ctx context.Context, f func(context.Context, *kadm.Client) error) error {
+	client, err := producer.NewClient(settings.NewProducer(serde.None(), serde.None(), b.Bootstrap()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(ctx) }()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := client.Reach(ctx); err != nil {
+		return err
+	}
+	return f(ctx, kadm.NewClient(client.Kgo()))
+}
