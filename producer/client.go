@@ -101,14 +101,27 @@ func (c *Client) Close(ctx context.Context) error {
 	defer cancel()
 	err := c.kgo.Flush(ctx)
 	unknown, _ := c.window.inFlight()
-	if c.made {
-		c.kgo.Close()
-	}
-	c.deadlines.Close()
+	c.shut()
 	if err != nil && unknown > 0 {
 		return &OutcomeError{Unknown: unknown, Err: context.Cause(ctx)}
 	}
 	return nil
+}
+
+// shut closes the client without waiting for what is in flight.
+func (c *Client) shut() {
+	c.closed.Store(true)
+	if c.made {
+		c.kgo.Close()
+	}
+	c.deadlines.Close()
+}
+
+// unlinger makes the client send at once what lingers, and does not wait for it.
+func (c *Client) unlinger() {
+	ended, end := context.WithCancel(c.kgo.Context())
+	end()
+	_ = c.kgo.Flush(ended)
 }
 
 // Metrics is a reading of a client's counters.

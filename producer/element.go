@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
-	"github.com/vicuna-go/vicuna/stream"
 )
 
 // ErrUnknownOutcome says that a sender stopped waiting before its record had an outcome: it may be written.
@@ -29,6 +30,8 @@ type Element[K, V any] struct {
 	encoders sync.Pool
 	calls    sync.Pool
 	serial   core.Serial
+	tally    tally
+	closing  chan struct{}
 	mu       sync.RWMutex // closing waits for the calls that are being handed over
 	closed   bool
 }
@@ -44,9 +47,9 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 	if err != nil {
 		return nil, err
 	}
-	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps}
+	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps, closing: make(chan struct{})}
 	p.encoders.New = func() any { return newEncoder(ps, cl) }
-	p.calls.New = func() any { return &call{done: make(chan struct{}, 1)} }
+	p.calls.New = func() any { return &call{done: make(chan struct{}, 1), tally: &p.tally} }
 	return p, nil
 }
 
@@ -83,6 +86,7 @@ type call struct {
 	done     chan struct{}
 	metadata envelope.Metadata
 	err      error
+	tally    *tally
 }
 
 func (c *call) settled(e *entry, err error) {
@@ -90,14 +94,19 @@ func (c *call) settled(e *entry, err error) {
 		c.metadata = e.metadata()
 	}
 	c.err = err
-	c.done <- struct{}{} // never waits: it has room for one
+	t := c.tally
+	c.done <- struct{}{} // never waits: it has room for one; c may be used again from here on
+	t.landed()
 }
 
 // SendAsync sends a record and calls done with its outcome. It waits while the window is full, until ctx ends; an error that is returned says that the record was not sent, and
 // done is not called then. Calls of done come one after the other, on a goroutine of the Element's, in the order of the outcomes; it may wait, and holds up
-// only other calls of done.
+// only other calls of done. Should it panic, that is logged, with the settings' logger. A nil done is nobody who wants to know.
 func (p *Element[K, V]) SendAsync(ctx context.Context, rec *envelope.Record[K, V], done func(envelope.Metadata, error)) error {
-	c := &callback{serial: &p.serial, done: done}
+	if done == nil {
+		done = func(envelope.Metadata, error) {}
+	}
+	c := &callback{serial: &p.serial, done: done, logger: p.settings.Logger, tally: &p.tally}
 	return p.start(ctx, rec, &c.entry, c)
 }
 
@@ -105,6 +114,8 @@ type callback struct {
 	entry  entry
 	serial *core.Serial
 	done   func(envelope.Metadata, error)
+	logger func() *slog.Logger
+	tally  *tally
 }
 
 func (c *callback) settled(e *entry, err error) {
@@ -112,7 +123,15 @@ func (c *callback) settled(e *entry, err error) {
 	if err == nil {
 		m = e.metadata()
 	}
-	c.serial.Do(func() { c.done(m, err) })
+	c.serial.Do(func() {
+		defer func() {
+			if v := recover(); v != nil {
+				c.logger().Error("vicuna: a callback of SendAsync has panicked", "panic", v, "topic", c.entry.rec.Topic, "stack", string(debug.Stack()))
+			}
+		}()
+		c.done(m, err)
+	})
+	c.tally.landed()
 }
 
 // Future is the outcome of a record that was sent.
@@ -121,6 +140,7 @@ type Future struct {
 	done     chan struct{}
 	metadata envelope.Metadata
 	err      error
+	tally    *tally
 }
 
 func (f *Future) settled(e *entry, err error) {
@@ -129,6 +149,7 @@ func (f *Future) settled(e *entry, err error) {
 	}
 	f.err = err
 	close(f.done)
+	f.tally.landed()
 }
 
 // Done is closed when the outcome is known.
@@ -151,7 +172,7 @@ func (f *Future) Wait(ctx context.Context) (envelope.Metadata, error) {
 
 // SendFuture sends a record and returns its outcome to be waited for. It waits while the window is full, until ctx ends; an error says that the record was not sent.
 func (p *Element[K, V]) SendFuture(ctx context.Context, rec *envelope.Record[K, V]) (*Future, error) {
-	f := &Future{done: make(chan struct{})}
+	f := &Future{done: make(chan struct{}), tally: &p.tally}
 	if err := p.start(ctx, rec, &f.entry, f); err != nil {
 		return nil, err
 	}
@@ -205,7 +226,7 @@ func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], e
 		return context.Cause(ctx)
 	}
 	enc := p.encoders.Get().(*encoder[K, V])
-	err := encodeSafely(enc, rec, e)
+	err := enc.encode(rec, e)
 	p.encoders.Put(enc)
 	if err != nil {
 		return err
@@ -223,18 +244,23 @@ func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], e
 		w.refund(1, e.bytes)
 		return ErrClosed
 	}
+	p.tally.flying.Add(1)
 	p.client.produce(e, time.Now())
 	return nil
 }
 
-// encodeSafely turns a panic of a serde into an error: an Element has no stream that it could end.
-func encodeSafely[K, V any](enc *encoder[K, V], rec *envelope.Record[K, V], e *entry) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &stream.PanicError{Value: v, Stack: debug.Stack()}
+// tally counts what an Element has sent and what has no outcome yet.
+type tally struct {
+	flying atomic.Int64
+	idle   atomic.Pointer[context.CancelFunc] // called when that is nothing
+}
+
+func (t *tally) landed() {
+	if t.flying.Add(-1) == 0 {
+		if stop := t.idle.Load(); stop != nil {
+			(*stop)()
 		}
-	}()
-	return enc.encode(rec, e)
+	}
 }
 
 // wait waits for room in the window.
@@ -248,12 +274,18 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 		}
 	}}
 	w.enqueue(h)
+	if p.client.is.Linger > longLinger {
+		p.client.unlinger()
+	}
 	for !w.admit(h) {
 		select {
 		case <-turn:
 		case <-ctx.Done():
 			w.leave(h)
 			return context.Cause(ctx)
+		case <-p.closing:
+			w.leave(h)
+			return ErrClosed
 		}
 	}
 	return nil
@@ -262,8 +294,9 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 // Flush sends what lingers and waits until everything that was sent before has its outcome, or ctx ends. On a shared client that is everybody's.
 func (p *Element[K, V]) Flush(ctx context.Context) error { return p.client.Flush(ctx) }
 
-// Close refuses further records, waits until all that were sent have their outcome, up to ctx's end or the close time-out, and closes the client if it is the
-// Element's own. What has no outcome then is failed. Harmless when repeated.
+// Close refuses further records, also those that wait for the window, waits until all that were sent have their outcome and the callbacks have returned, up to ctx's end or
+// the close time-out, and closes the client if it is the Element's own. What has no outcome then is failed, or, on a shared client, still under way; the error
+// says how many those were. Harmless when repeated.
 func (p *Element[K, V]) Close(ctx context.Context) error {
 	p.mu.Lock()
 	already := p.closed
@@ -272,15 +305,41 @@ func (p *Element[K, V]) Close(ctx context.Context) error {
 	if already {
 		return nil
 	}
-	var err error
-	if p.owned {
-		err = p.client.Close(ctx)
-	} else {
-		flush, cancel := context.WithTimeout(ctx, p.client.close)
-		err = p.client.Flush(flush)
-		cancel()
+	close(p.closing)
+	ctx, cancel := context.WithTimeout(ctx, p.client.close)
+	defer cancel()
+	idle, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	p.tally.idle.Store(&stop)
+	err := p.settle(ctx, idle)
+	if p.tally.flying.Load() > 0 && p.owned {
+		select {
+		case <-idle.Done(): // the closed client has failed the rest: their callers are told
+		case <-time.After(time.Second):
+		}
 	}
-	return errors.Join(err, p.serial.Wait(ctx))
+	if late := p.serial.Wait(ctx); late != nil {
+		err = errors.Join(err, fmt.Errorf("vicuna: callbacks of SendAsync have not returned: %w", late))
+	}
+	return err
+}
+
+// settle waits until everything sent has its outcome, or ctx ends.
+func (p *Element[K, V]) settle(ctx, idle context.Context) error {
+	if p.owned {
+		return p.client.Close(ctx)
+	}
+	// The client's Flush waits for the neighbours' records too, who may never be done: it is ended when this Element's are.
+	own, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(idle, stop)()
+	if p.tally.flying.Load() > 0 {
+		_ = p.client.kgo.Flush(own)
+	}
+	if n := p.tally.flying.Load(); n > 0 {
+		return &OutcomeError{Unknown: n, Err: context.Cause(ctx)}
+	}
+	return nil
 }
 
 // Metrics reads the counters of the Element's client.

@@ -3,10 +3,12 @@ package producer
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
 )
 
 // Errors of records that cannot be produced.
@@ -15,6 +17,8 @@ var (
 	ErrNilRecord = errors.New("vicuna: the record is nil")
 	// ErrNoTopic says that a record names no topic.
 	ErrNoTopic = errors.New("vicuna: the record names no topic")
+	// ErrNotSent says that a record of a MultiMessage was not sent because another one cannot be.
+	ErrNotSent = errors.New("vicuna: not sent: another record of its envelope cannot be")
 	// ErrPartitionIgnored says that a record names a partition and the shared client's partitioner would ignore it; see [Wrap].
 	ErrPartitionIgnored = errors.New("vicuna: the record names a partition, and the client's partitioner ignores that: give the client settings.PartitionerOpt")
 )
@@ -32,6 +36,8 @@ type encoder[K, V any] struct {
 	arena      []byte
 }
 
+var errNegative = errors.New("partitions are numbered from 0")
+
 const arenaSize = 64 << 10
 
 func newEncoder[K, V any](ps settings.Producer[K, V], c *Client) *encoder[K, V] {
@@ -42,10 +48,15 @@ func newEncoder[K, V any](ps settings.Producer[K, V], c *Client) *encoder[K, V] 
 }
 
 // encode fills the entry's record and its size. Timestamps that are not set are left to the caller.
-func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) error {
+func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error) {
 	if rec == nil {
 		return ErrNilRecord
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("topic %q: %w", rec.Topic, &stream.PanicError{Value: v, Stack: debug.Stack()})
+		}
+	}()
 	r := &to.rec
 	if r.Topic = rec.Topic; r.Topic == "" {
 		return ErrNoTopic
@@ -55,13 +66,15 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) error {
 		if !e.partitions {
 			return fmt.Errorf("topic %q, partition %d: %w", rec.Topic, p, ErrPartitionIgnored)
 		}
+		if p < 0 { // the client would take it for none
+			return &PartitionError{Topic: rec.Topic, Partition: p, Err: errNegative}
+		}
 		to.named = p
 	}
 	r.Partition = to.named
 	r.Headers = rec.Headers
 	r.Timestamp = rec.Timestamp
 	r.Key, r.Value = nil, nil
-	var err error
 	if k, ok := rec.Key.Get(); ok {
 		if r.Key, err = serialize(&e.arena, e.keys, e.lendKey, rec.Topic, k); err != nil {
 			return fmt.Errorf("topic %q, key: %w", rec.Topic, err)

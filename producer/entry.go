@@ -2,6 +2,7 @@ package producer
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,9 @@ func (c *Client) promise(r *kgo.Record, err error) {
 	e := entryOf(r)
 	bytes := e.bytes
 	if err != nil {
+		if errors.Is(err, kgo.ErrClientClosed) {
+			err = fmt.Errorf("%w: %w", ErrClosed, err)
+		}
 		err = &RecordError{Topic: r.Topic, Partition: e.named, Err: kclient.Explain(c.kgo, r, e.named, c.delivery, err)}
 		c.failed.Add(1)
 	}

@@ -22,7 +22,10 @@ func open(b *core.Builder, cfg settings.ProducerConfig, o options) (*Client, boo
 		return nil, false
 	}
 	if cl != o.client {
-		b.Run.OnEnd(cl.Close)
+		b.Run.OnEnd(func(context.Context) error {
+			cl.shut() // behind finish, which has waited for all that there is in flight
+			return nil
+		})
 	}
 	return cl, true
 }
@@ -64,6 +67,8 @@ type flight struct {
 	slabs    slabs
 	clock    clock
 	flushing atomic.Bool
+	again    atomic.Bool                        // a flush was asked for while one was under way
+	enough   atomic.Pointer[context.CancelFunc] // ends the flush under way: everything of ours has landed
 }
 
 func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
@@ -84,6 +89,7 @@ func (f *flight) admit(records, bytes int64) bool {
 		return true
 	}
 	if f.client.is.Linger > longLinger {
+		f.client.unlinger() // the neighbours' as well: it is their room that is waited for
 		f.flush()
 	}
 	h := &waiter{records: records, bytes: bytes, wake: f.isl.Wake}
@@ -112,14 +118,31 @@ func (f *flight) send(e *entry) {
 	f.client.produce(e, f.clock.read())
 }
 
-// flush makes the client send what lingers, in the background.
+// flush makes the client send what lingers, in the background. The client's own Flush ends when nothing at all is in flight, which with neighbours
+// may never be so: it is ended when nothing of ours is.
 func (f *flight) flush() {
-	if f.client.is.Linger == 0 || f.flushing.Swap(true) {
+	if f.client.is.Linger == 0 || f.empty() {
+		return
+	}
+	f.again.Store(true)
+	if f.flushing.Swap(true) {
 		return
 	}
 	f.run.Go("flush", func() {
-		defer f.flushing.Store(false)
-		_ = f.client.kgo.Flush(f.run.Context())
+		for {
+			f.again.Store(false)
+			ctx, stop := context.WithCancel(f.run.Context())
+			f.enough.Store(&stop)
+			if !f.empty() {
+				_ = f.client.kgo.Flush(ctx)
+			}
+			f.enough.Store(nil)
+			stop()
+			f.flushing.Store(false)
+			if !f.again.Load() || f.run.Stopped() || f.flushing.Swap(true) {
+				return
+			}
+		}
 	})
 }
 
@@ -143,6 +166,9 @@ func (f *flight) fault(t core.Token, err error) (skipped bool) {
 func (f *flight) landed() {
 	n := f.settled.Load() + 1
 	f.settled.Store(n)
+	if stop := f.enough.Load(); stop != nil && n == f.sent.Load() {
+		(*stop)()
+	}
 	if f.ending.Load() && n == f.sent.Load() {
 		f.lastOnce.Do(func() { close(f.last) })
 		f.isl.Wake()
@@ -162,6 +188,8 @@ func (f *flight) drain() {
 
 // finish is the end of the run: outcomes are still collected until ctx ends, then nobody is told any more. undelivered counts the results that were not passed on.
 func (f *flight) finish(ctx context.Context, undelivered func() int64) error {
+	ctx, cancel := context.WithTimeout(ctx, f.client.close)
+	defer cancel()
 	f.ending.Store(true)
 	var err error
 	if !f.empty() {
@@ -192,12 +220,6 @@ func (f *flight) collect(ctx context.Context) error {
 	select {
 	case <-f.last:
 		return nil
-	case <-flushed: // everything has landed, or ctx has ended
-		if f.empty() {
-			return nil
-		}
-		<-ctx.Done()
-		return context.Cause(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

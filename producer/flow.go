@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/core"
@@ -26,7 +27,8 @@ func FlexiFlow[P, K, V any](ps settings.Producer[K, V], opts ...Option) stream.F
 	type res = envelope.Results[K, V, P]
 	return buildFlow(ps, optionsOf(opts), "flexiFlow", false,
 		func(e env) env { return e },
-		func(_ env, r res) res { return r })
+		func(_ env, r res) res { return r },
+		func(r res) res { return r })
 }
 
 // FlowWithContext is [FlexiFlow] for streams whose elements carry a context: it goes from each envelope to its result.
@@ -46,11 +48,12 @@ func FlowWithContext[C, K, V any](ps settings.Producer[K, V], opts ...Option) st
 		func(p stream.Pair[env, C]) env { return p.Value },
 		func(p stream.Pair[env, C], r res) stream.Pair[res, C] {
 			return stream.Pair[res, C]{Value: r, Context: p.Context}
-		}))
+		},
+		func(p stream.Pair[res, C]) res { return p.Value }))
 }
 
 func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind string, carries bool,
-	envelopeOf func(A) envelope.Envelope[K, V, P], result func(A, envelope.Results[K, V, P]) B,
+	envelopeOf func(A) envelope.Envelope[K, V, P], result func(A, envelope.Results[K, V, P]) B, resultOf func(B) envelope.Results[K, V, P],
 ) stream.Flow[A, B] {
 	return stream.BuildFlow(func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
 		cl, ok := open(b, ps.ProducerConfig, o)
@@ -69,7 +72,11 @@ func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind st
 			f.carried = make([]A, f.slots.Size())
 		}
 		core.Drive(recv, f.slots, st)
-		b.Run.OnEnd(func(ctx context.Context) error { return f.finish(ctx, f.slots.Unread) })
+		b.Run.OnEnd(func(ctx context.Context) error {
+			return f.finish(ctx, func() int64 {
+				return f.halfway.Load() + f.slots.Unread(func(r B) int64 { return acknowledged(resultOf(r)) })
+			})
+		})
 		return core.Stage[A]{Push: f.push, Done: func() {
 			f.slots.Close()
 			f.drain()
@@ -85,15 +92,35 @@ type flow[K, V, P, A, B any] struct {
 	result     func(A, envelope.Results[K, V, P]) B
 	carried    []A // by slot, where results carry something of their elements
 
+	halfway atomic.Int64 // acknowledged records of MultiMessages that are not complete, or were given up
+
 	results []envelope.Result[K, V, P] // made ahead, by the promises: what they write is in their cache
 	entries []*entry
 }
 
 // multi collects the outcomes of a MultiMessage's records; promises are serial.
 type multi[K, V, P any] struct {
-	left    int
-	givenUp bool
-	result  *envelope.MultiResult[K, V, P]
+	left         int
+	acknowledged int64
+	givenUp      bool
+	result       *envelope.MultiResult[K, V, P]
+}
+
+// acknowledged is the number of records that a result reports as written.
+func acknowledged[K, V, P any](r envelope.Results[K, V, P]) (n int64) {
+	switch r := r.(type) {
+	case *envelope.Result[K, V, P]:
+		if r.Err == nil {
+			n = 1
+		}
+	case *envelope.MultiResult[K, V, P]:
+		for i := range r.Parts {
+			if r.Parts[i].Err == nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (f *flow[K, V, P, A, B]) push(a A) {
@@ -112,6 +139,7 @@ func (f *flow[K, V, P, A, B]) push(a A) {
 	case *envelope.PassThroughMessage[K, V, P]:
 		if m != nil {
 			if slot, ok := f.reserve(a); ok {
+				f.slots.Publish(slot)
 				f.settle(slot, &envelope.PassThroughResult[K, V, P]{PassThrough: m.PassThrough})
 			}
 			return
@@ -120,14 +148,12 @@ func (f *flow[K, V, P, A, B]) push(a A) {
 	f.isl.Fail(f.info, ErrNilRecord)
 }
 
-// reserve gives the element in hand its place in the order.
+// reserve gives the element in hand its place in the order, which is to be published. It comes before the window: who waits for downstream must not keep
+// room from his neighbours.
 func (f *flow[K, V, P, A, B]) reserve(a A) (uint64, bool) {
 	slot, ok := f.slots.Reserve()
-	if ok {
-		if f.carried != nil {
-			f.carried[slot%uint64(len(f.carried))] = a
-		}
-		f.slots.Publish(slot)
+	if ok && f.carried != nil {
+		f.carried[slot%uint64(len(f.carried))] = a
 	}
 	return slot, ok
 }
@@ -148,16 +174,16 @@ func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 		f.unserialised(a, &envelope.Result[K, V, P]{Message: m, Err: err}, err)
 		return
 	}
+	slot, ok := f.reserve(a)
+	if !ok {
+		f.slabs.unget()
+		return
+	}
 	if !f.admit(1, e.bytes) {
 		f.isl.Abandon()
 		return
 	}
-	slot, ok := f.reserve(a)
-	if !ok {
-		f.client.window.refund(1, e.bytes)
-		f.slabs.unget()
-		return
-	}
+	f.slots.Publish(slot)
 	e.owner, e.slot, e.envelope, e.token = f, slot, m, f.slots.Token(slot)
 	f.send(e)
 }
@@ -170,6 +196,7 @@ func (f *flow[K, V, P, A, B]) unserialised(a A, r envelope.Results[K, V, P], err
 	}
 	f.info.Skip()
 	if slot, ok := f.reserve(a); ok {
+		f.slots.Publish(slot)
 		f.settle(slot, r)
 	}
 }
@@ -182,25 +209,22 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 		r.Parts[i].Record = &m.Records[i]
 		e := f.slabs.next()
 		if err := f.encode.encode(&m.Records[i], e); err != nil {
-			r.Parts[i].Err, r.Err = err, err
-			f.unserialised(a, r, err)
+			f.unserialised(a, unsent(m, i, err), err)
 			return
 		}
 		bytes += e.bytes
 		f.entries = append(f.entries, e)
 	}
 	n := int64(len(f.entries))
+	slot, ok := f.reserve(a)
+	if !ok {
+		return
+	}
 	if n > 0 && !f.admit(n, bytes) {
 		f.isl.Abandon()
 		return
 	}
-	slot, ok := f.reserve(a)
-	if !ok {
-		if n > 0 {
-			f.client.window.refund(n, bytes)
-		}
-		return
-	}
+	f.slots.Publish(slot)
 	if n == 0 {
 		f.settle(slot, r)
 		return
@@ -211,6 +235,16 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 		f.send(e)
 	}
 	clear(f.entries)
+}
+
+// unsent is the result of a MultiMessage of which nothing was sent, because of one record.
+func unsent[K, V, P any](m *envelope.MultiMessage[K, V, P], bad int, err error) *envelope.MultiResult[K, V, P] {
+	r := &envelope.MultiResult[K, V, P]{PassThrough: m.PassThrough, Parts: make([]envelope.Part[K, V], len(m.Records)), Err: err}
+	for i := range r.Parts {
+		r.Parts[i].Record, r.Parts[i].Err = &m.Records[i], ErrNotSent
+	}
+	r.Parts[bad].Err = err
+	return r
 }
 
 func (f *flow[K, V, P, A, B]) newResult() *envelope.Result[K, V, P] {
@@ -242,12 +276,17 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 		part := &r.result.Parts[e.part]
 		part.Metadata, part.Err = e.metadata(), err
 		r.result.Err = join(r.result.Err, err)
+		if err == nil {
+			r.acknowledged++
+			f.halfway.Add(1)
+		}
 		r.left--
 		switch {
 		case r.left > 0:
 		case r.givenUp:
 			f.slots.GiveUp(e.slot)
 		default:
+			f.halfway.Add(-r.acknowledged)
 			f.settle(e.slot, r.result)
 		}
 	}

@@ -78,8 +78,10 @@ func TestWindowHoldsAFlow(t *testing.T) {
 		envelope func(i int) env
 		most     int64
 	}{
-		"Message":            {single, window + twoChunks + 1},
-		"PassThroughMessage": {func(i int) env { return map[bool]func(int) env{true: single, false: envelope.PassThrough[string, string, int]}[i == 0](i) }, window + twoChunks + 1},
+		"Message": {single, window + twoChunks + 1},
+		"PassThroughMessage": {func(i int) env {
+			return map[bool]func(int) env{true: single, false: envelope.PassThrough[string, string, int]}[i == 0](i)
+		}, window + twoChunks + 1},
 		"MultiMessage": {func(i int) env {
 			return envelope.Multi([]record{*envelope.New("out", "k", fmt.Sprint(i)), *envelope.New("out", "k", fmt.Sprint(i))}, i)
 		}, window/2 + twoChunks + 1},

@@ -62,7 +62,7 @@ func TestAll(t *testing.T) {
 			got = append(got, v)
 		}
 		require.ErrorIs(t, last, errBoom)
-		require.Equal(t, ints(len(got)), got)
+		require.Equal(t, ints(3)[:len(got)], append([]int{}, got...))
 	})
 	bubble(t, "a drain by its context", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -17,9 +17,10 @@ import (
 //   - Goroutines: one for it and what follows.
 func FromSlice[T any](elements []T) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		name := b.Name("slice") // before what follows is built, which would take the name
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddSource(b.Name("slice"))
+		isl.AddSource(name)
 		core.Drive(isl, core.Intake[T](&slice[T]{rest: elements}), st)
 	}}
 }
@@ -49,9 +50,10 @@ func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 //   - Goroutines: one for it and what follows.
 func FromChan[T any](ch <-chan T) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		name := b.Name("chan") // before what follows is built, which would take the name
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddSource(b.Name("chan"))
+		isl.AddSource(name)
 		core.Drive(isl, core.Intake[T](&channel[T]{run: b.Run, ch: ch}), st)
 	}}
 }

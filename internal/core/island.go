@@ -283,10 +283,11 @@ func (isl *Island) guard(f func()) {
 func (isl *Island) idle() (next time.Time) {
 	isl.publish()
 	isl.unwanted()
-	if len(isl.flushers) > 0 {
-		isl.guard(func() { next = isl.flush() })
-	}
 	isl.pending.flush(isl.run.Ledger)
+	if len(isl.flushers) > 0 {
+		isl.guard(func() { next = isl.flush() }) // may take long: what is finished was reported before
+		isl.pending.flush(isl.run.Ledger)
+	}
 	return next
 }
 

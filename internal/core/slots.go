@@ -13,6 +13,7 @@ type Slots[T any] struct {
 	toks  []Token
 	state []atomic.Uint32
 	mask  uint64
+	limit uint64 // slots in use, at most; there may be more for the mask's sake
 	scope *Scope
 
 	send     *Island
@@ -41,14 +42,14 @@ const (
 	slotTaken          // the receiver has cancelled and disposed of it
 )
 
-// NewSlots joins the sender's chain to the receiving island. size is rounded up to a power of two.
+// NewSlots joins the sender's chain to the receiving island. size is how many slots are in use at most.
 func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
 	n := 1
 	for n < size {
 		n *= 2
 	}
 	s := &Slots[T]{
-		vals: make([]T, n), toks: make([]Token, n), state: make([]atomic.Uint32, n), mask: uint64(n - 1),
+		vals: make([]T, n), toks: make([]Token, n), state: make([]atomic.Uint32, n), mask: uint64(n - 1), limit: uint64(max(size, 1)),
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 	}
 	at.Island.outputs = append(at.Island.outputs, s)
@@ -58,7 +59,7 @@ func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
 // Link is what the sender's chain is told a cancellation through.
 func (s *Slots[T]) Link() *Link { return s.sendLink }
 
-// Size is the number of slots.
+// Size is the number of slots that there are: slot numbers modulo it are all different.
 func (s *Slots[T]) Size() int { return len(s.vals) }
 
 // Len is the number of slots that are reserved or not taken.
@@ -68,7 +69,7 @@ func (s *Slots[T]) Len() int { return max(0, int(s.tail.Load())-int(s.head.Load(
 // The slot must be published with Publish.
 func (s *Slots[T]) Reserve() (slot uint64, ok bool) {
 	t := s.tail.Load()
-	if t-s.chead >= uint64(len(s.vals)) && !s.space() || s.cancelled.Load() {
+	if t-s.chead >= s.limit && !s.space() || s.cancelled.Load() {
 		s.send.Refuse(s.scope)
 		s.checkCancelled()
 		return 0, false
@@ -89,7 +90,7 @@ func (s *Slots[T]) space() bool {
 
 func (s *Slots[T]) hasSpace() bool {
 	s.chead = s.head.Load()
-	return s.tail.Load()-s.chead < uint64(len(s.vals)) || s.cancelled.Load()
+	return s.tail.Load()-s.chead < s.limit || s.cancelled.Load()
 }
 
 // Token is the slot's.
@@ -211,11 +212,11 @@ func (s *Slots[T]) Cancel() {
 	s.send.Wake()
 }
 
-// Unread counts the results that were settled and not taken. Call it when the receiver has ended.
-func (s *Slots[T]) Unread() (n int64) {
+// Unread adds up what the results that were settled and not taken count. Call it when the receiver has ended.
+func (s *Slots[T]) Unread(count func(T) int64) (n int64) {
 	for slot := s.head.Load(); slot < s.tail.Load(); slot++ {
-		if s.state[slot&s.mask].Load() == slotResult {
-			n++
+		if i := slot & s.mask; s.state[i].Load() == slotResult {
+			n += count(s.vals[i])
 		}
 	}
 	return n

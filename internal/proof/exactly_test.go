@@ -39,7 +39,7 @@ func (w *world) session(id string, call func(context.Context, piece) (*envelope.
 
 // failsInTheMiddle fails once.
 func (w *world) failsInTheMiddle(ctx context.Context, p piece) (*envelope.Record[string, string], error) {
-	rec, err := w.slowly(ctx, p)
+	rec, err := w.unevenly(ctx, p)
 	select {
 	case <-w.middle:
 		if !w.failed.Swap(true) {
@@ -96,7 +96,7 @@ func abortedAndCommitted(t *testing.T, k *kafkatest.Broker) {
 // A second session joins while transactions follow each other, one of which fails besides.
 func exactlyOnceRebalance(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
-	first, second := w.session("one", w.failsInTheMiddle), w.session("two", w.slowly)
+	first, second := w.session("one", w.failsInTheMiddle), w.session("two", w.unevenly)
 	f := w.run(first, second)
 	require.Zero(t, f.early, f)
 	require.Zero(t, f.lost, f)

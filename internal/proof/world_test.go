@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -50,7 +51,9 @@ func newWorld(t *testing.T, k *kafkatest.Broker, n int) *world {
 		for i := range recs {
 			recs[i] = kgo.StringRecord(strconv.Itoa(i))
 		}
-		kafkatest.ProduceTo(t, k, in, p, recs...)
+		for batch := range slices.Chunk(recs, 50) { // small ones, so that the partitions' records mix
+			kafkatest.ProduceTo(t, k, in, p, batch...)
+		}
 	}
 	return w
 }
@@ -79,14 +82,22 @@ func pieces(rec *kgo.Record) iter.Seq[piece] {
 // wanted is the copies' Filter.
 func wanted(p piece) bool { return (p.number+p.copy)%5 != 0 }
 
-// slowly is what the copies' MapAsync calls: it takes from no time to some milliseconds, and now and then much more, so that hundreds of results overtake one.
+// unevenly is what the copies' MapAsync calls: it takes from no time to some milliseconds, so that results overtake each other.
+func (w *world) unevenly(ctx context.Context, p piece) (*envelope.Record[string, string], error) {
+	return w.call(ctx, p, time.Duration(rand.IntN(8))*250*time.Microsecond)
+}
+
+// slowly takes much longer now and then, so that at any time there are results in each partition that have overtaken another.
 func (w *world) slowly(ctx context.Context, p piece) (*envelope.Record[string, string], error) {
+	if rand.IntN(100) == 0 {
+		return w.call(ctx, p, 100*time.Millisecond)
+	}
+	return w.unevenly(ctx, p)
+}
+
+func (w *world) call(ctx context.Context, p piece, takes time.Duration) (*envelope.Record[string, string], error) {
 	if w.calls.Add(1) == int64(w.n) { // some hundreds of records of each partition
 		close(w.middle)
-	}
-	takes := time.Duration(rand.IntN(8)) * 250 * time.Microsecond
-	if rand.IntN(100) == 0 {
-		takes = 100 * time.Millisecond
 	}
 	if takes > 0 {
 		select {
@@ -109,7 +120,7 @@ func (w *world) consumer(more ...kgo.Opt) []kgo.Opt {
 	return append(append(w.k.ClientOptions(),
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(in), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.HeartbeatInterval(100*time.Millisecond), kgo.SessionTimeout(time.Second), kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxPartitionBytes(8<<10),
+		kgo.FetchMaxPartitionBytes(1<<10),
 	), more...)
 }
 

@@ -38,9 +38,10 @@ func NewSourceProbe[T any](t testing.TB) *SourceProbe[T] {
 // Source is the source; it runs once. It has no boundary: an element is handled when what is fused behind it has returned.
 func (p *SourceProbe[T]) Source() stream.Source[T] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		name := b.Name("probe")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddSource(b.Name("probe"))
+		isl.AddSource(name)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.isl != nil {

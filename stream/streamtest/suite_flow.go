@@ -80,7 +80,7 @@ func (s *flowSuite[A, B]) inputs(n int) []A {
 }
 
 // enough is so much that a stage which takes it in does not see that nobody wants it.
-const enough = 1_000_000
+const enough = 200_000
 
 // endless is a source that ends only when it is told to.
 func (s *flowSuite[A, B]) endless(t *testing.T) stream.Source[A] {

@@ -32,9 +32,10 @@ func newRecorded[T any](elements []T) *recorded[T] {
 
 func (r *recorded[T]) source() stream.Source[T] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		name := b.Name("recorded")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddSource(b.Name("recorded"))
+		isl.AddSource(name)
 		index, err := b.Run.Ledger.Register(r)
 		if err != nil {
 			b.Fail(err)
