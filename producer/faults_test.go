@@ -3,6 +3,7 @@ package producer_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -357,6 +358,9 @@ func TestSharedClientIsClosedUnderAStream(t *testing.T) {
 	in := make(chan *record)
 	ctl := start(t, stream.FromChan(in).To(producer.PlainSink(bare(k), producer.On(cl))))
 	in <- envelope.New("out", "k", "v")
+	for cl.Metrics().Acknowledged < 1 {
+		runtime.Gosched()
+	}
 	require.NoError(t, cl.Close(t.Context()))
 	in <- envelope.New("out", "k", "v")
 	<-ctl.Done()

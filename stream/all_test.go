@@ -66,6 +66,7 @@ func TestAll(t *testing.T) {
 	})
 	bubble(t, "a drain by its context", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		n := 0
 		var last error
 		for _, err := range endless.All(ctx) {

@@ -53,22 +53,18 @@ func TestDrainDuringAFlushThatWaits(t *testing.T) {
 				r = b.Run
 				return next(at)
 			}, "look")
-			ch := make(chan int)
-			release := make(chan struct{})
-			ctl := start(t, holder(stream.Via(stream.FromChan(ch), look)).Buffer(1).To(blocked[[]int](release)))
+			ch, out := make(chan int), make(chan []int)
+			ctl := start(t, holder(stream.Via(stream.FromChan(ch), look)).To(stream.ToChan(out)))
+			ch <- 2
 			synctest.Wait()
-			for _, v := range []int{0, 2} { // one goes to the sink, the other one waits for space
-				ch <- v
-				synctest.Wait()
-				r.RaiseHurry()
-				synctest.Wait()
-				r.LowerHurry()
-			}
+			r.RaiseHurry() // it is flushed, and waits for somebody to receive it
+			synctest.Wait()
 			done := make(chan error, 1)
 			go func() { done <- ctl.Drain(t.Context()) }()
 			synctest.Wait()
-			close(release)
+			require.Equal(t, []int{2}, <-out)
 			require.NoError(t, <-done)
+			r.LowerHurry()
 		})
 	}
 }

@@ -166,12 +166,12 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 // leavable is a reader whose reads end with the context. A read of a terminal or of a pipe can take for ever, and nothing ends it: it is left to itself then. Files
 // do not keep anybody waiting.
 func leavable(ctx context.Context, from io.Reader) io.Reader {
-	switch from.(type) {
+	switch in := from.(type) {
 	case *bytes.Reader:
-		return from
+		return in
 	case *os.File:
-		if info, err := from.(*os.File).Stat(); err == nil && info.Mode().IsRegular() {
-			return from
+		if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
+			return in
 		}
 	}
 	r := &reads{ctx: ctx, chunks: make(chan chunk)}

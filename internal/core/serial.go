@@ -40,10 +40,25 @@ func (s *Serial) run() {
 			return
 		}
 		s.mu.Unlock()
-		for _, f := range fs {
-			f()
+		for i, f := range fs {
+			s.call(f, fs[i+1:])
 		}
 	}
+}
+
+// call calls a function. Should that end the goroutine (runtime.Goexit; FailNow of a test does that), another one goes on with the rest.
+func (s *Serial) call(f func(), rest []func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.mu.Lock()
+			s.queue = append(rest[:len(rest):len(rest)], s.queue...)
+			s.mu.Unlock()
+			go s.run()
+		}
+	}()
+	f()
+	returned = true
 }
 
 // Wait waits until everything that was added has run, or ctx ends.

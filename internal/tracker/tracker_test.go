@@ -176,7 +176,7 @@ func FuzzTracker(f *testing.F) {
 	f.Add([]byte{1, 2, 79, 8, 0, 0, 3, 4, 255, 14, 3, 3, 9, 1, 1, 12, 1, 1})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		b := newBoth(t, 100, len(ops)%5 == 0, tracker.Mark{})
-		for ; len(ops) >= 3 && len(b.model.positions) < 2000; ops = ops[3:] {
+		for steps := 0; len(ops) >= 3 && len(b.model.positions) < 500 && steps < 100; ops, steps = ops[3:], steps+1 {
 			b.step(ops[0], ops[1], ops[2])
 		}
 	})

@@ -183,7 +183,7 @@ func (s *flowSuite[A, B]) earlyExit(t *testing.T) {
 }
 
 // fed starts the flow behind a channel and sends it three elements.
-func (s *flowSuite[A, B]) fed(t *testing.T, ctx context.Context) (*stream.Control, *gate[B]) { //nolint:revive // t comes first in helpers
+func (s *flowSuite[A, B]) fed(t *testing.T, ctx context.Context) (*stream.Control, *gate[B]) {
 	ch := make(chan A)
 	g := newGate[B](true)
 	ctl := startIn(t, ctx, stream.Via(stream.FromChan(ch), s.New(t, fine[A])).To(g.sink()))

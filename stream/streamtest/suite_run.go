@@ -46,7 +46,7 @@ func start(t *testing.T, g stream.Graph) *stream.Control {
 	return startIn(t, t.Context(), g)
 }
 
-func startIn(t *testing.T, ctx context.Context, g stream.Graph) *stream.Control { //nolint:revive // t comes first in helpers
+func startIn(t *testing.T, ctx context.Context, g stream.Graph) *stream.Control {
 	t.Helper()
 	ctl, err := g.Start(ctx)
 	require.NoError(t, err)

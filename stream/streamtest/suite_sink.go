@@ -135,7 +135,7 @@ func (s *graphSuite[T]) upstreamFault(t *testing.T) {
 	require.Equal(t, "upstream", requirePlace(t, err).Stage)
 }
 
-func (s *graphSuite[T]) fed(t *testing.T, ctx context.Context) (*stream.Control, *gate[T]) { //nolint:revive // t comes first in helpers
+func (s *graphSuite[T]) fed(t *testing.T, ctx context.Context) (*stream.Control, *gate[T]) {
 	ch := make(chan T)
 	g := newGate[T](true)
 	ctl := startIn(t, ctx, s.New(t, stream.FromChan(ch), g.take))

@@ -91,7 +91,7 @@ func (s *sourceSuite[T]) earlyExit(t *testing.T) {
 }
 
 // full starts the source before a sink that waits with its first element.
-func (s *sourceSuite[T]) full(t *testing.T, ctx context.Context, call func(context.Context) error) (*stream.Control, *gate[T]) { //nolint:revive // t comes first in helpers
+func (s *sourceSuite[T]) full(t *testing.T, ctx context.Context, call func(context.Context) error) (*stream.Control, *gate[T]) {
 	g := newGate[T](false)
 	ctl := startIn(t, ctx, s.New(t, call).To(g.sink()))
 	synctest.Wait()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -144,6 +145,40 @@ func (s *flowSuite[A, B]) tokens(t *testing.T) {
 	if s.fails {
 		s.run(t, "place of a fault", s.placeOfFault)
 	}
+	if !s.ends { // a flow that ends by itself leaves records behind
+		s.run(t, "offsets of a consumer", s.offsetsOfConsumer)
+		s.run(t, "revoke", s.revoked)
+	}
+}
+
+// consumer plays a consumer of one partition with the elements as its records.
+func (s *flowSuite[A, B]) consumer(n int) (*TrackedSource[A], stream.Source[A]) {
+	c := NewTracked[A](1)
+	c.Append(0, s.inputs(n)...)
+	return c, stream.Map(c.Source(), func(m *TrackedMessage[A]) A { return m.Value })
+}
+
+func (s *flowSuite[A, B]) offsetsOfConsumer(t *testing.T) {
+	c, src := s.consumer(tracked)
+	c.End()
+	require.NoError(t, run(t, stream.Via(src, s.New(t, fine[A])).To(stream.Ignore[B]())))
+	require.EqualValues(t, tracked, c.Committed(0))
+}
+
+// revoked: what is held back comes out at once, is finished, and committed, long before the deadline.
+func (s *flowSuite[A, B]) revoked(t *testing.T) {
+	c, src := s.consumer(3)
+	g := newGate[B](true)
+	ctl := start(t, stream.Via(src, s.New(t, fine[A])).To(g.sink()))
+	synctest.Wait()
+	began := time.Now()
+	for _, r := range c.Revoke(20*time.Second, 0) {
+		require.Zero(t, r.Dropped)
+	}
+	require.Zero(t, time.Since(began))
+	require.EqualValues(t, 3, c.Committed(0))
+	s.same(t, s.inputs(3), g.all())
+	require.NoError(t, ctl.Drain(t.Context()))
 }
 
 // emitting tells which elements add to the output.

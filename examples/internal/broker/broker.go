@@ -12,7 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -62,11 +61,6 @@ func (b *Broker) Bootstrap() settings.Option { return settings.Bootstrap(b.addrs
 
 // Topic is the name of one of the example's topics.
 func (b *Broker) Topic(name string) string { return name + b.suffix }
-
-// Client is a plain client of franz-go for looking at what was written.
-func (b *Broker) Client(opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(b.addrs, ",")...))...)
-}
 
 // Close stops the embedded broker, or deletes the topics on a real one.
 func (b *Broker) Close() {

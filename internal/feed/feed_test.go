@@ -1,0 +1,147 @@
+package feed_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// More is tested where feeds are driven: in stream/streamtest.
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	p0 = feed.Partition{Topic: "t", ID: 0}
+	p1 = feed.Partition{Topic: "t", ID: 1}
+)
+
+// bench is a feed whose island is played by the test.
+func bench(o feed.Options) (*core.Run, *feed.Feed[int], core.Intake[int]) {
+	run := core.NewRun(context.Background(), core.Limits{Drain: time.Second, Close: time.Second})
+	f := feed.New[int](run.NewIsland(), o)
+	return run, f, f.Intake()
+}
+
+func assign(t *testing.T, f *feed.Feed[int], p feed.Partition) *feed.Assignment[int] {
+	a, err := f.Assign(p, tracker.Mark{})
+	require.NoError(t, err)
+	return a
+}
+
+func TestPartitionsTakeTurns(t *testing.T) {
+	_, f, in := bench(feed.Options{})
+	a, b := assign(t, f, p0), assign(t, f, p1)
+	require.False(t, in.Ready())
+	require.True(t, a.DeliverRun(make([]int, 300), 0, 0))
+	require.True(t, b.DeliverRun([]int{7, 8}, 0, 0))
+	c, status := in.Next()
+	require.Equal(t, core.Ready, status)
+	require.Len(t, c.Vals, 256)
+	in.Taken(256)
+	c, _ = in.Next()
+	require.Equal(t, []int{7, 8}, c.Vals)
+	in.Taken(1)
+	c, _ = in.Next()
+	require.Len(t, c.Vals, 44)
+	require.EqualValues(t, 256, c.First.Position())
+	in.Taken(44)
+	c, _ = in.Next()
+	require.Equal(t, []int{8}, c.Vals, "what was not handled comes again")
+	require.EqualValues(t, 1, c.First.Position())
+	in.Taken(1)
+	_, status = in.Next()
+	require.Equal(t, core.Empty, status)
+	f.Complete()
+	_, status = in.Next()
+	require.Equal(t, core.Complete, status)
+}
+
+func TestRoom(t *testing.T) {
+	_, f, in := bench(feed.Options{Limit: 8, Queue: 5})
+	a := assign(t, f, p0)
+	require.Equal(t, 5, a.Room())
+	a.DeliverRun(make([]int, 5), 0, 0)
+	require.Zero(t, a.Room())
+	in.Next()
+	in.Taken(5)
+	require.Equal(t, 3, a.Room())
+	a.DeliverRun(make([]int, 3), 5, 0)
+	require.False(t, a.Starved(), "some wait in the queue")
+	changed := f.Listen()
+	in.Next()
+	in.Taken(3)
+	<-changed
+	require.True(t, a.Starved())
+	changed = f.Listen()
+	a.Commit(0)
+	select {
+	case <-changed:
+		t.Fatal("nothing has changed")
+	default:
+	}
+}
+
+func TestAssignedTwice(t *testing.T) {
+	_, f, _ := bench(feed.Options{})
+	a := assign(t, f, p0)
+	_, err := f.Assign(p0, tracker.Mark{})
+	require.ErrorIs(t, err, feed.ErrAssigned)
+	require.Empty(t, f.Lose(p1))
+	require.Len(t, f.Lose(p0), 1)
+	require.False(t, a.Live())
+	require.False(t, a.DeliverRun([]int{1}, 0, 0), "it has ended")
+	assign(t, f, p0)
+}
+
+// A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
+func TestRevoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run, f, in := bench(feed.Options{})
+		a := assign(t, f, p0)
+		a.DeliverRun(make([]int, 1000), 40, 3)
+		in.Next()
+		r := f.Revoke(p0)
+		require.True(t, run.Hurried())
+		require.Equal(t, 256, a.Outstanding(), "what the island has")
+		in.Taken(200)
+		require.Equal(t, 200, a.Outstanding())
+		require.False(t, in.Ready())
+		begin := time.Now()
+		require.Equal(t, []feed.End{{Partition: p0, Outstanding: 200}}, r.Wait(time.Second))
+		require.Equal(t, time.Second, time.Since(begin))
+		require.False(t, run.Hurried())
+		require.Empty(t, f.Revoke(p0).Wait(time.Second))
+	})
+}
+
+func TestHoldIsALevel(t *testing.T) {
+	run, f, _ := bench(feed.Options{})
+	for range 2 {
+		f.Hold(true)
+		require.True(t, run.Hurried())
+	}
+	for range 2 {
+		f.Hold(false)
+		require.False(t, run.Hurried())
+	}
+}
+
+func TestCancelTakesBack(t *testing.T) {
+	_, f, in := bench(feed.Options{More: func() bool { return false }})
+	a := assign(t, f, p0)
+	a.DeliverRun(make([]int, 10), 0, 0)
+	require.True(t, in.(core.Beginning).More(), "some wait")
+	in.Cancel()
+	require.True(t, f.Over())
+	require.Zero(t, a.Outstanding())
+	require.False(t, in.(core.Beginning).More())
+	require.False(t, a.DeliverRun([]int{1}, 0, 0))
+}
