@@ -117,13 +117,6 @@ func (c *Client) shut() {
 	c.deadlines.Close()
 }
 
-// unlinger makes the client send at once what lingers, and does not wait for it.
-func (c *Client) unlinger() {
-	ended, end := context.WithCancel(c.kgo.Context())
-	end()
-	_ = c.kgo.Flush(ended)
-}
-
 // Metrics is a reading of a client's counters.
 type Metrics struct {
 	// InFlight and InFlightBytes are in the window now: handed to the client and not acknowledged.

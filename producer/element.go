@@ -31,7 +31,8 @@ type Element[K, V any] struct {
 	calls    sync.Pool
 	serial   core.Serial
 	tally    tally
-	closing  chan struct{}
+	closing  context.Context // ends with the Element, or its client
+	refuse   context.CancelFunc
 	mu       sync.RWMutex // closing waits for the calls that are being handed over
 	closed   bool
 }
@@ -47,7 +48,8 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 	if err != nil {
 		return nil, err
 	}
-	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps, closing: make(chan struct{})}
+	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps}
+	p.closing, p.refuse = context.WithCancel(cl.kgo.Context())
 	p.encoders.New = func() any { return newEncoder(ps, cl) }
 	p.calls.New = func() any { return &call{done: make(chan struct{}, 1), tally: &p.tally} }
 	return p, nil
@@ -267,15 +269,19 @@ func (t *tally) landed() {
 func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 	w := p.client.window
 	turn := make(chan struct{}, 1)
+	lingering, enough := context.WithCancel(ctx)
+	defer enough()
 	h := &waiter{records: 1, bytes: bytes, wake: func() {
+		enough()
 		select {
 		case turn <- struct{}{}:
 		default:
 		}
 	}}
 	w.enqueue(h)
-	if p.client.is.Linger > longLinger {
-		p.client.unlinger()
+	if p.client.is.Linger > longLinger { // what lingers is in the way
+		defer context.AfterFunc(p.closing, enough)()
+		_ = p.client.kgo.Flush(lingering)
 	}
 	for !w.admit(h) {
 		select {
@@ -283,7 +289,7 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 		case <-ctx.Done():
 			w.leave(h)
 			return context.Cause(ctx)
-		case <-p.closing:
+		case <-p.closing.Done():
 			w.leave(h)
 			return ErrClosed
 		}
@@ -305,7 +311,7 @@ func (p *Element[K, V]) Close(ctx context.Context) error {
 	if already {
 		return nil
 	}
-	close(p.closing)
+	p.refuse()
 	ctx, cancel := context.WithTimeout(ctx, p.client.close)
 	defer cancel()
 	idle, stop := context.WithCancel(context.WithoutCancel(ctx))

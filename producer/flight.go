@@ -89,8 +89,10 @@ func (f *flight) admit(records, bytes int64) bool {
 		return true
 	}
 	if f.client.is.Linger > longLinger {
-		f.client.unlinger() // the neighbours' as well: it is their room that is waited for
-		f.flush()
+		// What lingers is in the way, the neighbours' records too.
+		ctx, stop := context.WithCancel(f.run.Context())
+		defer stop()
+		f.run.Go("flush", func() { _ = f.client.kgo.Flush(ctx) })
 	}
 	h := &waiter{records: records, bytes: bytes, wake: f.isl.Wake}
 	w.enqueue(h)

@@ -150,7 +150,7 @@ func TestOutcomesThatComeInTime(t *testing.T) {
 
 // A drain waits for acknowledgements: it completes when they come, or ends at its time-out.
 func TestDrainWaitsForAcknowledgements(t *testing.T) {
-	both(t, nil, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
+	both(t, []settings.ProducerOption{settings.Window(2000, unbounded)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		for _, g := range []stream.Graph{
 			endless().To(producer.PlainSink(ps, on...)),
 			stream.Via(stream.Map(endless(), func(r *record) env { return envelope.Single(*r, 0) }), producer.FlexiFlow[int](ps, on...)).To(stream.Ignore[res]()),
@@ -173,7 +173,7 @@ func TestDrainWaitsForAcknowledgements(t *testing.T) {
 			err := ctl.Drain(context.Background())
 			require.ErrorIs(t, err, stream.ErrDrainTimeout)
 			require.Equal(t, stream.DefaultDrainTimeout+stream.DefaultCloseTimeout, time.Since(at))
-			require.Equal(t, producer.OutcomeError{Unknown: 45_000}, outcomes(t, err))
+			require.Equal(t, producer.OutcomeError{Unknown: 2000}, outcomes(t, err))
 			release()
 			rest()
 		}

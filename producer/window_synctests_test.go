@@ -17,9 +17,9 @@ import (
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
-	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
+	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
 // twoChunks is how much further than the window a source behind a boundary is pulled; what it is giving when that is full is one more.
@@ -339,7 +339,7 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 	}
 	neighbours := map[string]func(t *testing.T, k *kafkatest.Broker, on producer.Option){
 		"that never stops": func(t *testing.T, k *kafkatest.Broker, on producer.Option) {
-			k.Delay(time.Millisecond)
+			k.Delay(20 * time.Millisecond)
 			endless := stream.FromFunc(func(_ context.Context, emit func(*record) bool) error {
 				for emit(envelope.New("a", "k", "v")) {
 				}
@@ -420,19 +420,36 @@ func TestHardStopOfANeighbour(t *testing.T) {
 func TestAcknowledgementBehindTheEnd(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
-		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), quiet())
-		cl := client(t, ps)
+		cl := client(t, sets(k))
+		src := streamtest.NewTracked[*record](1)
+		src.Append(0, numbered("out", 600)...)
+		src.End()
+		recs := stream.Map(src.Source(), func(m *streamtest.TrackedMessage[*record]) *record { return m.Value })
 		for range 3 {
-			ctl := start(t, stream.FromSlice(numbered("out", 600)).To(producer.PlainSink(bare(k), producer.On(cl))))
+			ctl := start(t, recs.To(producer.PlainSink(bare(k), producer.On(cl))))
 			rest()
 			ctl.Stop()
 			<-ctl.Done()
+			require.Equal(t, producer.OutcomeError{Unknown: 600}, outcomes(t, ctl.Err()))
 		}
 		require.EqualValues(t, 1800, cl.Metrics().InFlight)
+		var committed atomic.Int64
+		src.OnCommit(func(_ int32, offset int64) { committed.Store(offset) })
+		again := start(t, recs.Divert(func(*record) bool { return true }, stream.ForEach(func(ctx context.Context, _ *record) error {
+			<-ctx.Done() // its records are on their way again, and not finished
+			return ctx.Err()
+		})).To(producer.PlainSink(bare(k), producer.On(cl))))
+		rest()
 		release()
 		require.NoError(t, cl.Flush(t.Context()))
 		require.EqualValues(t, 1800, cl.Metrics().Acknowledged)
-		require.NoError(t, stream.FromSlice(numbered("out", 600)).To(producer.PlainSink(bare(k), producer.On(cl))).Run(t.Context()))
+		require.Zero(t, src.Committed(0))
+		require.Zero(t, committed.Load())
+		again.Stop()
+		<-again.Done()
+		require.Zero(t, countOutcomes(again.Err()), "what an earlier run has sent is none of its business: %v", again.Err())
+		require.NoError(t, recs.To(producer.PlainSink(bare(k), producer.On(cl))).Run(t.Context()))
+		require.EqualValues(t, 600, src.Committed(0))
 		require.Len(t, kafkatest.ReadAll(t, k, "out"), 2400)
 	}, kafkatest.Topics(3, "out"))
 }

@@ -79,7 +79,6 @@ type Island struct {
 	wake   chan struct{}
 	timer  *time.Timer
 
-	taken     uint64 // elements taken from the intake
 	busySince atomic.Int64
 }
 

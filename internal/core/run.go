@@ -51,7 +51,6 @@ type Run struct {
 	doneC   chan struct{}
 
 	mu        sync.Mutex
-	running   bool
 	loops     []loop
 	starts    []func()
 	islands   []*Island

@@ -60,21 +60,3 @@ func crash(t *testing.T, k *kafkatest.Broker) {
 	require.Zero(t, f.lost, f)
 	require.True(t, w.whole(f.committed), f)
 }
-
-func commitsAtDelivery(t *testing.T, k *kafkatest.Broker) {
-	w := newWorld(t, k, perPartition)
-	first := newMember(w.consumer()...)
-	first.broken = commitAtDelivery
-	f := w.crashInTheMiddle(first, newMember(w.consumer()...))
-	require.NotZero(t, f.early, f)
-	require.NotZero(t, f.lost, f)
-}
-
-func revokeDoesNotDrain(t *testing.T, k *kafkatest.Broker) {
-	w := newWorld(t, k, perPartition)
-	first := newMember(w.consumer()...)
-	first.broken = noDrain
-	f := w.rebalance(first, newMember(w.consumer()...))
-	require.NotZero(t, f.doubled, f)
-	require.Zero(t, f.lost, f) // doubled, not lost: what was dropped is delivered again
-}

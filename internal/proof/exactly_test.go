@@ -104,11 +104,3 @@ func exactlyOnceRebalance(t *testing.T, k *kafkatest.Broker) {
 	require.True(t, w.whole(f.committed), f)
 	require.NotZero(t, second.commits.Load())
 }
-
-func transactionDoesNotWait(t *testing.T, k *kafkatest.Broker) {
-	w := newWorld(t, k, perPartition)
-	s := w.session("one", w.failsInTheMiddle)
-	s.broken = noSettle
-	f := w.run(s)
-	require.NotZero(t, f.lost, f)
-}

@@ -8,4 +8,4 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-func TestVirtual(t *testing.T) { proof(t, kafkatest.Virtual) }
+func TestUses(t *testing.T) { all(t, kafkatest.Virtual, uses) }
