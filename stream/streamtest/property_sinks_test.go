@@ -60,11 +60,13 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 // toChan has a receiver that outlives the runs: what a run has left in the channel is committed when that one is over.
 func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 	ch := make(chan *node, s.n-1)
+	// Each run has a channel of its own, and what an earlier run has left in its channel may be received behind the next run's first: order is a channel's.
+	line := int(w.channels.Add(1)) * 1000
 	w.users.Go(func() {
 		for {
 			select {
 			case n := <-ch:
-				w.arrive(s.id, s.ordered, n)
+				w.arrive(line+s.id, s.ordered, n)
 				w.pause(context.Background())
 				w.commit(n)
 			case <-w.closing:

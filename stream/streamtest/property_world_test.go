@@ -19,10 +19,11 @@ var errFault = errors.New("a fault of the test's")
 
 // world is one seed: sources, a graph, what really happened to the records, and what was found wrong.
 type world struct {
-	seed    uint64
-	graph   graph
-	txn     bool
-	sources []*streamtest.TrackedSource[int]
+	channels atomic.Int64 // made by ToChan sinks
+	seed     uint64
+	graph    graph
+	txn      bool
+	sources  []*streamtest.TrackedSource[int]
 
 	mu      sync.Mutex
 	rng     *rand.Rand

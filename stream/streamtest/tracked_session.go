@@ -98,9 +98,10 @@ type trackedRun[T, E any] struct {
 
 func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*feed.Assignment[E], window[T]) []E) stream.Source[E] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
+		name := b.Name("tracked")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
-		isl.AddStage(b.Name("tracked"))
+		isl.AddStage(name)
 		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, read: map[*feed.Assignment[E]]int{}}
 		opts.More = func() bool { return !r.atEnd.Load() }
 		r.feed = feed.New[E](isl, opts)
