@@ -15,7 +15,7 @@ func oursTokens(n int) *side {
 		in := ints(t.n)
 		var c intChain
 		err := passes(t.n, func(n int) error {
-			src := streamtest.NewTracked[int](1)
+			src := streamtest.NewTracked[int](1, streamtest.PollSize(8192), streamtest.QueueLimit(65536), streamtest.TrackLimit(1<<20))
 			src.Append(0, in[:n]...)
 			src.End()
 			err := t.measure(func() error {

@@ -59,9 +59,18 @@ func (isl *Island) Watch(f func()) { isl.outputs = append(isl.outputs, watch(f))
 
 // Island is one goroutine of a run and the fused chain that it drives.
 type Island struct {
-	run     *Run
-	frame   frame
+	run *Run
+
+	// Written per element, by the island. Others' cores look at parked and at pending's words per element too: those lie on cache lines of their own.
+	_          [64]byte
+	frame      frame
+	stage      *StageInfo // the stage whose user function was called last, for a panic
+	noMore     bool       // the chain has cancelled its intake
+	passPanics bool       // the chain's end is a range loop of the caller's
+	_          [64]byte
+
 	pending pending
+	_       [64]byte
 
 	// What was built into it; fixed before it starts.
 	stages    []*StageInfo
@@ -70,16 +79,14 @@ type Island struct {
 	deadlines []func() time.Time    // of the holders that wait for time
 	outputs   []output
 
-	stage      *StageInfo // the stage whose user function was called last, for a panic
-	noMore     bool       // the chain has cancelled its intake
-	passPanics bool       // the chain's end is a range loop of the caller's
-	seenEpoch  uint64
-
-	parked atomic.Uint32
-	wake   chan struct{}
-	timer  *time.Timer
-
+	wake      chan struct{}
+	timer     *time.Timer
+	seenEpoch uint64
 	busySince atomic.Int64
+
+	_      [64]byte
+	parked atomic.Uint32
+	_      [64]byte
 }
 
 // NewIsland adds an island to the run. Its goroutine starts with the run, or at once where the run has started.

@@ -27,7 +27,7 @@ func (p *pending) done(l *Ledger, t Token) {
 		p.turn(l, t&^63)
 	}
 	p.b |= 1 << (t & 63)
-	p.bits.Store(p.b)
+	publish(&p.bits, p.b)
 }
 
 // turn goes on to another word.

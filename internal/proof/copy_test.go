@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/stream"
 )
 
 // perPartition is the number of records in each partition: enough that a rebalance falls into the middle.
@@ -56,6 +57,30 @@ func (w *world) crashInTheMiddle(first, second *member) (f finding) {
 func crash(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
 	f := w.crashInTheMiddle(newMember(w.consumer()...), newMember(w.consumer()...))
+	require.Zero(t, f.early, f)
+	require.Zero(t, f.lost, f)
+	require.True(t, w.whole(f.committed), f)
+}
+
+// A function of the user's fails: the run ends, what was finished without a gap is committed, and the next run goes on behind it.
+func fault(t *testing.T, k *kafkatest.Broker) {
+	w := newWorld(t, k, perPartition)
+	w.function = w.failsInTheMiddle
+	var f finding
+	ctl := w.startCopy(0, newMember(w.consumer()...))
+	w.await("the fault", ctl.Done())
+	require.ErrorIs(t, ctl.Err(), errMiddle)
+	var place *stream.StageError
+	require.ErrorAs(t, ctl.Err(), &place)
+	require.True(t, place.Located)
+	w.look(&f, w.expected())
+	require.Zero(t, f.early, f)
+	require.NotEmpty(t, f.committed)
+	ctl = w.startCopy(1, newMember(w.consumer()...))
+	w.watch(&f, quiet)
+	w.drain(ctl)
+	w.watch(&f, 0)
+	t.Log(f)
 	require.Zero(t, f.early, f)
 	require.Zero(t, f.lost, f)
 	require.True(t, w.whole(f.committed), f)

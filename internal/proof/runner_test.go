@@ -19,6 +19,7 @@ var uses = []test{
 	{"produce", produce},
 	{"at least once, a clean rebalance", cleanRebalance},
 	{"at least once, a crash", crash},
+	{"at least once, a fault", fault},
 	{"exactly once, aborted and committed", abortedAndCommitted},
 	{"exactly once, a rebalance", exactlyOnceRebalance},
 }

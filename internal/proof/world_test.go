@@ -41,11 +41,14 @@ type world struct {
 	calls  atomic.Int64
 	middle chan struct{}
 	failed atomic.Bool
+
+	function func(context.Context, piece) (*envelope.Record[string, string], error) // what a member's MapAsync calls; slowly
 }
 
 func newWorld(t *testing.T, k *kafkatest.Broker, n int) *world {
 	t.Helper()
 	w := &world{t: t, k: k, n: n, middle: make(chan struct{})}
+	w.function = w.slowly
 	for p := range int32(partitions) {
 		recs := make([]*kgo.Record, n)
 		for i := range recs {
@@ -140,7 +143,7 @@ var copies = []func(w *world, src stream.Source[*message]) stream.Graph{
 
 func (w *world) transformed(src stream.Source[*message]) stream.Source[*envelope.Record[string, string]] {
 	split := stream.FlatMap(src, func(m *message) iter.Seq[piece] { return pieces(m.Record) })
-	return stream.MapAsyncUnordered(split.Filter(wanted), 16, w.slowly)
+	return stream.MapAsyncUnordered(split.Filter(wanted), 16, w.function)
 }
 
 // expected is what has to be in the output, by value, with the record that it comes from.
