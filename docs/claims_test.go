@@ -88,26 +88,16 @@ func TestAcknowledgementLevels(t *testing.T) {
 	kafkatest.Expect(t, k, "words", serde.String(), serde.String(), 3)
 }
 
-// batches is a hook that counts what is written.
-type batches struct {
-	mu                                   sync.Mutex
-	n, records, uncompressed, compressed int
-	codecs                               map[uint8]bool
-	partitions                           map[int32]int
+// batches is a hook that tells of what is written. The client may call it behind the acknowledgement.
+type batches chan batch
+
+type batch struct {
+	partition int32
+	kgo.ProduceBatchMetrics
 }
 
-func (b *batches) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, partition int32, m kgo.ProduceBatchMetrics) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.codecs == nil {
-		b.codecs, b.partitions = map[uint8]bool{}, map[int32]int{}
-	}
-	b.n++
-	b.records += m.NumRecords
-	b.uncompressed += m.UncompressedBytes
-	b.compressed += m.CompressedBytes
-	b.codecs[m.CompressionType] = true
-	b.partitions[partition]++
+func (b batches) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, partition int32, m kgo.ProduceBatchMetrics) {
+	b <- batch{partition, m}
 }
 
 func words(topic string, n int) []*envelope.Record[string, string] {
@@ -132,16 +122,23 @@ func TestBatches(t *testing.T) {
 		"zstd": {kgo.ZstdCompression(), 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hook := &batches{}
+			hook := make(batches, n)
 			ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), settings.Compression(c.codec), settings.Linger(20*time.Millisecond),
 				settings.BatchBytes(50_000), settings.ClientOptions(kgo.WithHooks(hook)))
 			require.NoError(t, stream.FromSlice(words("words", n)).To(producer.PlainSink(ps)).Run(t.Context()))
-			require.Equal(t, n, hook.records)
-			require.Equal(t, map[uint8]bool{c.is: true}, hook.codecs)
-			require.Len(t, hook.partitions, 3, "the batches are a partition's each")
-			require.Less(t, hook.n, n/20, "they go together")
-			require.Greater(t, hook.n, hook.uncompressed/50_000, "none is larger than was allowed")
-			require.Equal(t, c.is != 0, hook.compressed < hook.uncompressed/2)
+			partitions := map[int32]bool{}
+			written, records, uncompressed, compressed := 0, 0, 0, 0
+			for ; records < n; written++ {
+				b := <-hook
+				require.Equal(t, c.is, b.CompressionType)
+				require.LessOrEqual(t, b.UncompressedBytes, 50_000, "larger than was allowed")
+				partitions[b.partition] = true
+				records, uncompressed, compressed = records+b.NumRecords, uncompressed+b.UncompressedBytes, compressed+b.CompressedBytes
+			}
+			require.Equal(t, n, records)
+			require.Len(t, partitions, 3, "a batch is one partition's")
+			require.Less(t, written, n/20, "they go together")
+			require.Equal(t, c.is != 0, compressed < uncompressed/2)
 		})
 		total += n
 	}

@@ -84,7 +84,7 @@ func TestOutcomesBehindAFault(t *testing.T) {
 			envelope.Multi([]record{one("fine"), one("held"), one("fine")}, 0), // 2 acknowledged, 1 unknown
 			envelope.Single(one("fine"), 1),
 			envelope.PassThrough[string, string](2), // no record
-			envelope.Multi([]record{one("fine"), one("fine"), one("fine")}, 3),
+			envelope.Multi([]record{one("fine"), one("fine"), one("fine"), one("fine"), one("fine")}, 3),
 			envelope.Multi[string, string](nil, 4),
 			envelope.Multi([]record{one("fine"), one("bad"), one("bad")}, 5), // 1 acknowledged, 1 is the fault and 1 failed
 			envelope.Single(one("bad"), 6),
@@ -94,7 +94,7 @@ func TestOutcomesBehindAFault(t *testing.T) {
 		requireStage(t, err, "flexiFlow")
 		require.ErrorIs(t, err, kerr.InvalidRecord)
 		require.Empty(t, got)
-		require.Equal(t, producer.OutcomeError{Undelivered: 2 + 1 + 3 + 1, Failed: 2, Unknown: 2}, outcomes(t, err))
+		require.Equal(t, producer.OutcomeError{Undelivered: 2 + 1 + 5 + 1, Failed: 2, Unknown: 2}, outcomes(t, err))
 		hold()
 	}, kafkatest.Brokers(3), kafkatest.Topics(1, "fine", "bad", "held"))
 }
