@@ -15,6 +15,9 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
+// ErrWindowFull says that a sender stopped waiting before there was room in the client's window: the record was not sent.
+var ErrWindowFull = errors.New("vicuna: the window is full, and the record was not sent")
+
 // ErrUnknownOutcome says that a sender stopped waiting before its record had an outcome: it may be written.
 var ErrUnknownOutcome = errors.New("vicuna: the record's outcome is not known: it may have been written")
 
@@ -288,7 +291,7 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 		case <-turn:
 		case <-ctx.Done():
 			w.leave(h)
-			return context.Cause(ctx)
+			return fmt.Errorf("%w: %w", ErrWindowFull, context.Cause(ctx))
 		case <-p.closing.Done():
 			w.leave(h)
 			return ErrClosed

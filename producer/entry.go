@@ -13,6 +13,7 @@ import (
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/settings"
 )
 
 // entry is a record on its way, and what is to be done at its outcome.
@@ -58,6 +59,8 @@ func (c *Client) promise(r *kgo.Record, err error) {
 		}
 		err = &RecordError{Topic: r.Topic, Partition: e.named, Err: kclient.Explain(c.kgo, r, e.named, c.delivery, err)}
 		c.failed.Add(1)
+	} else if c.is.Acks == settings.AcksNone {
+		r.Offset = -1 // nobody has told; the client says 0
 	}
 	e.owner.settled(e, err) // e may be used again from here on
 	c.window.give(bytes)

@@ -120,8 +120,9 @@ func Window(records, bytes int) ProducerOption {
 
 // CloseTimeout sets how long a stream that ends, or a producer that is closed,
 // waits for the outcomes of what is still in flight. What has none by then is
-// reported as unknown. The default is 10 seconds, which fits into a stream's
-// drain time-out of 20.
+// reported as unknown. The default is 10 seconds. A stream also has a close
+// time-out of its run, 5 seconds by default (stream.CloseTimeout): the shorter one
+// counts.
 func CloseTimeout(d time.Duration) ProducerOption {
 	return producerOption(func(c *producerConfig) {
 		c.given("CloseTimeout", "", d.String())

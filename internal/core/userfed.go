@@ -48,6 +48,9 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 				if err := produce(ctx, emit); err != nil {
 					send.Fail(info, err)
 				}
+				if r.Draining() { // its context has ended: whether it would have gone on, nobody knows
+					r.Cut()
+				}
 			})
 			send.publish()
 		})
