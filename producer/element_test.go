@@ -207,6 +207,7 @@ func TestSendThatWaitsForTheWindow(t *testing.T) {
 	cancel(cause)
 	err = <-waiting
 	require.ErrorIs(t, err, cause)
+	require.ErrorIs(t, err, producer.ErrWindowFull)
 	require.NotErrorIs(t, err, producer.ErrUnknownOutcome)
 	release()
 	_, err = first.Wait(t.Context())
@@ -290,7 +291,7 @@ func TestElementIsClosedWhileItIsUsed(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	for round := range 10 {
 		p := element(t, sets(k, settings.Window(3, unbounded)))
-		topic := fmt.Sprint("out")
+		topic := "out"
 		before := len(kafkatest.ReadAll(t, k, topic))
 		var senders sync.WaitGroup
 		var sent, odd atomic.Int64
@@ -312,7 +313,7 @@ func TestElementIsClosedWhileItIsUsed(t *testing.T) {
 			})
 		}
 		go func() {
-			for range begun { //nolint:revive // emptied, so that nobody waits
+			for range begun { // emptied, so that nobody waits
 			}
 		}()
 		<-begun

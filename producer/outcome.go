@@ -27,7 +27,7 @@ func (e *OutcomeError) Unwrap() error { return e.Err }
 
 // RecordError is the failure of a record, with where it was to go.
 type RecordError struct {
-	// Topic is the record's; Partition is -1 where none was chosen.
+	// Topic is the record's, and Partition the one that it names; -1 where it leaves that to the partitioner.
 	Topic     string
 	Partition int32
 	// Err is why; errors.Is and errors.As find franz-go's and Kafka's own errors in it.

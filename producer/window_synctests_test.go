@@ -150,11 +150,10 @@ func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
 		small := *envelope.New("out", "k", "v")
 		release := k.HoldAcks()
 		in, out := make(chan env, 10), make(chan res, 10)
-		for i, e := range []env{
+		for _, e := range []env{
 			envelope.Single(small, 0), envelope.Multi(many, 1), envelope.Single(small, 2), envelope.Single(large, 3), envelope.Single(small, 4),
 		} {
 			in <- e
-			_ = i
 		}
 		ctl := start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
 		rest()

@@ -20,7 +20,7 @@ const (
 	maxLinger         = time.Minute
 	minBatchBytes     = 512
 	maxBatchBytes     = 1 << 30
-	maxWindowRecords  = 1 << 30
+	maxWindowRecords  = 10_000_000 // the window counts records in 24 bits, and a flow has a slot for each
 	minRequestTimeout = 100 * time.Millisecond
 	minDelivery       = time.Second
 	maxDuration       = 24 * 24 * time.Hour // what fits a 32-bit count of milliseconds
