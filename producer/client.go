@@ -113,8 +113,9 @@ func (c *Client) shut() {
 	c.closed.Store(true)
 	if c.made {
 		c.kgo.Close()
+		c.deadlines.Close()
 	}
-	c.deadlines.Close()
+	// A wrapped client goes on, and so do the deadlines of what is in flight on it: to end them now would fail its owner's records with ours.
 }
 
 // Metrics is a reading of a client's counters.

@@ -104,7 +104,8 @@ func (c *call) settled(e *entry, err error) {
 	t.landed()
 }
 
-// SendAsync sends a record and calls done with its outcome. It waits while the window is full, until ctx ends; an error that is returned says that the record was not sent, and
+// SendAsync sends a record and calls done with its outcome. It waits while the window is full of records without an outcome, until ctx ends (outcomes whose done has not been called are in no
+// bound: a done that is slower than the broker lets them pile up); an error that is returned says that the record was not sent, and
 // done is not called then. Calls of done come one after the other, on a goroutine of the Element's, in the order of the outcomes; it may wait, and holds up
 // only other calls of done. Should it panic, that is logged, with the settings' logger. A nil done is nobody who wants to know.
 func (p *Element[K, V]) SendAsync(ctx context.Context, rec *envelope.Record[K, V], done func(envelope.Metadata, error)) error {
@@ -211,6 +212,7 @@ func SendEnvelope[K, V, P any](ctx context.Context, p *Element[K, V], env envelo
 func sendMulti[K, V, P any](ctx context.Context, p *Element[K, V], m *envelope.MultiMessage[K, V, P]) *envelope.MultiResult[K, V, P] {
 	r := &envelope.MultiResult[K, V, P]{PassThrough: m.PassThrough, Parts: make([]envelope.Part[K, V], len(m.Records))}
 	futures := make([]*Future, len(m.Records))
+	var errs []error
 	for i := range m.Records {
 		r.Parts[i].Record = &m.Records[i]
 		futures[i], r.Parts[i].Err = p.SendFuture(ctx, &m.Records[i])
@@ -220,8 +222,11 @@ func sendMulti[K, V, P any](ctx context.Context, p *Element[K, V], m *envelope.M
 		if f != nil {
 			part.Metadata, part.Err = f.Wait(ctx)
 		}
-		r.Err = join(r.Err, part.Err)
+		if part.Err != nil {
+			errs = append(errs, part.Err)
+		}
 	}
+	r.Err = errors.Join(errs...)
 	return r
 }
 

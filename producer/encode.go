@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"unsafe"
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/serde"
@@ -110,8 +111,24 @@ func serialize[T any](arena *[]byte, s serde.Serializer[T], lend serde.Lender[T]
 	if b == nil {
 		b = (*arena)[n:n:n] // empty is not null
 	}
-	if cap(b) == room-n { // it did not outgrow the arena
-		*arena = (*arena)[:n+len(b)]
+	switch end := endWithin((*arena)[n:room], b); {
+	case end >= 0:
+		*arena = (*arena)[:n+end]
+	case len(b) < arenaSize/4:
+		*arena = nil // what is left of it is too little for such values
 	}
 	return b[:len(b):len(b)], nil
+}
+
+// endWithin is where b ends in room, or -1 where it lies elsewhere. A serialiser that appends to what it was given may return any part of it, with any capacity: only the
+// address tells.
+func endWithin(room, b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	base, at := uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	if at < base || at >= base+uintptr(len(room)) {
+		return -1
+	}
+	return int(at-base) + len(b)
 }

@@ -160,14 +160,3 @@ func (e *entry) metadata() envelope.Metadata {
 	}
 	return m
 }
-
-// join is errors.Join that costs nothing where there is nothing to join.
-func join(a, b error) error {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	return errors.Join(a, b)
-}

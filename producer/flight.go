@@ -66,6 +66,7 @@ type flight struct {
 
 	slabs    slabs
 	clock    clock
+	crowded  atomic.Bool // room waits
 	flushing atomic.Bool
 	again    atomic.Bool                        // a flush was asked for while one was under way
 	enough   atomic.Pointer[context.CancelFunc] // ends the flush under way: everything of ours has landed
@@ -84,6 +85,13 @@ func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Clie
 
 // admit takes the window for records of the element in hand; false: the run was stopped first.
 func (f *flight) admit(records, bytes int64) bool {
+	switch {
+	case f.run.Stopped(): // also when user code has come back behind the end of the run: nothing is written any more
+		return false
+	case f.client.closed.Load():
+		f.isl.Fail(f.info, ErrClosed)
+		return false
+	}
 	w := f.client.window
 	if w.take(records, bytes) {
 		return true
@@ -113,6 +121,22 @@ func (f *flight) admit(records, bytes int64) bool {
 
 // longLinger is a linger that is worth ending when a stream waits for the window; a shorter one ends by itself soon enough, and with fuller batches.
 const longLinger = 50 * time.Millisecond
+
+// room waits, within an envelope of more records than the client has room for, until there is some; false: the run was stopped first. Produce would wait for it too, where a stop cannot
+// reach it.
+func (f *flight) room() bool {
+	limit := int64(f.client.is.MaxBufferedRecords) * 9 / 10
+	fits := func() bool { return f.sent.Load()-f.settled.Load() < limit }
+	if f.run.Stopped() {
+		return false
+	}
+	if fits() {
+		return true
+	}
+	f.crowded.Store(true)
+	defer f.crowded.Store(false)
+	return f.isl.Await(fits)
+}
 
 // send hands an entry over.
 func (f *flight) send(e *entry) {
@@ -168,6 +192,9 @@ func (f *flight) fault(t core.Token, err error) (skipped bool) {
 func (f *flight) landed() {
 	n := f.settled.Load() + 1
 	f.settled.Store(n)
+	if f.crowded.Load() {
+		f.isl.Wake()
+	}
 	if stop := f.enough.Load(); stop != nil && n == f.sent.Load() {
 		(*stop)()
 	}

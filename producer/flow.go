@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/envelope"
@@ -103,6 +104,7 @@ type multi[K, V, P any] struct {
 	left         int
 	acknowledged int64
 	givenUp      bool
+	errs         []error
 	result       *envelope.MultiResult[K, V, P]
 }
 
@@ -231,6 +233,13 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 	}
 	all := &multi[K, V, P]{left: len(f.entries), result: r}
 	for i, e := range f.entries {
+		if !f.room() { // the rest is not sent; those that were count as what they come to
+			for _, rest := range f.entries[i:] {
+				f.client.window.refund(1, rest.bytes)
+			}
+			f.isl.Abandon()
+			break
+		}
 		e.owner, e.slot, e.envelope, e.part, e.token = f, slot, all, int32(i), f.slots.Token(slot)
 		f.send(e)
 	}
@@ -275,7 +284,9 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 	case *multi[K, V, P]:
 		part := &r.result.Parts[e.part]
 		part.Metadata, part.Err = e.metadata(), err
-		r.result.Err = join(r.result.Err, err)
+		if err != nil {
+			r.errs = append(r.errs, err)
+		}
 		if err == nil {
 			r.acknowledged++
 			f.halfway.Add(1)
@@ -287,6 +298,7 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 			f.slots.GiveUp(e.slot)
 		default:
 			f.halfway.Add(-r.acknowledged)
+			r.result.Err = errors.Join(r.errs...)
 			f.settle(e.slot, r.result)
 		}
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // All runs the stream and yields its elements to a range loop, on the loop's own goroutine. An error is yielded last, with a zero element. Breaking
-// off stops the stream, and returns when it is over; the element in hand counts as handed over, the rest is given up.
+// off stops the stream, and returns when it is over; the element in hand counts as handed over, the rest is given up. Behind a break nobody can be told of an
+// error any more, also of one that has already happened and was not yielded: who must know ends the stream from within ([Source.TakeWhile], a context) and ranges on.
 //
 // A record that is yielded is finished by the Commit of its Committable, or, where the source gives out none, by the loop coming back for more.
 //

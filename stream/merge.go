@@ -16,7 +16,7 @@ func Merge[T any](sources ...Source[T]) Source[T] {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		m := &merge[T]{}
-		isl.AddSource(name).Buffers(m.len)
+		info := isl.AddSource(name)
 		for _, src := range sources {
 			src.connect(b, func(at core.At) core.Stage[T] {
 				bd := core.NewBoundary[T](at, core.DefaultCapacity, isl)
@@ -25,6 +25,7 @@ func Merge[T any](sources ...Source[T]) Source[T] {
 			})
 		}
 		m.open = append(m.open, m.inputs...)
+		info.Buffers(m.len) // now that the inputs are there: a snapshot may be taken at any time
 		core.Drive(isl, core.Intake[T](m), st)
 	}}
 }

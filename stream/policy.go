@@ -79,12 +79,15 @@ func (b *Backoff) pause(failed int) time.Duration {
 	if longest <= 0 {
 		longest = 10 * time.Second
 	}
-	if factor == 0 {
+	switch {
+	case factor == 0:
 		factor = 2
+	case !(factor >= 1): // also where it is no number
+		factor = 1
 	}
 	d := float64(first)
 	for i := 1; i < failed && d < float64(longest); i++ {
-		d *= max(factor, 1)
+		d *= factor
 	}
 	d = min(d, float64(longest))
 	if !b.NoJitter {

@@ -33,7 +33,11 @@ func (h *hurry) join(r *Run) {
 
 // leaveHurry takes the run out, and the reason that its drain was.
 func (r *Run) leaveHurry() {
-	if r.Draining() {
+	r.drainMu.Lock()
+	defer r.drainMu.Unlock()
+	r.left = true
+	if r.drainHurry {
+		r.drainHurry = false
 		r.LowerHurry()
 	}
 	r.hurry.mu.Lock()

@@ -27,7 +27,7 @@ func (p *pending) done(l *Ledger, t Token) {
 		p.turn(l, t&^63)
 	}
 	p.b |= 1 << (t & 63)
-	publish(&p.bits, p.b)
+	p.bits.Store(p.b) // with a full fence, as the hurry's check behind it needs: who raises it reads the bits behind that
 }
 
 // turn goes on to another word.

@@ -50,6 +50,10 @@ type Run struct {
 	lingerC chan struct{} // none is left but user code whose elements nobody wants any more
 	doneC   chan struct{}
 
+	drainMu    sync.Mutex // before mu
+	drainHurry bool       // the drain\'s reason to hurry stands
+	left       bool       // the hurry is not this run\'s any more
+
 	mu        sync.Mutex
 	loops     []loop
 	starts    []func()
@@ -237,7 +241,12 @@ func (r *Run) Drain(cause error) {
 	r.mu.Unlock()
 	close(r.drainC)
 	r.cancelSrc()
-	r.RaiseHurry() // until the run is over: holders emit, sinks flush, retries try once more
+	r.drainMu.Lock()
+	if !r.left {
+		r.RaiseHurry() // until the run is over: holders emit, sinks flush, retries try once more
+		r.drainHurry = true
+	}
+	r.drainMu.Unlock()
 	for _, f := range hooks {
 		f()
 	}

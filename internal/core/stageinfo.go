@@ -11,9 +11,9 @@ type StageInfo struct {
 	skipped  atomic.Uint64
 	retried  atomic.Uint64
 	givenUp  atomic.Uint64
-	Calls    atomic.Int64               // user calls that run now, of stages with workers
-	counted  func() uint64              // instead of in, where a boundary counts anyhow
-	buffered atomic.Pointer[func() int] // elements that wait in front of the stage, where it has a boundary
+	Calls    atomic.Int64                  // user calls that run now, of stages with workers
+	counted  atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
+	buffered atomic.Pointer[func() int]    // elements that wait in front of the stage, where it has a boundary
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
@@ -46,7 +46,7 @@ func (s *StageInfo) publish() { s.pubIn.Store(s.in) }
 func (s *StageInfo) Buffers(n func() int) { s.buffered.Store(&n) }
 
 // Counts says how to read the number of elements that have reached the stage, where it has a boundary.
-func (s *StageInfo) Counts(n func() uint64) { s.counted = n }
+func (s *StageInfo) Counts(n func() uint64) { s.counted.Store(&n) }
 
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
@@ -62,8 +62,8 @@ func (s *StageInfo) counts() StageCounts {
 		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
 		Calls: s.Calls.Load(),
 	}
-	if s.counted != nil {
-		c.In = s.counted()
+	if n := s.counted.Load(); n != nil {
+		c.In = (*n)()
 	}
 	if n := s.buffered.Load(); n != nil {
 		c.Buffered = (*n)()
