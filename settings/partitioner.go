@@ -23,7 +23,9 @@ func DefaultPartitioner() kgo.Partitioner { return partition.Default() }
 
 // ExplicitFirst returns a partitioner that takes a record's own partition as
 // [DefaultPartitioner] does, and asks p for records that name none. If p panics,
-// the record fails with that, and not the process.
+// the record fails with that, and not the process; if its ForTopic does, all
+// records of the topic that name no partition fail, for as long as the client
+// lives.
 func ExplicitFirst(p kgo.Partitioner) kgo.Partitioner { return partition.ExplicitFirst(p) }
 
 // PartitionerOpt returns [DefaultPartitioner] as an option for a client of your

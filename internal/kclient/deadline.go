@@ -11,6 +11,9 @@ import (
 // errDeadline is the cause of a context from Deadlines that ended by itself.
 var errDeadline = errors.New("delivery time-out")
 
+// deadlinesKey marks the contexts from Deadlines.
+type deadlinesKey struct{}
+
 // Deadlines gives out the contexts that records are produced with, so that each
 // ends at its delivery time-out.
 //
@@ -19,8 +22,9 @@ var errDeadline = errors.New("delivery time-out")
 // One context for all would never end. So there is one for all records of a while,
 // a generation: it is renewed 32 times in a time-out, at most each second and at
 // least each 10 ms, and ends when the time-out of its last possible record is over.
-// No record ends before its time, and none of a generation more than that while
-// after it.
+// No context ends before the time of a record that has it, and none more than that
+// while after it. A record may end before its time all the same, with an older one
+// of its partition, since they are failed together; see DeliveryTimeoutError.
 //
 // When the contexts of records that are in flight end, so does the client's
 // request: franz-go drops the connection, and records of other partitions in that
@@ -78,7 +82,7 @@ func (d *Deadlines) Context(now time.Time) context.Context {
 	}
 	clear(d.all[len(live):])
 	until := now.Add(d.span)
-	ctx, cancel := context.WithDeadlineCause(d.parent, until.Add(d.timeout), errDeadline)
+	ctx, cancel := context.WithDeadlineCause(context.WithValue(d.parent, deadlinesKey{}, d), until.Add(d.timeout), errDeadline)
 	g := &generation{ctx: ctx, cancel: cancel, until: until}
 	d.all = append(live, g)
 	d.cur.Store(g)
@@ -99,4 +103,9 @@ func (d *Deadlines) Close() {
 // expired returns whether ctx is one of ours and its time is over.
 func expired(ctx context.Context) bool {
 	return ctx != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errDeadline)
+}
+
+// hasTime returns whether ctx is one of ours and its time is not over.
+func hasTime(ctx context.Context) bool {
+	return ctx != nil && ctx.Value(deadlinesKey{}) != nil && !expired(ctx)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"net"
 	"strings"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 )
 
 // DeliveryTimeoutError says that a record had no outcome within its delivery
-// time-out. It may have been written all the same: a broker that took it and
+// time-out, or was failed together with one that had none (Neighbour). It may have been written all the same: a broker that took it and
 // whose answer was lost cannot be told from one that never saw it.
 //
 // errors.Is finds [kgo.ErrRecordTimeout] in it; errors.As finds an
@@ -22,6 +24,10 @@ import (
 type DeliveryTimeoutError struct {
 	Topic   string
 	Timeout time.Duration
+	// Neighbour is whether the record itself still had time: franz-go fails
+	// everything that is buffered for a partition when the oldest record's
+	// time is over.
+	Neighbour bool
 	// Err is what stood in the way last, nil where that is not known.
 	Err error
 }
@@ -29,6 +35,9 @@ type DeliveryTimeoutError struct {
 // Error names the topic and the time-out.
 func (e *DeliveryTimeoutError) Error() string {
 	s := fmt.Sprintf("no outcome for a record to topic %q within the delivery time-out of %v", e.Topic, e.Timeout)
+	if e.Neighbour {
+		s = fmt.Sprintf("a record to topic %q, which still had time, failed with an older one of its partition that had no outcome within the delivery time-out of %v", e.Topic, e.Timeout)
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -88,7 +97,8 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	if _, definite := errors.AsType[*kerr.Error](err); definite && !errors.Is(err, kgo.ErrRecordTimeout) {
 		return err // the broker's word counts, however late it came
 	}
-	if !expired(r.Context) && !errors.Is(err, kgo.ErrRecordTimeout) {
+	neighbour := hasTime(r.Context) && (err == context.DeadlineExceeded || network(err) && cl.Context().Err() == nil && unlimited(cl))
+	if !neighbour && !expired(r.Context) && !errors.Is(err, kgo.ErrRecordTimeout) {
 		return err
 	}
 	cause := err
@@ -98,5 +108,20 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	if u := Unreachable(cl); u != nil {
 		cause = u
 	}
-	return &DeliveryTimeoutError{Topic: r.Topic, Timeout: timeout, Err: cause}
+	return &DeliveryTimeoutError{Topic: r.Topic, Timeout: timeout, Neighbour: neighbour, Err: cause}
+}
+
+// network returns whether franz-go tries again for err, as long as the oldest
+// record of the partition has time. When that is over it fails them all with err,
+// and not with the context's.
+func network(err error) bool {
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial" && !dial.Timeout() || kgo.IsRetryableBrokerErr(err)
+}
+
+// unlimited returns whether only time ends the retries, as it does unless a client
+// that was brought along says otherwise.
+func unlimited(cl *kgo.Client) bool {
+	n, ok := cl.OptValue(kgo.RecordRetries).(int64)
+	return ok && n == math.MaxInt64
 }

@@ -1,6 +1,7 @@
 package kclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -246,4 +247,75 @@ func TestErrorsThatAreDefiniteStayAsTheyAre(t *testing.T) {
 	err := await(t, send(cl, d, time.Minute, &kgo.Record{Topic: "unknown", Partition: -1})).err
 	require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
 	require.NoError(t, Explain(cl, &kgo.Record{}, -1, time.Minute, nil))
+}
+
+// franz-go fails a partition's whole buffer with its oldest record.
+func TestARecordThatEndsWithAnOlderOne(t *testing.T) {
+	t.Parallel()
+	k := cluster(t, 1)
+	cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0)))
+	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 0}).FirstErr())
+	k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		return nil, nil, true
+	})
+	d := NewDeadlines(cl.Context(), deliveryTimeout)
+	defer d.Close()
+	older := send(cl, d, deliveryTimeout, &kgo.Record{Topic: "t", Partition: 0})
+	<-time.After(deliveryTimeout * 3 / 4)
+	start := time.Now()
+	younger := send(cl, d, deliveryTimeout, &kgo.Record{Topic: "t", Partition: 0})
+
+	var timeout *DeliveryTimeoutError
+	require.ErrorAs(t, await(t, older).err, &timeout)
+	require.False(t, timeout.Neighbour)
+	require.NotContains(t, timeout.Error(), "older")
+
+	o := await(t, younger)
+	require.Less(t, o.at.Sub(start), deliveryTimeout)
+	require.ErrorAs(t, o.err, &timeout)
+	require.Equal(t, &DeliveryTimeoutError{Topic: "t", Timeout: deliveryTimeout, Neighbour: true}, timeout)
+	require.ErrorIs(t, o.err, kgo.ErrRecordTimeout)
+	require.Contains(t, o.err.Error(), "older one of its partition")
+}
+
+func TestDeadlinesOfOthersStayAsTheyAre(t *testing.T) {
+	cl := client(t, config(t, []string{closedPort(t)}, quiet()))
+	d := NewDeadlines(cl.Context(), time.Minute)
+	defer d.Close()
+	theirs, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, ctx := range []context.Context{nil, theirs} {
+		require.Equal(t, context.DeadlineExceeded, Explain(cl, &kgo.Record{Context: ctx}, -1, time.Minute, context.DeadlineExceeded))
+	}
+	ours := &kgo.Record{Context: d.Context(time.Now())}
+	require.Equal(t, kgo.ErrAborting, Explain(cl, ours, -1, time.Minute, kgo.ErrAborting))
+	require.Equal(t, context.Canceled, Explain(cl, ours, -1, time.Minute, context.Canceled))
+}
+
+// With no connection to the broker it is the network's error that franz-go fails
+// the buffer with.
+func TestARecordThatEndsWithAnOlderOneWithoutABroker(t *testing.T) {
+	t.Parallel()
+	k := cluster(t, 1)
+	l := &link{}
+	cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
+	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 0}).FirstErr())
+	l.set(true)
+	d := NewDeadlines(cl.Context(), deliveryTimeout)
+	defer d.Close()
+	var all []<-chan outcome
+	for range 10 {
+		all = append(all, send(cl, d, deliveryTimeout, &kgo.Record{Topic: "t", Partition: 0}))
+		<-time.After(deliveryTimeout / 4)
+	}
+	for _, ch := range all {
+		var timeout *DeliveryTimeoutError
+		require.ErrorAs(t, await(t, ch).err, &timeout)
+	}
+	ours := &kgo.Record{Topic: "t", Context: d.Context(time.Now())}
+	var timeout *DeliveryTimeoutError
+	require.ErrorAs(t, Explain(cl, ours, -1, deliveryTimeout, dialError("tcp", errCut)), &timeout)
+	require.True(t, timeout.Neighbour)
+	require.ErrorIs(t, timeout, errCut)
 }

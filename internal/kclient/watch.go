@@ -64,13 +64,15 @@ type watch struct {
 	// heard counts connections and responses. It is written per response, and
 	// so is not under the lock.
 	heard atomic.Uint64
+	// silent is since when nothing was heard, as the last warning said; nil
+	// where none is out, or something was heard since. It is read per response.
+	silent atomic.Pointer[time.Time]
 
 	mu      sync.Mutex
 	since   time.Time // of the first dial since something was heard; zero: none
 	before  uint64    // heard, at that time
 	dials   int       // since then, or since the last warning
 	lastErr error     // since then
-	warned  bool
 	closed  bool
 	timer   *time.Timer
 }
@@ -100,7 +102,7 @@ func (w *watch) reset() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.timer, w.since, w.dials, w.lastErr, w.warned = nil, time.Time{}, 0, nil, false
+	w.timer, w.since, w.dials, w.lastErr = nil, time.Time{}, 0, nil
 }
 
 // expired warns, outside the lock: whoever handles the log may take its time.
@@ -113,7 +115,9 @@ func (w *watch) expired() {
 	case time.Since(w.since) < warnAfter: // the timer of an earlier silence, too late to be stopped
 	default:
 		err := w.unreachable()
-		w.warned, w.dials = true, 0
+		since := w.since
+		w.silent.Store(&since)
+		w.dials = 0
 		w.timer.Reset(warnAgain)
 		w.mu.Unlock()
 		w.log.Warn("vicuna: "+err.Error()+"; trying on", "addrs", err.Addrs, "for", err.For, "err", err.Err)
@@ -137,25 +141,37 @@ func (w *watch) state() *UnreachableError {
 }
 
 // OnBrokerConnect is called by the client after each attempt to set up a
-// connection.
+// connection. One that is set up has been read from before: franz-go asks for the
+// versions, and logs in, ahead of this hook.
 func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err == nil {
+		w.hear()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.lastErr = err
 		return
 	}
-	if w.down() && w.warned {
-		w.log.Info("vicuna: a Kafka broker is reached again", "addrs", w.addrs, "after", time.Since(w.since))
-	}
-	w.heard.Add(1)
 	w.reset()
 }
 
 // OnBrokerRead is called by the client after each response.
 func (w *watch) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
 	if err == nil {
-		w.heard.Add(1)
+		w.hear()
+	}
+}
+
+// hear counts what was heard, and ends a silence that was warned of. It is called
+// without the lock: whoever handles the log may take its time.
+func (w *watch) hear() {
+	w.heard.Add(1)
+	if w.silent.Load() == nil {
+		return
+	}
+	if since := w.silent.Swap(nil); since != nil {
+		w.log.Info("vicuna: a Kafka broker is reached again", "addrs", w.addrs, "after", time.Since(*since))
 	}
 }
 

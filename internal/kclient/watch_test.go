@@ -1,7 +1,9 @@
 package kclient
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +24,15 @@ func watched(t *testing.T, fn func(t *testing.T, w *watch, j *journal)) {
 }
 
 func connect(w *watch, err error) { w.OnBrokerConnect(kgo.BrokerMetadata{}, 0, nil, err) }
-func read(w *watch)               { w.OnBrokerRead(kgo.BrokerMetadata{}, 0, 0, 0, 0, nil) }
+
+// setUp calls the hooks of a connection in franz-go's order: its set-up reads before
+// it is told of.
+func setUp(w *watch) {
+	read(w)
+	connect(w, nil)
+}
+
+func read(w *watch) { w.OnBrokerRead(kgo.BrokerMetadata{}, 0, 0, 0, 0, nil) }
 
 // pass lets d go by, and everything that is due with it.
 func pass(d time.Duration) {
@@ -44,11 +54,53 @@ func TestWarningAfterFiveSecondsWithoutABroker(t *testing.T) {
 		pass(warnAgain)
 		require.Contains(t, j.String(), "for 35s: refused")
 
-		connect(w, nil)
+		require.NotContains(t, j.String(), "reached again")
+		setUp(w)
 		require.Contains(t, j.String(), "reached again")
+		require.Contains(t, j.String(), "after=35s")
 		require.Nil(t, w.state())
+		read(w)
 		pass(time.Hour)
 		require.Len(t, j.line, 3)
+	})
+}
+
+func TestReachedAgainIsToldToAnIdleClientToo(t *testing.T) {
+	watched(t, func(t *testing.T, w *watch, j *journal) {
+		w.dialling()
+		pass(time.Hour) // warned of once; nobody dials again
+		require.Len(t, j.line, 1)
+		w.dialling()
+		setUp(w)
+		require.Len(t, j.line, 2)
+		require.Contains(t, j.String(), "reached again")
+	})
+}
+
+// asking is a log handler that tells whether the watch's lock is held.
+type asking struct {
+	slog.Handler
+	w *watch
+}
+
+func (a *asking) Handle(ctx context.Context, r slog.Record) error {
+	if !a.w.mu.TryLock() {
+		return a.Handler.Handle(ctx, slog.NewRecord(r.Time, r.Level, "LOCKED: "+r.Message, 0))
+	}
+	a.w.mu.Unlock()
+	return a.Handler.Handle(ctx, r)
+}
+
+func TestTheWatchLogsOutsideItsLock(t *testing.T) {
+	watched(t, func(t *testing.T, w *watch, j *journal) {
+		w.log = slog.New(&asking{Handler: w.log.Handler(), w: w})
+		for _, back := range []func(){func() { setUp(w) }, func() { connect(w, nil) }, func() { read(w) }} {
+			w.dialling()
+			pass(warnAfter)
+			back()
+		}
+		require.Len(t, j.line, 6)
+		require.NotContains(t, j.String(), "LOCKED")
 	})
 }
 
@@ -56,7 +108,7 @@ func TestNoWarningOnceReached(t *testing.T) {
 	watched(t, func(t *testing.T, w *watch, j *journal) {
 		w.dialling()
 		pass(warnAfter / 2)
-		connect(w, nil)
+		setUp(w)
 		pass(time.Hour)
 		require.Empty(t, j.String())
 	})
@@ -64,7 +116,7 @@ func TestNoWarningOnceReached(t *testing.T) {
 
 func TestNoWarningWhileAnotherBrokerAnswers(t *testing.T) {
 	watched(t, func(t *testing.T, w *watch, j *journal) {
-		connect(w, nil)
+		setUp(w)
 		for range 100 { // one broker is down, the other is not
 			w.dialling()
 			connect(w, errors.New("refused"))

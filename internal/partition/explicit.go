@@ -30,8 +30,11 @@ func Default() kgo.Partitioner {
 // it is not negative and asks inner otherwise. What is one already is returned as
 // it is.
 //
-// A panic of inner fails the record instead of the process: franz-go may call a
-// partitioner on a goroutine of its own. [Panic] tells it.
+// A panic of inner fails records instead of the process: franz-go may call a
+// partitioner on a goroutine of its own. [Panic] tells it. What panics with a
+// record fails that one; so does OnNewBatch, which the client calls because a
+// record needs a new batch. A panic of ForTopic fails all records of its topic
+// that name no partition, for as long as the client lives, which asks once.
 func ExplicitFirst(inner kgo.Partitioner) kgo.Partitioner {
 	if p, ok := inner.(*explicitFirst); ok {
 		return p
@@ -60,7 +63,7 @@ type explicitFirst struct{ inner kgo.Partitioner }
 // at the optional interfaces, and calls Partition only where PartitionByBackup is
 // missing.
 func (p *explicitFirst) ForTopic(topic string) kgo.TopicPartitioner {
-	t := &topicPartitioner{inner: p.inner.ForTopic(topic)}
+	t := &topicPartitioner{inner: p.forTopic(topic)}
 	backup, byBackup := t.inner.(kgo.TopicBackupPartitioner)
 	batch, onNewBatch := t.inner.(kgo.TopicPartitionerOnNewBatch)
 	switch {
@@ -75,6 +78,25 @@ func (p *explicitFirst) ForTopic(topic string) kgo.TopicPartitioner {
 	}
 }
 
+func (p *explicitFirst) forTopic(topic string) (t kgo.TopicPartitioner) {
+	defer func() {
+		if v := recover(); v != nil {
+			t = broken{&PanicError{Value: v, Stack: debug.Stack()}}
+		}
+	}()
+	return p.inner.ForTopic(topic)
+}
+
+// broken stands for a topic partitioner that could not be made.
+type broken struct{ err *PanicError }
+
+func (broken) RequiresConsistency(*kgo.Record) bool { return true }
+
+func (b broken) Partition(r *kgo.Record, _ int) int {
+	blame(r, b.err)
+	return outOfRange
+}
+
 // topicPartitioner is used by one record at a time, which franz-go guarantees.
 type topicPartitioner struct {
 	inner kgo.TopicPartitioner
@@ -82,6 +104,21 @@ type topicPartitioner struct {
 	// its batch is then none of inner's business: a sticky partitioner would
 	// move on for it.
 	explicit bool
+	// unmoved is a panic of OnNewBatch. Its record has yet to fail: franz-go
+	// asks for the partition again behind OnNewBatch, with no other record
+	// between.
+	unmoved *PanicError
+}
+
+// stuck fails the record for which OnNewBatch panicked.
+func (t *topicPartitioner) stuck(r *kgo.Record) bool {
+	err := t.unmoved
+	if err == nil {
+		return false
+	}
+	t.unmoved = nil
+	blame(r, err)
+	return true
 }
 
 // RequiresConsistency is true for a record that names its partition: only then
@@ -99,6 +136,9 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) (pick int) {
 	if t.explicit = r.Partition >= 0; t.explicit {
 		return int(r.Partition)
 	}
+	if t.stuck(r) {
+		return outOfRange
+	}
 	defer caught(r, func() { pick = outOfRange })
 	return t.inner.Partition(r, n)
 }
@@ -112,6 +152,9 @@ func (t *backupPartitioner) PartitionByBackup(r *kgo.Record, n int, it kgo.Topic
 	if t.explicit = r.Partition >= 0; t.explicit {
 		return int(r.Partition)
 	}
+	if t.stuck(r) {
+		return outOfRange
+	}
 	defer caught(r, func() { pick = outOfRange })
 	return t.backup.PartitionByBackup(r, n, it)
 }
@@ -122,9 +165,15 @@ type batchPartitioner struct {
 }
 
 func (t *batchPartitioner) OnNewBatch() {
-	if !t.explicit {
-		t.batch.OnNewBatch()
+	if t.explicit {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			t.unmoved = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	t.batch.OnNewBatch()
 }
 
 type bothPartitioner struct {
@@ -161,16 +210,21 @@ func (e *PanicError) Unwrap() error {
 
 type panicKey struct{}
 
-// caught stops a panic and leaves it in the record's context, the one place that
-// reaches the promise: franz-go makes its error of the index alone.
+// caught stops a panic and blames it for the record's failure.
 func caught(r *kgo.Record, choose func()) {
 	v := recover()
 	if v == nil {
 		return
 	}
 	choose()
+	blame(r, &PanicError{Value: v, Stack: debug.Stack()})
+}
+
+// blame leaves a panic in the record's context, the one place that reaches the
+// promise: franz-go makes its error of the index alone.
+func blame(r *kgo.Record, err *PanicError) {
 	if r.Context != nil { // Produce sets it
-		r.Context = context.WithValue(r.Context, panicKey{}, &PanicError{Value: v, Stack: debug.Stack()})
+		r.Context = context.WithValue(r.Context, panicKey{}, err)
 	}
 }
 

@@ -142,3 +142,78 @@ func TestAPanicFailsTheRecordAlone(t *testing.T) {
 	require.Nil(t, Panic(other))
 	require.Nil(t, Panic(&kgo.Record{}))
 }
+
+// making panics where it is to make a topic's partitioner.
+type making struct{ err error }
+
+func (m making) ForTopic(string) kgo.TopicPartitioner { panic(m.err) }
+
+func TestAPanicOfForTopicFailsTheTopicsRecords(t *testing.T) {
+	boom := errors.New("boom")
+	p := ExplicitFirst(making{boom}).ForTopic("t")
+	for range 3 {
+		r := &kgo.Record{Partition: Unset, Context: context.Background()}
+		require.True(t, p.RequiresConsistency(r))
+		require.Negative(t, pick(p, r, 3))
+		require.ErrorIs(t, Panic(r), boom)
+		require.NotEmpty(t, Panic(r).Stack)
+	}
+	named := &kgo.Record{Partition: 2, Context: context.Background()}
+	require.Equal(t, 2, pick(p, named, 3), "none of the inner one's business")
+	require.Nil(t, Panic(named))
+	require.Negative(t, pick(p, &kgo.Record{Partition: Unset}, 3), "without a context")
+}
+
+// turning panics at the end of a batch.
+type turning struct {
+	kgo.TopicPartitioner
+	err error
+}
+
+func (b turning) OnNewBatch() { panic(b.err) }
+
+// turningByBackup does so, and looks at the backlog.
+type turningByBackup struct {
+	turning
+	kgo.TopicBackupPartitioner
+}
+
+func (b turningByBackup) RequiresConsistency(r *kgo.Record) bool {
+	return b.turning.RequiresConsistency(r)
+}
+func (b turningByBackup) Partition(r *kgo.Record, n int) int { return b.turning.Partition(r, n) }
+
+type each func(string) kgo.TopicPartitioner
+
+func (f each) ForTopic(topic string) kgo.TopicPartitioner { return f(topic) }
+
+func TestAPanicOfOnNewBatchFailsItsRecordAlone(t *testing.T) {
+	boom := errors.New("boom")
+	for name, inner := range map[string]each{
+		"by count": func(s string) kgo.TopicPartitioner {
+			return turning{kgo.RoundRobinPartitioner().ForTopic(s), boom}
+		},
+		"by backup": func(s string) kgo.TopicPartitioner {
+			t := kgo.LeastBackupPartitioner().ForTopic(s)
+			return turningByBackup{turning{t, boom}, t.(kgo.TopicBackupPartitioner)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ExplicitFirst(inner).ForTopic("t")
+			_, byBackup := p.(kgo.TopicBackupPartitioner)
+			require.Equal(t, name == "by backup", byBackup)
+			for range 3 {
+				// What franz-go does for a record that needs a new batch.
+				r := &kgo.Record{Partition: Unset, Context: context.Background()}
+				require.GreaterOrEqual(t, pick(p, r, 3), 0)
+				p.(kgo.TopicPartitionerOnNewBatch).OnNewBatch()
+				require.Negative(t, pick(p, r, 3))
+				require.ErrorIs(t, Panic(r), boom)
+
+				next := &kgo.Record{Partition: Unset, Context: context.Background()}
+				require.GreaterOrEqual(t, pick(p, next, 3), 0)
+				require.Nil(t, Panic(next))
+			}
+		})
+	}
+}
