@@ -90,8 +90,10 @@ func checkRow(t *testing.T, r map[string]any) {
 	}
 	require.GreaterOrEqual(t, r["noise"], float64(0))
 	require.GreaterOrEqual(t, r["high"], r["low"])
-	known := []string{"id", "case", "broker", "unit", "ours", "baseline", "ratio", "low", "high", "noise",
-		"allocs_per_record", "bytes_per_record", "p50_ms", "p99_ms"}
+	known := []string{
+		"id", "case", "broker", "unit", "ours", "baseline", "ratio", "low", "high", "noise",
+		"allocs_per_record", "bytes_per_record", "p50_ms", "p99_ms",
+	}
 	for field := range r {
 		require.Contains(t, known, field)
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"testing"
 	"time"
 
@@ -42,7 +43,9 @@ func TestNothingShowsASecret(t *testing.T) {
 		ClientOptions(kgo.RequestRetries(3)),
 	)
 	require.NoError(t, ps.Err())
-	secrets := []string{password, fmt.Sprint([]byte(password)), fmt.Sprintf("%x", password), key.D.String(), key.D.Text(16)}
+	raw, err := key.Bytes()
+	require.NoError(t, err)
+	secrets := []string{password, fmt.Sprint([]byte(password)), fmt.Sprintf("%x", password), new(big.Int).SetBytes(raw).String(), new(big.Int).SetBytes(raw).Text(16)}
 
 	type holder struct{ unexported Producer[string, string] }
 	var shown []string

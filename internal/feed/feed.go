@@ -73,7 +73,7 @@ func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.listen() }
 // Ring wakes those who listen.
 func (f *Feed[T]) Ring() { f.bell.ring() }
 
-// ErrAssigned: the partition is assigned already.
+// ErrAssigned says that the partition is assigned already.
 var ErrAssigned = errors.New("vicuna: the partition is assigned already")
 
 // Assign begins an assignment of a partition that has none in this feed, or one that is being revoked. start is what is committable until something of it is

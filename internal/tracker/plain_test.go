@@ -57,6 +57,7 @@ func (p *plain) done(base, mask uint64) { p.each(base, mask, func(x *position) {
 func (p *plain) abandon(base, mask uint64) {
 	p.each(base, mask, func(x *position) { x.abandoned = x.abandoned || !x.given })
 }
+
 func (p *plain) commit(at uint64) {
 	p.each(at&^63, 1<<(at&63), func(x *position) { x.committed = true })
 }

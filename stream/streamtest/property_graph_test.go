@@ -20,7 +20,6 @@ type graph struct {
 	takes int // branches with a Take
 	sinks int
 	quiet chan *node
-	text  []string
 }
 
 type chain struct {

@@ -21,7 +21,6 @@ import (
 type acks[T any] struct {
 	mu      sync.Mutex
 	pending []pendingAck[T]
-	answer  int
 }
 
 type pendingAck[T any] struct {

@@ -32,7 +32,8 @@ func rulesWithout(t testing.TB, name string) *rules {
 	i := slices.IndexFunc(without, func(s struct {
 		name string
 		off  func(*rules)
-	}) bool {
+	},
+	) bool {
 		return s.name == name
 	})
 	require.GreaterOrEqual(t, i, 0, "no rule is called %s", name)

@@ -290,7 +290,7 @@ func (is *island) doBroadcast(a *activation, s *stage) progress {
 		a.pc = 1
 		return pause
 	}
-	for a.i < len(s.to) {
+	if a.i < len(s.to) {
 		to := w.run.islands[s.to[a.i]]
 		switch {
 		case to.in.cancelled:
