@@ -52,7 +52,6 @@ func (c *Client) produce(e *entry, now time.Time) {
 // promise is every record's. It only hands on: all promises of a client are run one after the other, and one that waits would stop all.
 func (c *Client) promise(r *kgo.Record, err error) {
 	e := entryOf(r)
-	bytes := e.bytes
 	if err != nil {
 		if errors.Is(err, kgo.ErrClientClosed) {
 			err = fmt.Errorf("%w: %w", ErrClosed, err)
@@ -62,8 +61,8 @@ func (c *Client) promise(r *kgo.Record, err error) {
 	} else if c.is.Acks == settings.AcksNone {
 		r.Offset = -1 // nobody has told; the client says 0
 	}
+	c.window.give(e.bytes)  // first: who is told the last outcome finds nothing in flight
 	e.owner.settled(e, err) // e may be used again from here on
-	c.window.give(bytes)
 }
 
 // slabSize is how many entries are made at a time: the price of making and of collecting them is shared.
