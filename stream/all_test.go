@@ -4,10 +4,10 @@ import (
 	"context"
 	"runtime"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -16,7 +16,7 @@ func TestAll(t *testing.T) {
 		for i := 0; yield(i); i++ {
 		}
 	})
-	bubble(t, "yields all, in order", func(t *testing.T) {
+	inBubble(t, "yields all, in order", func(t *testing.T) {
 		n := 0
 		for v, err := range stream.FromSlice(ints(5000)).All(t.Context()) {
 			require.NoError(t, err)
@@ -25,7 +25,7 @@ func TestAll(t *testing.T) {
 		}
 		require.Equal(t, 5000, n)
 	})
-	bubble(t, "can be run again", func(t *testing.T) {
+	inBubble(t, "can be run again", func(t *testing.T) {
 		all := stream.FromSlice(ints(5)).All(t.Context())
 		for range 2 {
 			n := 0
@@ -35,7 +35,7 @@ func TestAll(t *testing.T) {
 			require.Equal(t, 5, n)
 		}
 	})
-	bubble(t, "breaking off stops the stream", func(t *testing.T) {
+	inBubble(t, "breaking off stops the stream", func(t *testing.T) {
 		n := 0
 		for _, err := range endless.All(t.Context()) {
 			require.NoError(t, err)
@@ -45,12 +45,12 @@ func TestAll(t *testing.T) {
 		}
 		require.Equal(t, 5000, n)
 	})
-	bubble(t, "breaking off at the first", func(t *testing.T) {
+	inBubble(t, "breaking off at the first", func(t *testing.T) {
 		for range stream.FromChan(closed(1, 2)).All(t.Context()) {
 			break
 		}
 	})
-	bubble(t, "an error comes last, with a zero element", func(t *testing.T) {
+	inBubble(t, "an error comes last, with a zero element", func(t *testing.T) {
 		var last error
 		var got []int
 		for v, err := range stream.TryMap(stream.FromSlice(ints(10)), failAt(3)).All(t.Context()) {
@@ -64,7 +64,7 @@ func TestAll(t *testing.T) {
 		require.ErrorIs(t, last, errBoom)
 		require.Equal(t, ints(3)[:len(got)], append([]int{}, got...))
 	})
-	bubble(t, "a drain by its context", func(t *testing.T) {
+	inBubble(t, "a drain by its context", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		n := 0
@@ -81,14 +81,14 @@ func TestAll(t *testing.T) {
 		require.ErrorIs(t, last, errCause)
 		require.GreaterOrEqual(t, n, 10)
 	})
-	bubble(t, "a panic in the body passes through", func(t *testing.T) {
+	inBubble(t, "a panic in the body passes through", func(t *testing.T) {
 		require.PanicsWithValue(t, "body", func() {
 			for range endless.All(t.Context()) {
 				panic("body")
 			}
 		})
 	})
-	bubble(t, "Goexit in the body", func(t *testing.T) {
+	inBubble(t, "Goexit in the body", func(t *testing.T) {
 		done := make(chan struct{})
 		var ctxs []context.Context
 		go func() {
@@ -106,7 +106,7 @@ func TestAll(t *testing.T) {
 		<-done
 		require.ErrorIs(t, context.Cause(ctxs[0]), stream.ErrStopped)
 	})
-	bubble(t, "a graph that cannot run", func(t *testing.T) {
+	inBubble(t, "a graph that cannot run", func(t *testing.T) {
 		bad := stream.NewFlow(func(stream.Source[int]) stream.Source[int] { return stream.FromSlice(ints(1)) }).To(stream.Ignore[int]())
 		var last error
 		for _, err := range stream.FromSlice(ints(5)).Divert(even, bad).All(t.Context()) {
@@ -114,7 +114,7 @@ func TestAll(t *testing.T) {
 		}
 		require.ErrorIs(t, last, stream.ErrFlowInput)
 	})
-	bubble(t, "within another", func(t *testing.T) {
+	inBubble(t, "within another", func(t *testing.T) {
 		n := 0
 		for range stream.FromSlice(ints(3)).All(t.Context()) {
 			for range stream.FromSlice(ints(3)).All(t.Context()) {
@@ -143,7 +143,7 @@ func TestCollectFoldFirst(t *testing.T) {
 	require.ErrorIs(t, err, stream.ErrEmpty)
 	_, err = stream.First(t.Context(), stream.TryMap(stream.FromSlice(ints(10)), failAt(0)))
 	require.ErrorIs(t, err, errBoom)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errCause)
 		_, err := stream.First(ctx, stream.FromChan(make(chan int)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -52,7 +53,7 @@ func TestFlowsThatReadTheirInputTwice(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	bubble(t, "in snapshots", func(t *testing.T) {
+	inBubble(t, "in snapshots", func(t *testing.T) {
 		src := stream.Map(stream.FromSlice(ints(1000)).Named("numbers"), strconv.Itoa).Named("text").Buffer(600).Named("shelf")
 		ctl := start(t, src.To(stream.Ignore[string]().Named("bin")))
 		require.NoError(t, wait(t, ctl))
@@ -75,7 +76,7 @@ func TestNames(t *testing.T) {
 			stream.OnError(stream.Retry(stream.Backoff{Attempts: 1}))).Named("x")),
 		"FromFunc": stream.FromFunc(func(context.Context, func(int) bool) error { return errBoom }).Named("x").To(stream.Ignore[int]()),
 	} {
-		bubble(t, "in the error of "+name, func(t *testing.T) {
+		inBubble(t, "in the error of "+name, func(t *testing.T) {
 			var placed *stream.StageError
 			require.ErrorAs(t, g.Run(t.Context()), &placed)
 			require.Equal(t, "x", placed.Stage)
@@ -86,7 +87,7 @@ func TestNames(t *testing.T) {
 
 // While a graph runs, its snapshot shows what has reached each stage and where elements wait.
 func TestSnapshotCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ch := make(chan int)
 		release := make(chan struct{})
 		src := stream.Merge(stream.FromChan(ch), stream.FromFunc(func(ctx context.Context, emit func(int) bool) error {

@@ -61,6 +61,9 @@ func (c *concat[T]) Taken(n int) { c.now.Taken(n) }
 
 func (c *concat[T]) Ready() bool { return c.now == nil || c.now.Ready() }
 
+// Swept implements core.Sweeper.
+func (c *concat[T]) Swept(drop uint32) bool { return c.now == nil || c.now.Swept(drop) }
+
 func (c *concat[T]) Cancel() {
 	c.waiting = nil
 	if c.now != nil {

@@ -45,6 +45,9 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 	}
 	tried := fused(src, "tryMap", func(at core.At, info *core.StageInfo, st core.Stage[outcome[A, B]]) core.Stage[A] {
 		isl, push, ctx := at.Island, st.Push, at.Island.Run().Context()
+		if cfg.policy.retries() {
+			isl.Retries()
+		}
 		return core.Stage[A]{Push: func(a A) {
 			isl.In(info)
 			var o outcome[A, B]
@@ -53,8 +56,7 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 				return err
 			})
 			if givenUp {
-				info.GiveUp(1)
-				isl.Abandon()
+				giveUp(at, info)
 				return
 			}
 			if err != nil {

@@ -21,14 +21,14 @@ func subs(n int) stream.Source[stream.Sub[int, int]] {
 }
 
 func TestEach(t *testing.T) {
-	bubble(t, "runs all", func(t *testing.T) {
+	inBubble(t, "runs all", func(t *testing.T) {
 		var got seen[int]
 		ctl := start(t, stream.Each(subs(50), 0, func(_ int, s stream.Source[int]) stream.Graph { return s.To(got.sink()) }))
 		require.NoError(t, wait(t, ctl))
 		require.Len(t, got.all(), 150)
 		require.EqualValues(t, 50, stage(t, ctl, "each").In)
 	})
-	bubble(t, "at most n at the same time", func(t *testing.T) {
+	inBubble(t, "at most n at the same time", func(t *testing.T) {
 		var running, most atomic.Int64
 		ctl := start(t, stream.Each(subs(50), 4, func(_ int, s stream.Source[int]) stream.Graph {
 			return s.Take(1).To(stream.ForEach(func(context.Context, int) error {
@@ -45,7 +45,7 @@ func TestEach(t *testing.T) {
 		require.EqualValues(t, 4, most.Load())
 		require.Equal(t, 13*time.Second, time.Since(began))
 	})
-	bubble(t, "as many as there are", func(t *testing.T) {
+	inBubble(t, "as many as there are", func(t *testing.T) {
 		var running atomic.Int64
 		release := make(chan struct{})
 		ctl := start(t, stream.Each(subs(50), 0, func(_ int, s stream.Source[int]) stream.Graph {
@@ -60,7 +60,7 @@ func TestEach(t *testing.T) {
 		close(release)
 		require.NoError(t, wait(t, ctl))
 	})
-	bubble(t, "a failure fails the parent", func(t *testing.T) {
+	inBubble(t, "a failure fails the parent", func(t *testing.T) {
 		ctl := start(t, stream.Each(subs(50), 2, func(k int, s stream.Source[int]) stream.Graph {
 			return stream.TryMap(s, failAt(201)).Named("child").To(stream.Ignore[int]())
 		}))
@@ -70,7 +70,7 @@ func TestEach(t *testing.T) {
 		require.ErrorAs(t, err, &placed)
 		require.Equal(t, "child", placed.Stage)
 	})
-	bubble(t, "failures are skipped and counted", func(t *testing.T) {
+	inBubble(t, "failures are skipped and counted", func(t *testing.T) {
 		ctl := start(t, stream.Each(subs(10), 2, func(k int, s stream.Source[int]) stream.Graph {
 			switch k {
 			case 3:
@@ -84,15 +84,15 @@ func TestEach(t *testing.T) {
 		require.EqualValues(t, 3, stage(t, ctl, "each").Skipped)
 		require.Len(t, ctl.Snapshot().Stages, 3, "children that are over are gone")
 	})
-	bubble(t, "a graph that cannot be built", func(t *testing.T) {
+	inBubble(t, "a graph that cannot be built", func(t *testing.T) {
 		ctl := start(t, stream.Each(subs(10), 2, func(int, stream.Source[int]) stream.Graph { return stream.Graph{} }))
 		require.ErrorIs(t, wait(t, ctl), stream.ErrNoGraph)
 	})
-	bubble(t, "a graph function that panics", func(t *testing.T) {
+	inBubble(t, "a graph function that panics", func(t *testing.T) {
 		ctl := start(t, stream.Each(subs(10), 2, func(int, stream.Source[int]) stream.Graph { panic(errBoom) }))
 		require.ErrorIs(t, wait(t, ctl), errBoom)
 	})
-	bubble(t, "cannot retry", func(t *testing.T) {
+	inBubble(t, "cannot retry", func(t *testing.T) {
 		err := stream.Each(subs(10), 2, func(_ int, s stream.Source[int]) stream.Graph { return s.To(stream.Ignore[int]()) },
 			stream.OnError(stream.Retry(stream.Backoff{}))).Run(t.Context())
 		require.ErrorContains(t, err, "cannot be retried")
@@ -104,7 +104,7 @@ func TestEach(t *testing.T) {
 		live := stream.Map(stream.FromSlice(ints(3)), func(k int) stream.Sub[int, int] { return stream.Sub[int, int]{Key: k, Source: stream.FromChan(ch)} })
 		return stream.Each(live, 0, func(_ int, s stream.Source[int]) stream.Graph { return stream.Batch(s, 10, time.Hour).To(got.sink()) })
 	}
-	bubble(t, "a drain reaches the children, and their holders", func(t *testing.T) {
+	inBubble(t, "a drain reaches the children, and their holders", func(t *testing.T) {
 		var got seen[[]int]
 		ctl := start(t, quiet(&got))
 		synctest.Wait()
@@ -115,7 +115,7 @@ func TestEach(t *testing.T) {
 		require.Equal(t, [][]int{{1}}, got.all())
 		require.Zero(t, time.Since(began))
 	})
-	bubble(t, "a stop reaches the children", func(t *testing.T) {
+	inBubble(t, "a stop reaches the children", func(t *testing.T) {
 		var got seen[[]int]
 		ctl := start(t, quiet(&got))
 		synctest.Wait()
@@ -124,7 +124,7 @@ func TestEach(t *testing.T) {
 		require.ErrorIs(t, wait(t, ctl), stream.ErrStopped)
 		require.Empty(t, got.all())
 	})
-	bubble(t, "a drain time-out", func(t *testing.T) {
+	inBubble(t, "a drain time-out", func(t *testing.T) {
 		for _, opts := range [][]stream.Option{nil, {stream.OnError(stream.Skip())}} {
 			ctl := start(t, stream.Each(subs(3), 0, func(_ int, s stream.Source[int]) stream.Graph { return s.To(blocked[int](nil)) }, opts...), stream.DrainTimeout(time.Second))
 			synctest.Wait()

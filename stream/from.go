@@ -125,6 +125,9 @@ func (c *channel[T]) Taken(n int) {
 func (c *channel[T]) Ready() bool { return c.closed || c.first < c.n || len(c.ch) > 0 }
 func (c *channel[T]) Cancel()     {}
 
+// Swept implements core.Sweeper: nothing of it has a token.
+func (c *channel[T]) Swept(uint32) bool { return true }
+
 // FromSeq is a source of what an iterator yields. It can run as often as the iterator can.
 //
 //   - Emits when: the iterator yields.

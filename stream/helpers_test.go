@@ -5,11 +5,11 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -92,7 +92,7 @@ func blocked[T any](release <-chan struct{}) stream.Sink[T] {
 	})
 }
 
-// bubble runs a test in virtual time.
-func bubble(t *testing.T, name string, body func(t *testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, body) })
+// inBubble runs a test in virtual time.
+func inBubble(t *testing.T, name string, body func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { bubble.Test(t, body) })
 }

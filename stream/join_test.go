@@ -11,7 +11,7 @@ import (
 )
 
 func TestMerge(t *testing.T) {
-	bubble(t, "takes turns", func(t *testing.T) {
+	inBubble(t, "takes turns", func(t *testing.T) {
 		// One source is always full, the other one has its share all the same.
 		var got seen[int]
 		release := make(chan struct{})
@@ -31,7 +31,7 @@ func TestMerge(t *testing.T) {
 		}
 		require.Less(t, last, 1000, "where the last element of the small source came")
 	})
-	bubble(t, "keeps the order within a source", func(t *testing.T) {
+	inBubble(t, "keeps the order within a source", func(t *testing.T) {
 		got := collect(t, stream.Merge(stream.FromSlice(ints(5000)), stream.Map(stream.FromSlice(ints(5000)), func(v int) int { return v + 10_000 })))
 		var low, high []int
 		for _, v := range got {
@@ -44,28 +44,28 @@ func TestMerge(t *testing.T) {
 		require.Equal(t, ints(5000), low)
 		require.Equal(t, ints(5000), high)
 	})
-	bubble(t, "beside a quiet source", func(t *testing.T) {
+	inBubble(t, "beside a quiet source", func(t *testing.T) {
 		var got seen[int]
 		ctl := start(t, stream.Merge(stream.FromSlice(ints(10)), stream.FromChan(make(chan int))).To(got.sink()))
 		synctest.Wait()
 		require.Equal(t, ints(10), got.all())
 		require.NoError(t, ctl.Drain(t.Context()))
 	})
-	bubble(t, "cancels all", func(t *testing.T) {
+	inBubble(t, "cancels all", func(t *testing.T) {
 		require.Len(t, collect(t, stream.Merge(stream.FromSlice(ints(10)), stream.FromChan(make(chan int)), stream.FromChan(make(chan int))).Take(3)), 3)
 	})
-	bubble(t, "nothing", func(t *testing.T) {
+	inBubble(t, "nothing", func(t *testing.T) {
 		require.Empty(t, collect(t, stream.Merge[int]()))
 		require.Empty(t, collect(t, stream.Merge(stream.Source[int]{}, stream.Source[int]{})))
 	})
-	bubble(t, "a fault of one", func(t *testing.T) {
+	inBubble(t, "a fault of one", func(t *testing.T) {
 		_, err := stream.Collect(t.Context(), stream.Merge(stream.FromChan(make(chan int)), stream.TryMap(stream.FromSlice(ints(10)), failAt(3))))
 		require.ErrorIs(t, err, errBoom)
 	})
 }
 
 func TestConcat(t *testing.T) {
-	bubble(t, "starts each source at its turn", func(t *testing.T) {
+	inBubble(t, "starts each source at its turn", func(t *testing.T) {
 		ch := make(chan int)
 		began := false
 		second := stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
@@ -82,7 +82,7 @@ func TestConcat(t *testing.T) {
 		require.NoError(t, wait(t, ctl))
 		require.Equal(t, []int{1, 7}, got.all())
 	})
-	bubble(t, "starts none after a drain has begun", func(t *testing.T) {
+	inBubble(t, "starts none after a drain has begun", func(t *testing.T) {
 		began := false
 		second := stream.FromFunc(func(context.Context, func(int) bool) error {
 			began = true
@@ -94,7 +94,7 @@ func TestConcat(t *testing.T) {
 		require.False(t, began)
 		require.ErrorIs(t, ctl.Err(), stream.ErrDrained)
 	})
-	bubble(t, "starts none when no more is wanted", func(t *testing.T) {
+	inBubble(t, "starts none when no more is wanted", func(t *testing.T) {
 		began := false
 		second := stream.FromFunc(func(context.Context, func(int) bool) error {
 			began = true
@@ -103,12 +103,12 @@ func TestConcat(t *testing.T) {
 		require.Equal(t, ints(3), collect(t, stream.Concat(stream.FromSlice(ints(10)), second).Take(3)))
 		require.False(t, began)
 	})
-	bubble(t, "nothing, and within itself", func(t *testing.T) {
+	inBubble(t, "nothing, and within itself", func(t *testing.T) {
 		require.Empty(t, collect(t, stream.Concat[int]()))
 		one := stream.FromSlice(ints(2))
 		require.Equal(t, []int{0, 1, 0, 1, 0, 1}, collect(t, stream.Concat(one, stream.Source[int]{}, stream.Concat(one, one))))
 	})
-	bubble(t, "a fault of the second", func(t *testing.T) {
+	inBubble(t, "a fault of the second", func(t *testing.T) {
 		got, err := stream.Collect(t.Context(), stream.Concat(stream.FromSlice(ints(5)), stream.TryMap(stream.FromSlice(ints(10)), failAt(0))))
 		require.ErrorIs(t, err, errBoom)
 		require.LessOrEqual(t, len(got), 5)
@@ -119,27 +119,27 @@ func TestBroadcast(t *testing.T) {
 	take := func(n int, to stream.Sink[int]) stream.Sink[int] {
 		return stream.NewFlow(func(s stream.Source[int]) stream.Source[int] { return s.Take(n) }).To(to)
 	}
-	bubble(t, "to all", func(t *testing.T) {
+	inBubble(t, "to all", func(t *testing.T) {
 		var a, b, c seen[int]
 		require.NoError(t, stream.FromSlice(ints(5000)).To(stream.Broadcast(a.sink(), b.sink(), c.sink())).Run(t.Context()))
 		for _, s := range []*seen[int]{&a, &b, &c} {
 			require.Equal(t, ints(5000), s.all())
 		}
 	})
-	bubble(t, "one branch wants no more", func(t *testing.T) {
+	inBubble(t, "one branch wants no more", func(t *testing.T) {
 		var a, b seen[int]
 		require.NoError(t, stream.FromSlice(ints(5000)).To(stream.Broadcast(take(10, a.sink()), b.sink())).Run(t.Context()))
 		require.Equal(t, ints(10), a.all())
 		require.Equal(t, ints(5000), b.all())
 	})
-	bubble(t, "no branch wants more", func(t *testing.T) {
+	inBubble(t, "no branch wants more", func(t *testing.T) {
 		ch := make(chan int)
 		ctl := start(t, stream.FromChan(ch).To(stream.Broadcast(take(1, stream.Ignore[int]()), take(2, stream.Ignore[int]()))))
 		ch <- 1
 		ch <- 2
 		require.NoError(t, wait(t, ctl))
 	})
-	bubble(t, "a slow branch back-pressures", func(t *testing.T) {
+	inBubble(t, "a slow branch back-pressures", func(t *testing.T) {
 		release := make(chan struct{})
 		var fast seen[int]
 		ctl := start(t, stream.FromSlice(ints(5000)).To(stream.Broadcast(fast.sink(), blocked[int](release))))
@@ -149,12 +149,12 @@ func TestBroadcast(t *testing.T) {
 		require.NoError(t, wait(t, ctl))
 		require.Len(t, fast.all(), 5000)
 	})
-	bubble(t, "in a branch", func(t *testing.T) {
+	inBubble(t, "in a branch", func(t *testing.T) {
 		var a, b, c seen[int]
 		require.NoError(t, stream.FromSlice(ints(100)).To(stream.Broadcast(stream.Broadcast(take(3, a.sink()), take(5, b.sink())), c.sink())).Run(t.Context()))
 		require.Equal(t, []int{3, 5, 100}, []int{len(a.all()), len(b.all()), len(c.all())})
 	})
-	bubble(t, "a fault of one", func(t *testing.T) {
+	inBubble(t, "a fault of one", func(t *testing.T) {
 		err := stream.FromSlice(ints(100)).To(stream.Broadcast(stream.Ignore[int](), stream.ForEach(func(context.Context, int) error { return errBoom }))).Run(t.Context())
 		require.ErrorIs(t, err, errBoom)
 	})

@@ -14,13 +14,13 @@ import (
 )
 
 func TestRunOutcome(t *testing.T) {
-	bubble(t, "nil where every source has completed", func(t *testing.T) {
+	inBubble(t, "nil where every source has completed", func(t *testing.T) {
 		require.NoError(t, stream.FromSlice(ints(1000)).To(stream.Ignore[int]()).Run(t.Context()))
 	})
-	bubble(t, "nil where nobody wanted more", func(t *testing.T) {
+	inBubble(t, "nil where nobody wanted more", func(t *testing.T) {
 		require.NoError(t, stream.FromChan(make(chan int)).Take(0).To(stream.Ignore[int]()).Run(t.Context()))
 	})
-	bubble(t, "drained, with the cause", func(t *testing.T) {
+	inBubble(t, "drained, with the cause", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ctl, err := stream.FromChan(make(chan int)).To(stream.Ignore[int]()).Start(ctx)
 		require.NoError(t, err)
@@ -32,14 +32,14 @@ func TestRunOutcome(t *testing.T) {
 		require.ErrorIs(t, err, errCause)
 		require.ErrorContains(t, err, "the cause")
 	})
-	bubble(t, "the context's own end is a cause", func(t *testing.T) {
+	inBubble(t, "the context's own end is a cause", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := stream.FromChan(make(chan int)).To(stream.Ignore[int]()).Run(ctx)
 		require.ErrorIs(t, err, stream.ErrDrained)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
-	bubble(t, "drain time-out, with the cause", func(t *testing.T) {
+	inBubble(t, "drain time-out, with the cause", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ctl, err := stream.FromSlice(ints(10)).To(blocked[int](nil)).Start(ctx)
 		require.NoError(t, err)
@@ -52,13 +52,13 @@ func TestRunOutcome(t *testing.T) {
 		require.NotErrorIs(t, err, stream.ErrDrained)
 		require.Equal(t, stream.DefaultDrainTimeout, time.Since(began))
 	})
-	bubble(t, "stopped", func(t *testing.T) {
+	inBubble(t, "stopped", func(t *testing.T) {
 		ctl := start(t, stream.FromSlice(ints(10)).To(blocked[int](nil)))
 		synctest.Wait()
 		ctl.Stop()
 		require.ErrorIs(t, wait(t, ctl), stream.ErrStopped)
 	})
-	bubble(t, "the first fault, whatever follows", func(t *testing.T) {
+	inBubble(t, "the first fault, whatever follows", func(t *testing.T) {
 		ctl := start(t, stream.TryMap(stream.FromChan(closed(ints(10)...)), failAt(3)).Named("parse").To(stream.Ignore[int]()))
 		err := wait(t, ctl)
 		ctl.Stop()
@@ -70,7 +70,7 @@ func TestRunOutcome(t *testing.T) {
 		require.Equal(t, "parse", placed.Stage)
 		require.False(t, placed.Located)
 	})
-	bubble(t, "a fault during a drain", func(t *testing.T) {
+	inBubble(t, "a fault during a drain", func(t *testing.T) {
 		ctl := start(t, stream.FromSlice(ints(10)).To(stream.ForEach(func(context.Context, int) error {
 			<-time.After(time.Second)
 			return errBoom
@@ -100,7 +100,7 @@ func closed(vs ...int) <-chan int {
 
 func TestControl(t *testing.T) {
 	quiet := func() stream.Graph { return stream.FromChan(make(chan int)).To(stream.Ignore[int]()) }
-	bubble(t, "stop twice", func(t *testing.T) {
+	inBubble(t, "stop twice", func(t *testing.T) {
 		ctl := start(t, quiet())
 		ctl.Stop()
 		ctl.Stop()
@@ -108,14 +108,14 @@ func TestControl(t *testing.T) {
 		ctl.Stop()
 		require.ErrorIs(t, ctl.Err(), stream.ErrStopped)
 	})
-	bubble(t, "stop before the start has begun", func(t *testing.T) {
+	inBubble(t, "stop before the start has begun", func(t *testing.T) {
 		calls := 0
 		ctl := start(t, stream.FromSlice(ints(1000)).Tap(func(int) { calls++ }).To(stream.Ignore[int]()))
 		ctl.Stop() // no goroutine has run: the test has not let go
 		require.ErrorIs(t, wait(t, ctl), stream.ErrStopped)
 		require.LessOrEqual(t, calls, 1000)
 	})
-	bubble(t, "drain twice, and after the end", func(t *testing.T) {
+	inBubble(t, "drain twice, and after the end", func(t *testing.T) {
 		ctl := start(t, quiet())
 		require.NoError(t, ctl.Drain(t.Context()))
 		require.NoError(t, ctl.Drain(t.Context()))
@@ -125,7 +125,7 @@ func TestControl(t *testing.T) {
 		require.NoError(t, done.Drain(t.Context()))
 		require.NoError(t, done.Err())
 	})
-	bubble(t, "drain with a context that ends first", func(t *testing.T) {
+	inBubble(t, "drain with a context that ends first", func(t *testing.T) {
 		release := make(chan struct{})
 		ctl := start(t, stream.FromSlice(ints(1000)).To(blocked[int](release)))
 		synctest.Wait()
@@ -135,7 +135,7 @@ func TestControl(t *testing.T) {
 		close(release) // the drain goes on
 		require.ErrorIs(t, wait(t, ctl), stream.ErrDrained)
 	})
-	bubble(t, "drain at the same time as stop", func(t *testing.T) {
+	inBubble(t, "drain at the same time as stop", func(t *testing.T) {
 		for range 50 {
 			ctl := start(t, stream.FromSlice(ints(1000)).Async().To(stream.Ignore[int]()))
 			var wg sync.WaitGroup
@@ -148,7 +148,7 @@ func TestControl(t *testing.T) {
 			require.True(t, err == nil || errors.Is(err, stream.ErrStopped) || errors.Is(err, stream.ErrDrained), "%v", err)
 		}
 	})
-	bubble(t, "snapshot at any time", func(t *testing.T) {
+	inBubble(t, "snapshot at any time", func(t *testing.T) {
 		release := make(chan struct{})
 		ctl := start(t, stream.FromSlice(ints(1000)).To(blocked[int](release)))
 		require.Equal(t, "running", ctl.Snapshot().State)
@@ -224,7 +224,7 @@ func TestContextCancelledAtEveryElement(t *testing.T) {
 
 func TestUserContext(t *testing.T) {
 	type key struct{}
-	bubble(t, "has the values, and ends at the hard stop only", func(t *testing.T) {
+	inBubble(t, "has the values, and ends at the hard stop only", func(t *testing.T) {
 		parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
 		ctxs := make(chan context.Context)
 		ctl, err := stream.TryMap(stream.FromSlice(ints(10)), func(ctx context.Context, v int) (int, error) {
@@ -246,7 +246,7 @@ func TestUserContext(t *testing.T) {
 		require.ErrorIs(t, context.Cause(ctx), stream.ErrDrainTimeout)
 		require.ErrorIs(t, err, context.Canceled, "the function's error is the fault")
 	})
-	bubble(t, "is over when the run is", func(t *testing.T) {
+	inBubble(t, "is over when the run is", func(t *testing.T) {
 		var kept context.Context
 		require.NoError(t, stream.FromSlice(ints(1)).To(stream.ForEach(func(ctx context.Context, _ int) error {
 			kept = ctx
@@ -257,7 +257,7 @@ func TestUserContext(t *testing.T) {
 }
 
 func TestStuckUserCode(t *testing.T) {
-	bubble(t, "a function that never returns", func(t *testing.T) {
+	inBubble(t, "a function that never returns", func(t *testing.T) {
 		release := make(chan struct{})
 		ctl := start(t, stream.Map(stream.FromSlice(ints(10)), func(v int) int {
 			<-release
@@ -275,7 +275,7 @@ func TestStuckUserCode(t *testing.T) {
 		require.Equal(t, 3*time.Second, stuck.After)
 		close(release)
 	})
-	bubble(t, "a panic that is an error", func(t *testing.T) {
+	inBubble(t, "a panic that is an error", func(t *testing.T) {
 		_, err := stream.Collect(t.Context(), stream.Map(stream.FromSlice(ints(10)), func(int) int { panic(errBoom) }))
 		require.ErrorIs(t, err, errBoom)
 		var p *stream.PanicError
@@ -283,7 +283,7 @@ func TestStuckUserCode(t *testing.T) {
 		require.Contains(t, string(p.Stack), "life_test.go")
 	})
 	for name, g := range goexits() {
-		bubble(t, "Goexit in "+name, func(t *testing.T) {
+		inBubble(t, "Goexit in "+name, func(t *testing.T) {
 			ctl := start(t, g)
 			require.ErrorIs(t, wait(t, ctl), stream.ErrGoexit)
 		})

@@ -39,6 +39,9 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 	}
 	return fused(src, "tryMap", func(at core.At, info *core.StageInfo, st core.Stage[B]) core.Stage[A] {
 		isl, push, ctx := at.Island, st.Push, at.Island.Run().Context()
+		if cfg.policy.retries() {
+			isl.Retries()
+		}
 		if cfg.policy.plain() {
 			return core.Stage[A]{Push: func(a A) {
 				isl.In(info)
@@ -53,7 +56,7 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 		return core.Stage[A]{Push: func(a A) {
 			isl.In(info)
 			var b B
-			if inPlace(isl, info, cfg.policy, func() (err error) { b, err = f(ctx, a); return err }) {
+			if inPlace(at, info, cfg.policy, func() (err error) { b, err = f(ctx, a); return err }) {
 				push(b)
 			}
 		}, Done: st.Done, Link: st.Link}

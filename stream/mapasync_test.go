@@ -12,11 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 func TestMapAsyncRunsSixteenAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var running atomic.Int64
 		release := make(chan struct{})
 		src := stream.MapAsync(stream.FromSlice(ints(1000)), 16, func(_ context.Context, v int) (int, error) {
@@ -41,18 +42,18 @@ func TestMapAsyncKeepsTheOrder(t *testing.T) {
 		<-time.After(rand.N(time.Second))
 		return v, nil
 	}
-	bubble(t, "random call times", func(t *testing.T) {
+	inBubble(t, "random call times", func(t *testing.T) {
 		began := time.Now()
 		require.Equal(t, ints(2000), collect(t, stream.MapAsync(stream.FromSlice(ints(2000)), 16, random)))
 		require.Less(t, time.Since(began), 2000*time.Second/16, "the calls overlap")
 	})
-	bubble(t, "unordered has them all", func(t *testing.T) {
+	inBubble(t, "unordered has them all", func(t *testing.T) {
 		got := collect(t, stream.MapAsyncUnordered(stream.FromSlice(ints(2000)), 16, random))
 		require.False(t, slices.IsSorted(got))
 		slices.Sort(got)
 		require.Equal(t, ints(2000), got)
 	})
-	bubble(t, "behind each other", func(t *testing.T) {
+	inBubble(t, "behind each other", func(t *testing.T) {
 		src := stream.MapAsync(stream.MapAsync(stream.FromSlice(ints(500)), 7, random), 3, random)
 		require.Equal(t, ints(500), collect(t, src))
 	})
@@ -63,7 +64,7 @@ func TestMapAsyncCallsThatWaitForEachOther(t *testing.T) {
 	for name, f := range map[string]func(stream.Source[int], int, func(context.Context, int) (int, error), ...stream.Option) stream.Source[int]{
 		"ordered": stream.MapAsync[int, int], "unordered": stream.MapAsyncUnordered[int, int],
 	} {
-		bubble(t, name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			const n, rounds = 8, 100
 			var mu sync.Mutex
 			waiting := 0
@@ -86,7 +87,7 @@ func TestMapAsyncCallsThatWaitForEachOther(t *testing.T) {
 
 // One slow call holds up nothing but itself.
 func TestMapAsyncUnorderedDoesNotBlockBehindASlowCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var got seen[int]
 		ctl := start(t, stream.MapAsyncUnordered(stream.FromSlice(ints(10_000)), 4, func(_ context.Context, v int) (int, error) {
@@ -105,7 +106,7 @@ func TestMapAsyncUnorderedDoesNotBlockBehindASlowCall(t *testing.T) {
 
 // Beside a slow call the others go on as far as the window reaches, and no further.
 func TestMapAsyncWindow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		release := make(chan struct{})
 		ctl := start(t, stream.MapAsync(stream.FromSlice(ints(10_000)), 4, func(_ context.Context, v int) (int, error) {
@@ -127,19 +128,19 @@ func TestMapAsyncFault(t *testing.T) {
 	for name, f := range map[string]func(stream.Source[int], int, func(context.Context, int) (int, error), ...stream.Option) stream.Source[int]{
 		"ordered": stream.MapAsync[int, int], "unordered": stream.MapAsyncUnordered[int, int],
 	} {
-		bubble(t, name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			_, err := stream.Collect(t.Context(), f(stream.FromSlice(ints(10_000)), 4, failAt(700)).Named("call"))
 			require.ErrorIs(t, err, errBoom)
 			var placed *stream.StageError
 			require.ErrorAs(t, err, &placed)
 			require.Equal(t, "call", placed.Stage)
 		})
-		bubble(t, name+", skipped", func(t *testing.T) {
+		inBubble(t, name+", skipped", func(t *testing.T) {
 			ctl := start(t, f(stream.FromSlice(ints(1000)), 4, failAt(700), stream.OnError(stream.Skip())).Named("call").To(stream.Ignore[int]()))
 			require.NoError(t, wait(t, ctl))
 			require.EqualValues(t, 1, stage(t, ctl, "call").Skipped)
 		})
-		bubble(t, name+", cancelled behind while calls run", func(t *testing.T) {
+		inBubble(t, name+", cancelled behind while calls run", func(t *testing.T) {
 			release := make(chan struct{})
 			var out seen[int]
 			ctl := start(t, f(stream.FromSlice(ints(10_000)), 4, func(_ context.Context, v int) (int, error) {

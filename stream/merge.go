@@ -80,6 +80,15 @@ func (m *merge[T]) Ready() bool {
 	return len(m.open) == 0
 }
 
+// Swept implements core.Sweeper.
+func (m *merge[T]) Swept(drop uint32) bool {
+	swept := true
+	for _, in := range m.open {
+		swept = in.Swept(drop) && swept // each is to note how far it is
+	}
+	return swept
+}
+
 func (m *merge[T]) Cancel() {
 	for _, in := range m.open {
 		in.Cancel()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -55,7 +56,7 @@ func TestFlatMapIsLeft(t *testing.T) {
 	}
 	require.Equal(t, []int{0, 0, 0}, collect(t, stream.FlatMap(stream.FromSlice(ints(10)), endless).Take(3)))
 	require.True(t, left)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctl := start(t, stream.FlatMap(stream.FromSlice(ints(10)), endless).To(blocked[int](nil)))
 		synctest.Wait()
 		ctl.Stop()
@@ -64,7 +65,7 @@ func TestFlatMapIsLeft(t *testing.T) {
 }
 
 func TestBatchByTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ch := make(chan int)
 		began := time.Now()
 		at := func(d time.Duration, v int) { <-time.After(d - time.Since(began)); ch <- v }
@@ -94,7 +95,7 @@ func TestBatchByTime(t *testing.T) {
 
 // A holder behind a holder: both let go in a drain, the one upstream first.
 func TestDrainEmptiesEveryHolder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ch := make(chan int)
 		var got seen[[][]int]
 		src := stream.Batch(stream.Batch(stream.FromChan(ch), 3, 0), 10, time.Hour)
@@ -117,7 +118,7 @@ func TestDrainEmptiesEveryHolder(t *testing.T) {
 
 // A panic in a flush that no element has caused names its stage too.
 func TestPanicBehindATimedFlush(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ch := make(chan int)
 		ctl := start(t, stream.Map(stream.Batch(stream.FromChan(ch), 10, time.Second), func([]int) int { panic(errBoom) }).Named("broken").To(stream.Ignore[int]()))
 		ch <- 1
@@ -131,7 +132,7 @@ func TestPanicBehindATimedFlush(t *testing.T) {
 
 // A finished element is visible behind a boundary while the island before it is inside a slow function.
 func TestBoundaryIsVisibleAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var got seen[int]
 		src := stream.Map(stream.FromSlice(ints(100)), func(v int) int {
 			if v == 50 {

@@ -47,6 +47,10 @@ func Skip() Policy { return Policy{skip: true} }
 // Retry calls the function again, after a pause. The element, and in a stage without workers everything behind it, waits meanwhile; a hard stop ends the
 // wait. When the element's partition is being taken away, or a drain began and the record will be delivered again, it tries
 // once more at once and then gives the element up. When the attempts are used up, the stream stops; see [Policy.Else].
+//
+// When other partitions are being taken away, what a stage without workers has of them behind the element goes ahead of it, so that nobody waits for the pause
+// (an element that fails then is given up at once); the order within each partition stays. An element of several partitions, as a [Batch], goes ahead when all of them are
+// being taken away. Stages with workers do not go ahead: what waits there for a worker that pauses, or for its turn, waits as long as who takes its partition away does.
 func Retry(b Backoff) Policy { return Policy{backoff: &b} }
 
 // Else says what follows when the retries are used up, or the error is not one to retry: Stop or Skip.
@@ -135,27 +139,35 @@ func attempts(p Policy, info *core.StageInfo, f func() error, hopeless func() bo
 }
 
 // inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a result to push.
-func inPlace(isl *core.Island, info *core.StageInfo, p Policy, f func() error) bool {
-	_, givenUp, err := inPlaceAttempts(isl, info, p, f)
+func inPlace(at core.At, info *core.StageInfo, p Policy, f func() error) bool {
+	_, givenUp, err := inPlaceAttempts(at.Island, info, p, f)
 	switch {
 	case err == nil:
 		return true
 	case givenUp:
-		info.GiveUp(1)
-		isl.Abandon()
+		giveUp(at, info)
 	case p.skip:
 		info.Skip()
 	default:
-		isl.Fail(info, err)
+		at.Island.Fail(info, err)
 	}
 	return false
+}
+
+// giveUp ends an element in whose pause nobody wanted it any more, or it became clear that it will be delivered again.
+func giveUp(at core.At, info *core.StageInfo) {
+	if at.Island.Unwanted() {
+		at.Island.Refuse(at.Scope)
+		return
+	}
+	info.GiveUp(1)
+	at.Island.Abandon()
 }
 
 func inPlaceAttempts(isl *core.Island, info *core.StageInfo, p Policy, f func() error) (failed int, givenUp bool, err error) {
 	hopeless := func() bool { return isl.Run().Hopeless(isl.Token()) }
 	return attempts(p, info, f, hopeless, func(d time.Duration) bool {
-		_, stopped := isl.AwaitUntil(hopeless, time.Now().Add(d))
-		return !stopped
+		return isl.Pause(hopeless, time.Now().Add(d)) && !isl.Unwanted()
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -71,7 +72,7 @@ func TestPolicies(t *testing.T) {
 			ctl := start(t, src.To(stream.Ignore[int]()))
 			return ctl, wait(t, ctl)
 		}
-		bubble(t, name+" stops", func(t *testing.T) {
+		inBubble(t, name+" stops", func(t *testing.T) {
 			f, calls := flaky(1, errBoom)
 			_, err := run(t, f, stream.Stop())
 			require.ErrorIs(t, err, errBoom)
@@ -80,19 +81,19 @@ func TestPolicies(t *testing.T) {
 			require.ErrorAs(t, err, &placed)
 			require.Equal(t, "try", placed.Stage)
 		})
-		bubble(t, name+" skips and counts", func(t *testing.T) {
+		inBubble(t, name+" skips and counts", func(t *testing.T) {
 			f, calls := flaky(1, errBoom)
 			ctl, err := run(t, f, stream.Skip())
 			require.NoError(t, err)
 			require.Len(t, calls(), 1)
 			require.EqualValues(t, 1, stage(t, ctl, "try").Skipped)
 		})
-		bubble(t, name+" skips a panic", func(t *testing.T) {
+		inBubble(t, name+" skips a panic", func(t *testing.T) {
 			ctl, err := run(t, func(_ context.Context, v int) (int, error) { return 10 / (v - 3), nil }, stream.Skip())
 			require.NoError(t, err)
 			require.EqualValues(t, 1, stage(t, ctl, "try").Skipped)
 		})
-		bubble(t, name+" retries with back-off", func(t *testing.T) {
+		inBubble(t, name+" retries with back-off", func(t *testing.T) {
 			f, calls := flaky(5, errBoom)
 			ctl, err := run(t, f, stream.Retry(backoff))
 			require.NoError(t, err)
@@ -100,7 +101,7 @@ func TestPolicies(t *testing.T) {
 			require.EqualValues(t, 5, stage(t, ctl, "try").Retried)
 			require.Zero(t, stage(t, ctl, "try").Skipped)
 		})
-		bubble(t, name+" retries a panic", func(t *testing.T) {
+		inBubble(t, name+" retries a panic", func(t *testing.T) {
 			first := true
 			_, err := run(t, func(_ context.Context, v int) (int, error) {
 				if v == 3 && first {
@@ -111,7 +112,7 @@ func TestPolicies(t *testing.T) {
 			}, stream.Retry(backoff))
 			require.NoError(t, err)
 		})
-		bubble(t, name+" has used up its attempts", func(t *testing.T) {
+		inBubble(t, name+" has used up its attempts", func(t *testing.T) {
 			b := backoff
 			b.Attempts = 3
 			f, calls := flaky(9, errBoom)
@@ -125,7 +126,7 @@ func TestPolicies(t *testing.T) {
 			require.EqualValues(t, 1, stage(t, ctl, "try").Skipped)
 			require.EqualValues(t, 2, stage(t, ctl, "try").Retried)
 		})
-		bubble(t, name+" retries what is worth it", func(t *testing.T) {
+		inBubble(t, name+" retries what is worth it", func(t *testing.T) {
 			b := backoff
 			b.If = func(err error) bool { return !errors.Is(err, errBoom) }
 			f, calls := flaky(9, errBoom)
@@ -137,7 +138,7 @@ func TestPolicies(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, calls(), 3)
 		})
-		bubble(t, name+" is stopped while it waits", func(t *testing.T) {
+		inBubble(t, name+" is stopped while it waits", func(t *testing.T) {
 			f, _ := flaky(9, errBoom)
 			src := try(stream.FromSlice(ints(10)), f, stream.OnError(stream.Retry(stream.Backoff{First: time.Hour, Max: time.Hour})))
 			ctl := start(t, src.To(stream.Ignore[int]()))
@@ -147,7 +148,7 @@ func TestPolicies(t *testing.T) {
 			require.ErrorIs(t, wait(t, ctl), stream.ErrStopped)
 			require.Zero(t, time.Since(began))
 		})
-		bubble(t, name+" goes on waiting in a drain, where the element would be lost", func(t *testing.T) {
+		inBubble(t, name+" goes on waiting in a drain, where the element would be lost", func(t *testing.T) {
 			f, calls := flaky(1, errBoom)
 			src := try(stream.FromSlice(ints(4)), f, stream.OnError(stream.Retry(stream.Backoff{First: 10 * time.Second, NoJitter: true})))
 			ctl := start(t, src.To(stream.Ignore[int]()))
@@ -159,7 +160,7 @@ func TestPolicies(t *testing.T) {
 }
 
 func TestBackoffJitter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		f, calls := flaky(6, errBoom)
 		_, err := stream.Collect(t.Context(), stream.TryMap(stream.FromSlice(ints(4)), f, stream.OnError(stream.Retry(stream.Backoff{}))))
 		require.NoError(t, err)
@@ -193,39 +194,39 @@ func TestDivert(t *testing.T) {
 		},
 	}
 	for name, divert := range diverts {
-		bubble(t, name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			var dead seen[stream.Failed[int]]
 			got := collect(t, divert(stream.FromSlice(ints(6)), failAt(3), dead.sink()))
 			require.Equal(t, []int{0, 1, 2, 4, 5}, got)
 			require.Equal(t, []stream.Failed[int]{{Value: 3, Err: errBoom, Attempts: 1}}, dead.all())
 		})
-		bubble(t, name+" behind retries", func(t *testing.T) {
+		inBubble(t, name+" behind retries", func(t *testing.T) {
 			var dead seen[stream.Failed[int]]
 			f, _ := flaky(9, errBoom)
 			got := collect(t, divert(stream.FromSlice(ints(6)), f, dead.sink(), stream.OnError(stream.Retry(stream.Backoff{Attempts: 4}))))
 			require.Equal(t, []int{0, 1, 2, 4, 5}, got)
 			require.Equal(t, 4, dead.all()[0].Attempts)
 		})
-		bubble(t, name+" a panic", func(t *testing.T) {
+		inBubble(t, name+" a panic", func(t *testing.T) {
 			var dead seen[stream.Failed[int]]
 			collect(t, divert(stream.FromSlice(ints(6)), func(context.Context, int) (int, error) { panic("always") }, dead.sink()))
 			require.Len(t, dead.all(), 6)
 			var p *stream.PanicError
 			require.ErrorAs(t, dead.all()[0].Err, &p)
 		})
-		bubble(t, name+" into a sink that fails", func(t *testing.T) {
+		inBubble(t, name+" into a sink that fails", func(t *testing.T) {
 			_, err := stream.Collect(t.Context(), divert(stream.FromSlice(ints(6)), failAt(3), stream.ForEach(func(context.Context, stream.Failed[int]) error { return errCause }).Named("dead letters")))
 			require.ErrorIs(t, err, errCause)
 			var placed *stream.StageError
 			require.ErrorAs(t, err, &placed)
 			require.Equal(t, "dead letters", placed.Stage)
 		})
-		bubble(t, name+" into a sink that wants no more", func(t *testing.T) {
+		inBubble(t, name+" into a sink that wants no more", func(t *testing.T) {
 			one := stream.NewFlow(func(s stream.Source[stream.Failed[int]]) stream.Source[stream.Failed[int]] { return s.Take(1) })
 			got := collect(t, divert(stream.FromSlice(ints(10_000)), failAt(3), one.To(stream.Ignore[stream.Failed[int]]())))
 			require.Less(t, len(got), 10_000)
 		})
-		bubble(t, name+" back-pressures", func(t *testing.T) {
+		inBubble(t, name+" back-pressures", func(t *testing.T) {
 			release := make(chan struct{})
 			var got seen[int]
 			ctl := start(t, divert(stream.FromSlice(ints(6)), failAt(3), blocked[stream.Failed[int]](release)).To(got.sink()))

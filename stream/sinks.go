@@ -36,6 +36,9 @@ func ForEach[T any](f func(context.Context, T) error, opts ...Option) Sink[T] {
 // ForEachManual is [ForEach] for a function that takes the element over: not f's return finishes a record, but the Commit of its Committable, whenever and
 // wherever that is called; where the source gives out none, the return does. An error still gives the element up.
 //
+// An element that was made of a [Batch], a part of it too, hands over all records of the batch: each is finished by the Commit of its own Committable. So Commit has to be
+// called on every one of them, also on those that the element does not show.
+//
 //   - Emits when: it is a sink.
 //   - Back-pressures when: f runs, or a retry waits.
 //   - Completes when: upstream completes.
@@ -49,6 +52,9 @@ func ForEachManual[T any](f func(context.Context, T) error, opts ...Option) Sink
 func forEach[T any](kind string, f func(context.Context, T) error, manual bool, cfg stageConfig) Sink[T] {
 	attach := func(b *core.Builder, at core.At, name string) core.Stage[T] {
 		isl, ctx, info := at.Island, b.Run.Context(), at.Island.AddStage(name)
+		if cfg.policy.retries() {
+			isl.Retries()
+		}
 		return core.Stage[T]{Push: func(v T) {
 			isl.In(info)
 			if manual {
@@ -60,7 +66,7 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 				}
 				return
 			}
-			if !inPlace(isl, info, cfg.policy, func() error { return f(ctx, v) }) && manual {
+			if !inPlace(at, info, cfg.policy, func() error { return f(ctx, v) }) && manual {
 				isl.Withdraw() // skipped: nobody is going to call Commit
 			}
 		}, Done: func() {}, Link: &core.Link{}}
@@ -76,6 +82,9 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 
 // ToChan is a sink that sends to a channel, and hands each element over with it: a record is finished by the Commit of its Committable, or, where the source gives
 // out none, by the send. The channel is not closed: it is the caller's, and other runs may send to it.
+//
+// An element that was made of a [Batch], a part of it too, hands over all records of the batch: each is finished by the Commit of its own Committable. So Commit has to be
+// called on every one of them, also on those that the element does not show.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the channel is full.

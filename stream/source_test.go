@@ -23,7 +23,7 @@ func TestFromSlice(t *testing.T) {
 }
 
 func TestFromChan(t *testing.T) {
-	bubble(t, "an element is visible at once", func(t *testing.T) {
+	inBubble(t, "an element is visible at once", func(t *testing.T) {
 		ch := make(chan int)
 		var got seen[int]
 		ctl := start(t, stream.FromChan(ch).To(got.sink()))
@@ -35,12 +35,12 @@ func TestFromChan(t *testing.T) {
 		close(ch)
 		require.NoError(t, wait(t, ctl))
 	})
-	bubble(t, "buffered, and closed", func(t *testing.T) {
+	inBubble(t, "buffered, and closed", func(t *testing.T) {
 		got, err := stream.Collect(t.Context(), stream.FromChan(closed(ints(100)...)))
 		require.NoError(t, err)
 		require.Equal(t, ints(100), got)
 	})
-	bubble(t, "two runs share it", func(t *testing.T) {
+	inBubble(t, "two runs share it", func(t *testing.T) {
 		ch := make(chan int)
 		var got seen[int]
 		g := stream.FromChan(ch).To(got.sink())
@@ -53,7 +53,7 @@ func TestFromChan(t *testing.T) {
 		require.NoError(t, wait(t, two))
 		require.ElementsMatch(t, ints(100), got.all())
 	})
-	bubble(t, "what was received is processed in a drain, the rest stays in the channel", func(t *testing.T) {
+	inBubble(t, "what was received is processed in a drain, the rest stays in the channel", func(t *testing.T) {
 		ch := make(chan int, 100)
 		for i := range 100 {
 			ch <- i
@@ -92,7 +92,7 @@ func TestSourceThatNeverReturns(t *testing.T) {
 			"drain": func(c *stream.Control) { _ = c.Drain(context.Background()) },
 			"stop":  (*stream.Control).Stop,
 		} {
-			bubble(t, name+" at a "+how, func(t *testing.T) {
+			inBubble(t, name+" at a "+how, func(t *testing.T) {
 				release := make(chan struct{})
 				var got seen[int]
 				ctl := start(t, neverReturns(release)[name].Named("endless").To(got.sink()), stream.CloseTimeout(2*time.Second))
@@ -109,7 +109,7 @@ func TestSourceThatNeverReturns(t *testing.T) {
 				close(release)
 			})
 		}
-		bubble(t, name+" when no more is wanted", func(t *testing.T) {
+		inBubble(t, name+" when no more is wanted", func(t *testing.T) {
 			release := make(chan struct{})
 			ctl := start(t, neverReturns(release)[name].Take(1).To(stream.Ignore[int]()), stream.CloseTimeout(2*time.Second))
 			var stuck *stream.StuckError
@@ -140,26 +140,26 @@ func TestFromFunc(t *testing.T) {
 			require.Equal(t, taken.all(), got.all())
 		}
 	})
-	bubble(t, "its context ends when a drain begins", func(t *testing.T) {
+	inBubble(t, "its context ends when a drain begins", func(t *testing.T) {
 		ctl := start(t, stream.FromFunc(func(ctx context.Context, _ func(int) bool) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}).To(stream.Ignore[int]()))
 		require.NoError(t, ctl.Drain(t.Context()))
 	})
-	bubble(t, "its context ends when nobody wants more", func(t *testing.T) {
+	inBubble(t, "its context ends when nobody wants more", func(t *testing.T) {
 		require.NoError(t, stream.FromFunc(func(ctx context.Context, emit func(int) bool) error {
 			emit(1)
 			<-ctx.Done()
 			return ctx.Err()
 		}).Take(1).To(stream.Ignore[int]()).Run(t.Context()))
 	})
-	bubble(t, "another context's end is a fault", func(t *testing.T) {
+	inBubble(t, "another context's end is a fault", func(t *testing.T) {
 		err := stream.FromFunc(func(context.Context, func(int) bool) error { return context.Canceled }).To(stream.Ignore[int]()).Run(t.Context())
 		require.ErrorIs(t, err, context.Canceled)
 		require.NotErrorIs(t, err, stream.ErrDrained)
 	})
-	bubble(t, "what it has emitted before a fault", func(t *testing.T) {
+	inBubble(t, "what it has emitted before a fault", func(t *testing.T) {
 		got, err := stream.Collect(t.Context(), stream.FromFunc(func(_ context.Context, emit func(int) bool) error {
 			emit(1)
 			synctest.Wait()

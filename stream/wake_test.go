@@ -35,7 +35,7 @@ func TestCancellationBeforeParking(t *testing.T) {
 		"mapAsync": stream.MapAsync(stream.FromChan[int](nil), 2, failAt(-1)),
 		"concat":   stream.Concat(stream.FromChan[int](nil)),
 	} {
-		bubble(t, name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			require.NoError(t, wait(t, start(t, src.To(sink()))))
 		})
 	}
@@ -47,7 +47,7 @@ func TestDrainDuringAFlushThatWaits(t *testing.T) {
 		"fused to its source":  func(s stream.Source[int]) stream.Source[[]int] { return stream.Batch(s, 10, 0) },
 		"behind another stage": func(s stream.Source[int]) stream.Source[[]int] { return stream.Batch(s.Filter(even), 10, 0) },
 	} {
-		bubble(t, name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			var r *core.Run
 			look := stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[int]) core.Stage[int] {
 				r = b.Run

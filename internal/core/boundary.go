@@ -46,6 +46,8 @@ type Boundary[T any] struct {
 	lhead uint64 // the receiver's
 	ctail uint64 // the receiver's last look at tail
 	small bool   // the last chunk was small
+	sweep sweep
+	aside atomic.Int64 // elements that the receiver has taken and set aside
 
 	_      [64]byte
 	tokens atomic.Bool // there has been a token: toks counts
@@ -75,7 +77,7 @@ func (b *Boundary[T]) Stage() Stage[T] {
 
 // Len is the number of elements in it, approximately.
 func (b *Boundary[T]) Len() int {
-	return max(0, int(b.tail.Load())-int(b.head.Load()))
+	return max(0, int(b.tail.Load())-int(b.head.Load())) + int(b.aside.Load())
 }
 
 // Sent is the number of elements that were sent.

@@ -53,6 +53,10 @@ func Drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	if st.Link.cancelled {
 		isl.noMore = true
 	}
+	if b, ok := in.(*Boundary[T]); ok && isl.retries {
+		a := newAhead(isl, b, st.Push)
+		in, isl.ahead = a, a
+	}
 	isl.run.setLoop(isl, func() { drive(isl, in, st) })
 }
 
@@ -60,6 +64,8 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	r := isl.run
 	src, isSource := in.(Beginning)
 	ownWait, _ := in.(Waiter)
+	sweeper, _ := in.(Sweeper)
+	retry, _ := in.(*ahead[T])
 	// What ends the parking is looked at again when the parked flag is up: input, and a cancellation from another island.
 	ready := func() bool { return in.Ready() || isl.unwanted() }
 	complete := false
@@ -87,7 +93,12 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		}
 		if status == Ready {
 			isl.busy()
-			n := chunk(isl, c, st.Push, isSource)
+			n := 0
+			if retry != nil {
+				n = retry.work()
+			} else {
+				n = chunk(isl, c, st.Push, isSource)
+			}
 			in.Taken(n)
 			if isl.source != nil {
 				isl.source.in += uint64(n)
@@ -96,9 +107,15 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 				continue
 			}
 			isl.idle()
+			if r.Dropping() {
+				isl.sweep(sweeper, isSource)
+			}
 			continue
 		}
 		deadline := isl.idle()
+		if r.Dropping() {
+			isl.sweep(sweeper, isSource)
+		}
 		if isl.noMore || r.Stopped() || r.epoch.Load() != seen {
 			continue
 		}
@@ -117,6 +134,7 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	})
 	isl.pending.flush(r.Ledger)
 	isl.publish()
+	isl.sweptUpTo(sweptForEver)
 }
 
 // chunk pushes the elements of a chunk and returns how many were handled: fewer than there are when the run was stopped, the chain wants no

@@ -87,8 +87,14 @@ func (r *Run) HurryRaised() <-chan struct{} {
 // Revoking notes that an assignment is being taken away: retries of its elements are not worth their pauses any more. Raise the hurry
 // behind it.
 func (r *Run) Revoking(index uint32) {
-	if e := r.Ledger.entry(index); e != nil {
+	l := r.Ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entry(index); e != nil && !e.revoking.Load() {
+		l.leaving.Add(1)
+		l.revokes.Add(1) // before: who finds it being revoked finds this too
 		e.revoking.Store(true)
+		l.revokes.Add(1) // and behind: who has looked between the two looks again
 	}
 }
 
@@ -109,4 +115,17 @@ func (l *Ledger) revoking(t Token) bool {
 	}
 	e := l.entry(t.Index())
 	return e == nil || e.revoking.Load() || e.dropped.Load()
+}
+
+// anyIndex calls f with the assignment of each record behind a token, until it reports true, and reports that. An assignment may come several times.
+func (l *Ledger) anyIndex(t Token, f func(index uint32) bool) bool {
+	if !t.composite() {
+		return f(t.Index())
+	}
+	for _, s := range l.composites.members(t) {
+		if l.anyIndex(s.first, f) {
+			return true
+		}
+	}
+	return false
 }

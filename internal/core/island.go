@@ -78,11 +78,14 @@ type Island struct {
 	flushers  []func(now time.Time) // holders, upstream first
 	deadlines []func() time.Time    // of the holders that wait for time
 	outputs   []output
+	retries   bool    // the first stage pauses between attempts
+	ahead     pausing // nil without such a stage, and inside a pause
 
 	wake      chan struct{}
 	timer     *time.Timer
 	seenEpoch uint64
 	busySince atomic.Int64
+	swept     atomic.Uint32 // up to this drop
 
 	_      [64]byte
 	parked atomic.Uint32
@@ -240,27 +243,6 @@ func (isl *Island) Await(ready func() bool) bool {
 		isl.park(ready, time.Time{})
 	}
 	return true
-}
-
-// AwaitUntil is Await with a time at which it gives up waiting; it reports what ended it.
-func (isl *Island) AwaitUntil(ready func() bool, at time.Time) (ok, stopped bool) {
-	isl.pending.flush(isl.run.Ledger)
-	for {
-		if isl.run.Stopped() {
-			return false, true
-		}
-		if ready() {
-			return true, false
-		}
-		if !time.Now().Before(at) {
-			return false, false
-		}
-		isl.seenEpoch = isl.run.epoch.Load()
-		if isl.run.Stopped() {
-			return false, true
-		}
-		isl.park(ready, at)
-	}
 }
 
 // Fail ends the stream with the error of a stage: the element in hand is abandoned.

@@ -31,6 +31,9 @@ type Ledger struct {
 	next    uint32
 	entries atomic.Pointer[map[uint32]*entry] // copied on write: assignments come and go seldom, marks are many
 
+	leaving atomic.Int32  // assignments that are being revoked
+	revokes atomic.Uint64 // that have begun, each counted before it can be seen and behind
+
 	composites composites
 }
 
@@ -63,6 +66,9 @@ func (l *Ledger) Register(a Assignment) (uint32, error) {
 func (l *Ledger) Release(index uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if e := l.entry(index); e != nil && e.revoking.Load() {
+		l.leaving.Add(-1)
+	}
 	l.edit(func(m map[uint32]*entry) { delete(m, index) })
 }
 

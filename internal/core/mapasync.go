@@ -102,6 +102,7 @@ type cells[A, B any] struct {
 	outs  []B
 	toks  []Token
 	hows  []uint32
+	seqs  []uint64 // how many were sent before
 	mask  uint64
 	scope *Scope
 
@@ -121,6 +122,8 @@ type cells[A, B any] struct {
 	tickets atomic.Uint64
 	taken   atomic.Uint64
 	lhead   uint64
+	sweep   sweep
+	before  uint64 // of those that were sent before the sweep, and not taken
 
 	closed    atomic.Bool
 	cancelled atomic.Bool
@@ -132,7 +135,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		n *= 2
 	}
 	c := &cells[A, B]{
-		ins: make([]A, n), outs: make([]B, n), toks: make([]Token, n), hows: make([]uint32, n), mask: uint64(n - 1),
+		ins: make([]A, n), outs: make([]B, n), toks: make([]Token, n), hows: make([]uint32, n), seqs: make([]uint64, n), mask: uint64(n - 1),
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 		free: make([]uint32, n), in: make([]atomic.Uint32, n), out: make([]atomic.Uint32, n),
 	}
@@ -192,6 +195,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			c.toks[cell] = c.send.Out()
 			c.ins[cell] = a
 			k := c.inTail.Load()
+			c.seqs[cell] = k
 			c.in[k&c.mask].Store(cell)
 			c.inTail.Store(k + 1)
 			w.more()
@@ -249,6 +253,9 @@ func (c *cells[A, B]) Taken(n int) {
 	cell, _ := c.front()
 	var none B
 	c.outs[cell] = none
+	if c.before > 0 && c.seqs[cell] < c.sweep.until {
+		c.before--
+	}
 	c.out[c.lhead&c.mask].Store(0)
 	c.lhead++
 	c.taken.Store(c.lhead)

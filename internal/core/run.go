@@ -28,16 +28,21 @@ type Limits struct {
 type Run struct {
 	// Ledger accounts for the tokens of this run. A child run has its own: what travels in it when it is stopped hard is void.
 	Ledger *Ledger
+	// Aside is the number of elements that a retry sets aside at most; 0 is DefaultAside. It is set before the stages are built.
+	Aside int
 
 	parent *Run
 	limits Limits
 	hurry  *hurry
 	start  time.Time
+	groups groups // who commits in it
 
 	attention atomic.Uint32
 	epoch     atomic.Uint64
 	cut       atomic.Bool  // a source was stopped by the drain
 	dropped   atomic.Int64 // elements thrown away because their partition was taken away
+	sweepMu   sync.Mutex
+	drops     atomic.Uint32 // how many there were
 
 	userCtx    context.Context
 	cancelUser context.CancelCauseFunc
@@ -56,7 +61,7 @@ type Run struct {
 
 	mu        sync.Mutex
 	loops     []loop
-	starts    []func()
+	starts    []func() error
 	islands   []*Island
 	finishers []*Finisher
 	stages    []*StageInfo
@@ -67,6 +72,7 @@ type Run struct {
 	lingers   bool
 	onDrain   []func()
 	onEnd     []func(context.Context) error
+	onLast    []func(context.Context) error
 	fault     error
 	stopErr   error
 	cause     error // why it is drained
@@ -150,13 +156,6 @@ func (r *Run) DoneC() <-chan struct{} { return r.doneC }
 func (r *Run) Limits() Limits { return r.limits }
 
 func (r *Run) clock() int64 { return int64(time.Since(r.start)) + 1 }
-
-// Drop makes every boundary, holder and worker throw away the elements of an assignment, from now on.
-func (r *Run) Drop(index uint32) {
-	r.Ledger.drop(index)
-	r.attention.Or(attendDrop)
-	r.poke()
-}
 
 // CollectPending reports the finished tokens that islands have not reported yet, also those behind a slow element.
 func (r *Run) CollectPending() {
@@ -279,6 +278,13 @@ func (r *Run) OnEnd(f func(context.Context) error) {
 	r.mu.Unlock()
 }
 
+// OnLast calls f behind all that OnEnd has registered: for sources whose last offsets depend on outcomes that sinks still collect.
+func (r *Run) OnLast(f func(context.Context) error) {
+	r.mu.Lock()
+	r.onLast = append(r.onLast, f)
+	r.mu.Unlock()
+}
+
 func (r *Run) snapshotChildren() []*Run {
 	children := make([]*Run, 0, len(r.children))
 	for c := range r.children {
@@ -306,10 +312,16 @@ func (r *Run) setLoop(isl *Island, f func()) {
 }
 
 // OnStart calls f when the run starts, or the part of it that is being built (Concat), before its islands: for goroutines beside them.
-func (r *Run) OnStart(f func()) { r.setStart(f) }
+func (r *Run) OnStart(f func()) {
+	r.TryStart(func() error {
+		f()
+		return nil
+	})
+}
 
-// setStart adds something that is to be started with the islands, before them.
-func (r *Run) setStart(f func()) {
+// TryStart is OnStart for what can fail: a client that has to be made. An error ends the run with it: no island starts, and no function that was registered behind
+// f is called. A panic is an error too.
+func (r *Run) TryStart(f func() error) {
 	r.mu.Lock()
 	r.starts = append(r.starts, f)
 	r.mu.Unlock()
@@ -322,11 +334,28 @@ func (r *Run) StartIslands() {
 	r.starts, r.loops = nil, nil
 	r.mu.Unlock()
 	for _, f := range starts {
-		f()
+		if r.Stopped() {
+			return
+		}
+		if err := safely(f); err != nil {
+			r.Fail(err)
+		}
+	}
+	if r.Stopped() {
+		return
 	}
 	for _, l := range loops {
 		r.Go(l.isl.describe(), l.f)
 	}
+}
+
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = newPanicError(p)
+		}
+	}()
+	return f()
 }
 
 // goroutine is one that the run waits for.
@@ -509,8 +538,8 @@ func (r *Run) finish(stuck *StuckError) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.userCtx), r.limits.Close)
 	defer cancel()
 	r.mu.Lock()
-	hooks := r.onEnd
-	r.onEnd = nil
+	hooks := append(r.onLast, r.onEnd...)
+	r.onEnd, r.onLast = nil, nil
 	r.mu.Unlock()
 	var reports []error
 	for i := len(hooks) - 1; i >= 0; i-- {

@@ -27,6 +27,7 @@ type Slots[T any] struct {
 	_     [64]byte
 	head  atomic.Uint64
 	lhead uint64
+	sweep sweep
 
 	_         [64]byte
 	closed    atomic.Bool

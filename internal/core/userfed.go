@@ -20,6 +20,7 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 	recv := r.NewIsland()
 	st := next(At{Island: recv})
 	send := r.NewIsland()
+	send.swept.Store(sweptForEver) // it does not go round, and has no tokens
 	info := send.AddStage(name)
 	bd := NewBoundary[T](At{Island: send}, DefaultCapacity, recv)
 	info.Buffers(bd.Len)
@@ -39,7 +40,7 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 	}
 	bd.sendLink.Up = func() { send.noMore = true }
 	Drive(recv, Intake[T](in), st)
-	r.setStart(func() {
+	r.OnStart(func() {
 		in.release = r.GoUser(name, func() {
 			defer bd.Close()
 			defer cancel()

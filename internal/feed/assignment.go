@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
@@ -27,6 +28,10 @@ type Assignment[T any] struct {
 	queue  []core.Chunk[T]
 	queued int // elements in the queue, those that the island has in hand included
 	lent   int // elements at the front of the queue that the island has in hand
+	paused bool
+	next   int64 // the offset of the first element that was taken back; -1 where none was
+
+	charged, chargedRecords atomic.Int64
 }
 
 // Partition is the one that is assigned.
@@ -55,6 +60,42 @@ func (a *Assignment[T]) Starved() bool {
 	return a.state == live && a.queued == a.lent && a.tracker.Full()
 }
 
+// Charged is what deliveries were charged with that are not given back: bytes, and all of their elements.
+func (a *Assignment[T]) Charged() (bytes, records int64) {
+	return a.charged.Load(), a.chargedRecords.Load()
+}
+
+// Pinned is how many bytes the leases hold together that outstanding elements keep alive.
+func (a *Assignment[T]) Pinned() int64 { return a.tracker.Pinned() }
+
+// Queued is the number of elements that wait for the island.
+func (a *Assignment[T]) Queued() int {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	return a.queued - a.lent
+}
+
+// Waiting is [Assignment.Queued] with the elements that the island has in hand and may not have come to.
+func (a *Assignment[T]) Waiting() int {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	return a.queued
+}
+
+// Pause keeps what is queued from the island, or lets it have it again.
+func (a *Assignment[T]) Pause(paused bool) {
+	a.feed.mu.Lock()
+	a.paused = paused
+	a.feed.mu.Unlock()
+	a.feed.isl.Wake()
+}
+
+// HandedOver reports whether anything of the assignment was ever handed over to user code.
+func (a *Assignment[T]) HandedOver() bool { return a.tracker.HandedOver() }
+
+// Full reports whether the tracker has reached its limit, and has no room yet.
+func (a *Assignment[T]) Full() bool { return a.tracker.Full() }
+
 // Live reports whether deliveries are accepted.
 func (a *Assignment[T]) Live() bool {
 	a.feed.mu.Lock()
@@ -65,15 +106,33 @@ func (a *Assignment[T]) Live() bool {
 // Deliver queues elements, and counts them as outstanding. at tells offset and leader epoch of the i-th; it is called at once and must call nothing of
 // the feed. The slice is the feed's from now on. It reports false, and nothing has happened, where the assignment has ended.
 func (a *Assignment[T]) Deliver(vals []T, at func(i int) (offset int64, epoch int32)) bool {
-	return a.deliver(vals, func(t *tracker.Tracker) uint64 { return t.Delivered(len(vals), at) })
+	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.Delivered(len(vals), at) })
+}
+
+// Offsets tells where the elements of a delivery lie: one behind the other from First on, or, where At is given, where that says.
+type Offsets struct {
+	First int64
+	Epoch int32
+	At    func(i int) (offset int64, epoch int32)
+}
+
+// DeliverCharged is [Assignment.Deliver] with the number of bytes that the elements hold in memory, the lease under which they are given back when none of the elements is
+// outstanding, and, unless that is nil, the lot that is then told if all are done.
+func (a *Assignment[T]) DeliverCharged(vals []T, at Offsets, bytes int64, lease *tracker.Lease, lot tracker.Lot) bool {
+	return a.deliver(vals, bytes, lease, lot, func(t *tracker.Tracker) uint64 {
+		if at.At != nil {
+			return t.Delivered(len(vals), at.At)
+		}
+		return t.DeliveredRun(len(vals), at.First, at.Epoch)
+	})
 }
 
 // DeliverRun is [Assignment.Deliver] for consecutive offsets of one leader epoch.
 func (a *Assignment[T]) DeliverRun(vals []T, offset int64, epoch int32) bool {
-	return a.deliver(vals, func(t *tracker.Tracker) uint64 { return t.DeliveredRun(len(vals), offset, epoch) })
+	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.DeliveredRun(len(vals), offset, epoch) })
 }
 
-func (a *Assignment[T]) deliver(vals []T, count func(*tracker.Tracker) uint64) bool {
+func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *tracker.Lease, lot tracker.Lot, count func(*tracker.Tracker) uint64) bool {
 	f := a.feed
 	f.mu.Lock()
 	if a.state != live || f.cancelled {
@@ -82,6 +141,10 @@ func (a *Assignment[T]) deliver(vals []T, count func(*tracker.Tracker) uint64) b
 	}
 	if len(vals) > 0 {
 		first := count(a.tracker)
+		if lease != nil && a.tracker.Charge(len(vals), bytes, lease, lot) {
+			a.charged.Add(bytes)
+			a.chargedRecords.Add(int64(len(vals)))
+		}
 		a.queue = append(a.queue, core.Chunk[T]{Vals: vals, First: core.MakeToken(a.index, first)})
 		a.queued += len(vals)
 	}
@@ -89,6 +152,9 @@ func (a *Assignment[T]) deliver(vals []T, count func(*tracker.Tracker) uint64) b
 	f.isl.Wake()
 	return true
 }
+
+// Lot is that of the delivery in which an outstanding element came, or nil.
+func (a *Assignment[T]) Lot(position uint64) tracker.Lot { return a.tracker.Lot(position) }
 
 // Committable is what may be committed now; see [tracker.Tracker.Committable].
 func (a *Assignment[T]) Committable() (tracker.Mark, bool) { return a.tracker.Committable() }
@@ -113,7 +179,9 @@ func (a *Assignment[T]) reclaim() {
 		return
 	}
 	head := a.queue[0]
-	a.tracker.Reclaim(head.First.Position() + uint64(a.lent))
+	from := head.First.Position() + uint64(a.lent)
+	_, _, a.next, _ = a.tracker.Locate(from)
+	a.tracker.Reclaim(from)
 	if a.lent == 0 {
 		a.queue = nil
 	} else {

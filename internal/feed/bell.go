@@ -5,16 +5,16 @@ import (
 	"sync/atomic"
 )
 
-// bell tells everybody who listens that there is something to look at. It is a level: listen, then look, then wait. Ringing costs one load while nobody
-// listens.
-type bell struct {
+// Bell tells everybody who listens that there is something to look at. It is a level: listen, then look, then wait. Ringing costs one load while nobody
+// listens. The zero Bell is ready.
+type Bell struct {
 	armed atomic.Bool
 	mu    sync.Mutex
 	c     chan struct{}
 }
 
-// listen returns what is closed by the next ring.
-func (b *bell) listen() <-chan struct{} {
+// Listen returns what is closed by the next ring.
+func (b *Bell) Listen() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.c == nil {
@@ -24,7 +24,8 @@ func (b *bell) listen() <-chan struct{} {
 	return b.c
 }
 
-func (b *bell) ring() {
+// Ring wakes those who listen.
+func (b *Bell) Ring() {
 	if !b.armed.Load() {
 		return
 	}

@@ -14,6 +14,10 @@ type End struct {
 	// Mark is the last that may be committed, where Committable is true.
 	Mark        tracker.Mark
 	Committable bool
+	// Next is the offset of the first record that was delivered and never given to the island; -1 where there is none.
+	Next int64
+	// Undone is the offset of the first record that was delivered and is not finished; -1 where there is none.
+	Undone int64
 	// Outstanding is the number of records that were neither finished nor given up, and are dropped.
 	Outstanding int
 }
@@ -60,7 +64,7 @@ func (r *Revocation[T]) Wait(within time.Duration) []End {
 // await waits until nothing of the assignments is outstanding, or the time is up, or the run is stopped or over.
 func (f *Feed[T]) await(as []*Assignment[T], timeUp <-chan time.Time) {
 	for {
-		changed := f.bell.listen()
+		changed := f.bell.Listen()
 		f.run.CollectPending()
 		if !anyOutstanding(as) {
 			return
@@ -109,6 +113,10 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 	for _, a := range as {
 		f.mu.Lock()
 		a.reclaim()
+		undone, _, any := a.tracker.Oldest()
+		if !any {
+			undone = -1
+		}
 		mark, ok, left := a.tracker.Close()
 		first := a.state != ended
 		a.state = ended
@@ -118,7 +126,7 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 			continue // lost while it was being revoked
 		}
 		f.drop(a, left)
-		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Outstanding: left})
+		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: a.next, Undone: undone, Outstanding: left})
 	}
 	return ends
 }
@@ -180,7 +188,7 @@ func (f *Feed[T]) Settle(ctx context.Context) bool {
 	f.run.RaiseHurry()
 	defer f.run.LowerHurry()
 	for {
-		changed := f.bell.listen()
+		changed := f.bell.Listen()
 		f.run.CollectPending()
 		f.mu.Lock()
 		waiting := anyOutstanding(f.turns)
@@ -200,13 +208,16 @@ func (f *Feed[T]) Settle(ctx context.Context) bool {
 
 // Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and has not committed yet, are waited for until ctx ends,
 // except behind a hard stop or where downstream wanted no more.
-func (f *Feed[T]) Finish(ctx context.Context) []End {
+func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx)) }
+
+// Await is the waiting of Finish alone; it returns the assignments that are still there.
+func (f *Feed[T]) Await(ctx context.Context) []*Assignment[T] {
 	f.mu.Lock()
 	as := append([]*Assignment[T](nil), f.turns...)
 	wait := !f.run.Stopped() && (!f.cancelled || f.run.Draining())
 	f.mu.Unlock()
 	for wait {
-		changed := f.bell.listen()
+		changed := f.bell.Listen()
 		f.run.CollectPending()
 		if !anyOutstanding(as) {
 			break
@@ -217,5 +228,5 @@ func (f *Feed[T]) Finish(ctx context.Context) []End {
 			wait = false
 		}
 	}
-	return f.end(as)
+	return as
 }

@@ -30,6 +30,8 @@ type Options struct {
 	More func() bool
 	// Moved is called when some frontier has moved: there is more to commit. It must not block. nil is nobody.
 	Moved func()
+	// Bell is rung when something changes; several feeds of one poller share it. nil is one of the feed's own.
+	Bell *Bell
 }
 
 // Feed joins a poller to an island. Its methods may be called from any goroutine, except that one goroutine at a time delivers.
@@ -37,7 +39,7 @@ type Feed[T any] struct {
 	run  *core.Run
 	isl  *core.Island
 	opts Options
-	bell bell
+	bell *Bell
 
 	abandoned atomic.Bool // some tracker has told so since Rewind looked last
 	over      atomic.Bool // complete or cancelled: nothing is rewound any more
@@ -60,18 +62,24 @@ func New[T any](isl *core.Island, o Options) *Feed[T] {
 	if o.Moved == nil {
 		o.Moved = func() {}
 	}
+	if o.Bell == nil {
+		o.Bell = &Bell{}
+	}
 	if o.More == nil {
 		o.More = func() bool { return true }
 	}
-	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, live: map[Partition]*Assignment[T]{}}
+	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, bell: o.Bell, live: map[Partition]*Assignment[T]{}}
 }
 
 // Listen returns a channel that is closed when something changes that a poller may wait for: there is room, nothing is outstanding, something was
 // abandoned, a queue has run low, the feed was cancelled. Listen first, then look, then wait.
-func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.listen() }
+func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.Listen() }
 
 // Ring wakes those who listen.
-func (f *Feed[T]) Ring() { f.bell.ring() }
+func (f *Feed[T]) Ring() { f.bell.Ring() }
+
+// NeedsRewind reports whether something was abandoned since Rewind looked last.
+func (f *Feed[T]) NeedsRewind() bool { return f.abandoned.Load() }
 
 // ErrAssigned says that the partition is assigned already.
 var ErrAssigned = errors.New("vicuna: the partition is assigned already")
@@ -88,9 +96,14 @@ func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error
 }
 
 func (f *Feed[T]) assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
-	a := &Assignment[T]{feed: f, partition: p}
+	a := &Assignment[T]{feed: f, partition: p, next: -1}
 	a.tracker = tracker.New(tracker.Options{
 		Topic: p.Topic, Partition: p.ID, Limit: f.opts.Limit, Plain: f.opts.Plain, Start: start, Notify: f.notify,
+		Freed: func(bytes int64, records int) {
+			a.charged.Add(-bytes)
+			a.chargedRecords.Add(-int64(records))
+			f.bell.Ring()
+		},
 	})
 	index, err := f.run.Ledger.Register(a.tracker)
 	if err != nil {
@@ -108,7 +121,7 @@ func (f *Feed[T]) notify(ev tracker.Event) {
 		f.abandoned.Store(true)
 	}
 	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned) != 0 {
-		f.bell.ring()
+		f.bell.Ring()
 	}
 	if ev&tracker.Moved != 0 {
 		f.opts.Moved()
@@ -122,7 +135,7 @@ func (f *Feed[T]) Complete() {
 	f.complete = true
 	f.mu.Unlock()
 	f.isl.Wake()
-	f.bell.ring()
+	f.bell.Ring()
 }
 
 // Over reports whether nothing more can be delivered: the feed is complete, or its island has cancelled it.

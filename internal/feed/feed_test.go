@@ -3,12 +3,12 @@ package feed_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -103,7 +103,7 @@ func TestAssignedTwice(t *testing.T) {
 
 // A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
 func TestRevoke(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		run, f, in := bench(feed.Options{})
 		a := assign(t, f, p0)
 		a.DeliverRun(make([]int, 1000), 40, 3)
@@ -115,7 +115,7 @@ func TestRevoke(t *testing.T) {
 		require.Equal(t, 200, a.Outstanding())
 		require.False(t, in.Ready())
 		begin := time.Now()
-		require.Equal(t, []feed.End{{Partition: p0, Outstanding: 200}}, r.Wait(time.Second))
+		require.Equal(t, []feed.End{{Partition: p0, Next: 240, Undone: 40, Outstanding: 200}}, r.Wait(time.Second))
 		require.Equal(t, time.Second, time.Since(begin))
 		require.False(t, run.Hurried())
 		require.Empty(t, f.Revoke(p0).Wait(time.Second))

@@ -2,8 +2,8 @@ package feed
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// maxChunk is the number of elements that the island gets at a time.
-const maxChunk = 256
+// MaxChunk is the number of elements that the island gets at a time, at most.
+const MaxChunk = 256
 
 // intake is the island's side of a feed.
 type intake[T any] struct{ f *Feed[T] }
@@ -22,11 +22,11 @@ func (in intake[T]) Next() (core.Chunk[T], core.Status) {
 		}
 		a := f.turns[f.turn]
 		f.turn++
-		if a.queued == 0 {
+		if a.queued == 0 || a.paused && a.state == live {
 			continue
 		}
 		c := a.queue[0]
-		n := min(len(c.Vals), maxChunk)
+		n := min(len(c.Vals), MaxChunk)
 		a.lent, f.inHand = n, a
 		return core.Chunk[T]{Vals: c.Vals[:n:n], First: c.First}, core.Ready
 	}
@@ -36,6 +36,9 @@ func (in intake[T]) Next() (core.Chunk[T], core.Status) {
 	return core.Chunk[T]{}, core.Empty
 }
 
+// InHand is the assignment whose elements the island has; the island asks, between Next and Taken.
+func (f *Feed[T]) InHand() *Assignment[T] { return f.inHand }
+
 // Taken takes back what was lent and not handled.
 func (in intake[T]) Taken(n int) {
 	f := in.f
@@ -44,19 +47,22 @@ func (in intake[T]) Taken(n int) {
 	f.inHand = nil
 	c := &a.queue[0]
 	if n == len(c.Vals) {
+		*c = core.Chunk[T]{} // the queue's array may live for long
 		a.queue = a.queue[1:]
 	} else {
 		c.Vals, c.First = c.Vals[n:], c.First+core.Token(n)
 	}
+	before := a.queued
 	a.queued -= n
 	a.lent = 0
 	if a.state != live {
 		a.reclaim()
 	}
-	low := a.queued <= f.opts.Queue/2
+	half := f.opts.Queue / 2
+	low := a.queued == 0 || before > half && a.queued <= half
 	f.mu.Unlock()
 	if low {
-		f.bell.ring()
+		f.bell.Ring()
 	}
 }
 
@@ -66,7 +72,7 @@ func (in intake[T]) Ready() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.turns {
-		if a.queued > 0 {
+		if a.queued > 0 && !(a.paused && a.state == live) {
 			return true
 		}
 	}
@@ -95,5 +101,5 @@ func (in intake[T]) Cancel() {
 		a.reclaim()
 	}
 	f.mu.Unlock()
-	f.bell.ring()
+	f.bell.Ring()
 }

@@ -1,12 +1,15 @@
 package kclient
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/vicuna-go/vicuna/settings"
 )
@@ -32,25 +35,41 @@ const (
 // it where there is one. It does not connect: franz-go does with the first record.
 //
 // It fails with the settings' own problems, with what franz-go rejects, and with
-// a [*FactoryError] where the factory returned a client that is not as ordered.
+// a [*ClientError] where the factory returned a client that is not as ordered.
 // The doubtful settings are logged as warnings.
 func NewProducerClient(cfg settings.ProducerConfig) (*kgo.Client, error) {
 	if err := cfg.Err(); err != nil {
 		return nil, err
 	}
 	w := newWatch(cfg.Bootstrap(), cfg.Logger())
-	opts := producerOptions(cfg, w)
-	cl, err := create(cfg, opts)
+	cl, err := create(cfg, producerOptions(cfg, w), func(cl *kgo.Client) error { return checkMade(cl, cfg) })
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range cfg.Warnings() {
-		cfg.Logger().Warn("vicuna: "+w, "client.id", cfg.ClientID())
-	}
+	warn(cfg)
 	return cl, nil
 }
 
-func create(cfg settings.ProducerConfig, opts []kgo.Opt) (*kgo.Client, error) {
+// common is what the settings of producers and consumers have in common.
+type common interface {
+	Bootstrap() []string
+	ClientID() string
+	ClientFactory() settings.Factory
+	Dialer() settings.DialFunc
+	DialTimeout() time.Duration
+	Logger() *slog.Logger
+	SASL() []sasl.Mechanism
+	TLS() *tls.Config
+	Warnings() []string
+}
+
+func warn(cfg common) {
+	for _, w := range cfg.Warnings() {
+		cfg.Logger().Warn("vicuna: "+w, "client.id", cfg.ClientID())
+	}
+}
+
+func create(cfg common, opts []kgo.Opt, check func(*kgo.Client) error) (*kgo.Client, error) {
 	factory := cfg.ClientFactory()
 	if factory == nil {
 		cl, err := kgo.NewClient(opts...)
@@ -66,7 +85,7 @@ func create(cfg settings.ProducerConfig, opts []kgo.Opt) (*kgo.Client, error) {
 	case cl == nil:
 		return nil, errors.New("kclient: the client factory returned neither a client nor an error")
 	}
-	if err := checkMade(cl, cfg); err != nil {
+	if err := check(cl); err != nil {
 		cl.Close()
 		return nil, fmt.Errorf("kclient: the client factory did not use the options it was given: %w", err)
 	}
@@ -81,12 +100,8 @@ func producerOptions(cfg settings.ProducerConfig, w *watch) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 	}
 	opts = append(opts, cfg.ClientOptions()...)
+	opts = append(opts, clientOptions(cfg, w)...)
 	opts = append(opts,
-		kgo.SeedBrokers(cfg.Bootstrap()...),
-		kgo.ClientID(cfg.ClientID()),
-		kgo.WithLogger(newLogger(cfg.Logger())),
-		kgo.WithHooks(w),
-		kgo.Dialer(dialer(cfg, w)),
 		kgo.RequiredAcks(acks(cfg.Acks())),
 		kgo.ProducerBatchCompression(cfg.Compression()...),
 		kgo.ProducerBatchMaxBytes(int32(cfg.BatchBytes())),
@@ -99,6 +114,21 @@ func producerOptions(cfg settings.ProducerConfig, w *watch) []kgo.Opt {
 		opts = append(opts, kgo.AllowIdempotentProduceCancellation())
 	} else {
 		opts = append(opts, kgo.DisableIdempotentWrite())
+	}
+	return opts
+}
+
+// clientOptions are those of both sides that the user may not change.
+func clientOptions(cfg common, w *watch) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(cfg.Bootstrap()...),
+		kgo.ClientID(cfg.ClientID()),
+		kgo.WithLogger(newLogger(cfg.Logger())),
+		kgo.WithHooks(w),
+		kgo.Dialer(dialer(cfg, w)),
+		// A broker that is being stopped takes a connection and closes it. By default franz-go reads that as wrong TLS or SASL settings, and fails all that is buffered; the
+		// watch tells of settings that lead nowhere.
+		kgo.AlwaysRetryEOF(),
 	}
 	if mechanisms := cfg.SASL(); len(mechanisms) > 0 {
 		opts = append(opts, kgo.SASL(mechanisms...))

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/internal/bubble"
 )
 
 func TestEachRecordEndsAtItsDeadline(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, 10 * time.Second, 2 * time.Minute, time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := NewDeadlines(t.Context(), timeout)
 			defer d.Close()
 			start := time.Now()

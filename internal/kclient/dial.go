@@ -14,7 +14,7 @@ import (
 // a time-out, TLS on top where it is set, and the watch told before anything else.
 // franz-go takes either a dialer or a TLS configuration, not both, which is why
 // TLS is spoken here.
-func dialer(cfg settings.ProducerConfig, w *watch) settings.DialFunc {
+func dialer(cfg common, w *watch) settings.DialFunc {
 	dial, tlsConfig, timeout := cfg.Dialer(), cfg.TLS(), cfg.DialTimeout()
 	if dial == nil {
 		dial = new(net.Dialer).DialContext

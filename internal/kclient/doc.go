@@ -17,5 +17,9 @@
 //     together with AllowIdempotentProduceCancellation, ends all of these.
 //     [Explain] makes a typed error of what the client then says.
 //
+// A consuming client ([NewConsumerClient]) commits nothing, moves no position by
+// itself where the settings do not say so, and takes part in its group by the
+// protocol they name.
+//
 // It imports settings and franz-go.
 package kclient

@@ -3,10 +3,11 @@ package kclient
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/bubble"
 )
 
 func TestLoggerPassesWarningsAndErrors(t *testing.T) {
@@ -23,7 +24,7 @@ func TestLoggerPassesWarningsAndErrors(t *testing.T) {
 }
 
 func TestLoggerCountsRepetitions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		j := newJournal()
 		l := newLogger(j.logger())
 		for range 10 {

@@ -145,3 +145,11 @@ func hangingDialer(ctx context.Context, _, _ string) (net.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// reading returns the settings of a consumer at addrs.
+func reading(t *testing.T, addrs []string, opts ...settings.ConsumerOption) settings.ConsumerConfig {
+	t.Helper()
+	cs := settings.NewConsumer(serde.String(), serde.String(), append([]settings.ConsumerOption{settings.Bootstrap(addrs...)}, opts...)...)
+	require.NoError(t, cs.Err())
+	return cs.ConsumerConfig
+}

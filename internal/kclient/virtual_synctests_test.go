@@ -4,12 +4,12 @@ package kclient
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -23,7 +23,7 @@ func TestDefaultsWithoutABroker(t *testing.T) {
 		"hanging": {hangingDialer, time.Second},
 		"refused": {(&link{cut: true}).dial, time.Second},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			j := newJournal()
 			cfg := config(t, []string{"kafka:9092"}, j.option(), settings.Dialer(c.dial))
 			cl, err := NewProducerClient(cfg)
@@ -50,4 +50,18 @@ func TestDefaultsWithoutABroker(t *testing.T) {
 			require.LessOrEqual(t, o.at.Sub(start), 2*time.Minute+c.late, name)
 		})
 	}
+}
+
+func TestAConsumerWithoutABrokerIsWarnedOf(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		j := newJournal()
+		cl, err := NewConsumerClient(reading(t, []string{"kafka:9092"}, j.option(), settings.Dialer((&link{cut: true}).dial), settings.Group("g")), kgo.ConsumeTopics("t"))
+		require.NoError(t, err)
+		defer cl.CloseAllowingRebalance()
+		<-time.After(5*time.Second - 1)
+		require.NotContains(t, j.String(), "no Kafka broker reached")
+		<-time.After(time.Second)
+		require.Contains(t, j.String(), "no Kafka broker reached at kafka:9092 for 5s")
+		require.NotNil(t, Unreachable(cl))
+	})
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/bubble"
 )
 
 // watched runs fn in virtual time with a watch of one address.
 func watched(t *testing.T, fn func(t *testing.T, w *watch, j *journal)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		j := newJournal()
 		w := newWatch([]string{"kafka:9092"}, j.logger())
 		fn(t, w, j)

@@ -18,6 +18,7 @@ type position struct {
 	epoch                                       int32
 	ended, abandoned, given, committed, settled bool
 	handed                                      int
+	kept                                        bool // somebody may have it behind its end
 }
 
 func (p *plain) delivered(offset int64, epoch int32) {
@@ -41,8 +42,9 @@ func (p *plain) each(base, mask uint64, f func(*position)) {
 	}
 	for i := range p.positions {
 		x := &p.positions[i]
-		if x.abandoned || x.given || x.ended && (x.handed == 0 || x.committed) {
+		if !x.settled && (x.abandoned || x.given || x.ended && (x.handed == 0 || x.committed)) {
 			x.settled = true
+			x.kept = x.kept || x.abandoned || x.given || x.handed > 0
 		}
 	}
 	for p.was < len(p.positions) && p.positions[p.was].settled && !p.positions[p.was].abandoned && !p.positions[p.was].given {
@@ -64,14 +66,17 @@ func (p *plain) commit(at uint64) {
 
 func (p *plain) handOver(base, mask uint64) {
 	p.each(base, mask, func(x *position) {
-		if !p.noManual && !x.settled {
+		switch {
+		case p.noManual:
+			x.kept = true
+		case !x.settled:
 			x.handed++
 		}
 	})
 }
 
 func (p *plain) withdraw(base, mask uint64) {
-	p.each(base, mask, func(x *position) { x.handed = max(0, x.handed-1) })
+	p.each(base, mask, func(x *position) { x.handed, x.kept = max(0, x.handed-1), true })
 }
 
 func (p *plain) reclaim(from uint64) {

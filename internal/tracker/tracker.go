@@ -3,6 +3,7 @@ package tracker
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	// Notify is called when something has changed, on the goroutine that changed it and with no lock held. It must not block. It says
 	// that there is something to look at, not what there is: two changes may be told in the other order.
 	Notify func(Event)
+	// Freed is told of deliveries that were charged ([Tracker.Charge]) once no record of them is outstanding any more; like Notify. nil is nobody.
+	Freed func(bytes int64, records int)
 }
 
 // Mark is what is committed: the offset of the next record, behind the last finished one, and that one's leader epoch.
@@ -67,6 +70,11 @@ type Tracker struct {
 
 	offsets offsets
 	polls   polls
+	charges charges
+	freed   freed // what Freed is to be told
+
+	handedOver atomic.Bool
+	lots       atomic.Bool // some delivery is one
 }
 
 // word is the state of 64 positions.
@@ -85,6 +93,9 @@ func New(o Options) *Tracker {
 	}
 	if o.Notify == nil {
 		o.Notify = func(Event) {}
+	}
+	if o.Freed == nil {
+		o.Freed = func(int64, int) {}
 	}
 	return &Tracker{opts: o, words: make([]word, 4), start: o.Start != Mark{}}
 }
@@ -119,6 +130,42 @@ func (t *Tracker) DeliveredRun(n int, offset int64, epoch int32) (first uint64) 
 	t.offsets.add(first, n, offset, epoch)
 	t.deliver(n)
 	return first
+}
+
+// Pinned is how many bytes the leases hold together that outstanding positions keep alive.
+func (t *Tracker) Pinned() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.charges.pinned()
+}
+
+// Charge says what the last n positions that were delivered hold in memory, under which lease, and what they were made of (nil where that is nobody's business). It is given back
+// as a whole when none of them is outstanding. It reports false, and nothing has happened, behind Close.
+func (t *Tracker) Charge(n int, bytes int64, lease *Lease, lot Lot) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || n == 0 {
+		return false
+	}
+	lease.Add(bytes, n)
+	if lot != nil {
+		t.lots.Store(true)
+	}
+	t.charges.add(t.delivered, n, bytes, lease, lot)
+	return true
+}
+
+// Lot is what the element at an outstanding position was made of, or nil.
+func (t *Tracker) Lot(position uint64) Lot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.charges.all) == t.charges.head {
+		return nil
+	}
+	if ch := t.charges.find(position); ch != nil {
+		return ch.lot
+	}
+	return nil
 }
 
 func (t *Tracker) deliver(n int) {
@@ -174,12 +221,16 @@ func (t *Tracker) Done(base, mask uint64) {
 
 // HandOver notes that the positions are about to be handed to user code: their Commit decides. Each call counts.
 func (t *Tracker) HandOver(base, mask uint64) {
-	if t.opts.Plain {
+	if t.opts.Plain && !t.lots.Load() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if mask = t.clip(base, mask); mask == 0 {
+		return
+	}
+	if t.opts.Plain {
+		t.charges.keep(base, mask)
 		return
 	}
 	w := t.word(base)
@@ -190,7 +241,11 @@ func (t *Tracker) HandOver(base, mask uint64) {
 		t.extra[base+uint64(bits.TrailingZeros64(again))]++
 	}
 	w.handed |= mask
+	t.handedOver.Store(true)
 }
+
+// HandedOver reports whether anything was ever handed over. Where that is not so, nobody has to call Commit.
+func (t *Tracker) HandedOver() bool { return t.handedOver.Load() }
 
 // Withdraw takes one hand-over of each position back, because it did not take place after all.
 func (t *Tracker) Withdraw(base, mask uint64) {
@@ -202,6 +257,7 @@ func (t *Tracker) Withdraw(base, mask uint64) {
 		t.mu.Unlock()
 		return
 	}
+	t.charges.keep(base, mask) // user code has had it
 	w := t.word(base)
 	for left := mask; left != 0 && len(t.extra) > 0; left &= left - 1 {
 		bit := uint64(bits.TrailingZeros64(left))
@@ -291,6 +347,7 @@ func (t *Tracker) settle(w *word, base, mask uint64) (ev Event) {
 		return 0
 	}
 	w.settled |= now
+	t.charges.settle(base, now, w.abandoned|w.handed, &t.freed)
 	for left := now; left != 0 && len(t.extra) > 0; left &= left - 1 {
 		delete(t.extra, base+uint64(bits.TrailingZeros64(left)))
 	}
@@ -326,9 +383,20 @@ func (t *Tracker) advance() (ev Event) {
 
 // tell unlocks and notifies.
 func (t *Tracker) tell(ev Event) {
+	f := t.freed
+	t.freed = freed{}
 	t.mu.Unlock()
 	if ev != 0 {
-		t.opts.Notify(ev)
+		t.opts.Notify(ev) // first: who is woken by what is given back finds what has happened
+	}
+	if len(f.leases) > 0 {
+		t.opts.Freed(f.bytes, f.records)
+		for _, l := range f.leases {
+			l.Done()
+		}
+		for _, l := range f.lots {
+			l.Finished()
+		}
 	}
 }
 
@@ -343,6 +411,7 @@ func (t *Tracker) Close() (m Mark, ok bool, outstanding int) {
 	m, ok = t.committable()
 	outstanding = t.outstanding
 	t.closed, t.outstanding, t.extra = true, 0, nil
+	t.charges.drop(&t.freed)
 	t.tell(Zero)
 	return m, ok, outstanding
 }

@@ -5,11 +5,11 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -27,6 +27,8 @@ type both struct {
 	model  *plain
 	events tracker.Event
 	next   int64
+
+	plainCharges
 }
 
 func newBoth(t *testing.T, limit int, noManual bool, start tracker.Mark) *both {
@@ -34,6 +36,10 @@ func newBoth(t *testing.T, limit int, noManual bool, start tracker.Mark) *both {
 	b.real = tracker.New(tracker.Options{
 		Topic: "t", Partition: 3, Limit: limit, Plain: noManual, Start: start,
 		Notify: func(ev tracker.Event) { b.events |= ev },
+		Freed: func(bytes int64, records int) {
+			b.freed += bytes
+			b.records += records
+		},
 	})
 	return b
 }
@@ -60,6 +66,7 @@ func (b *both) step(op, x, y byte) {
 				b.model.delivered(first+int64(i), int32(x/64))
 			}
 			b.next += int64(n)
+			b.charge(n, x, y)
 			break
 		}
 		at := func(i int) (int64, int32) { return first + int64(i+i/5), int32(x / 64) }
@@ -68,6 +75,7 @@ func (b *both) step(op, x, y byte) {
 			b.model.delivered(at(i))
 		}
 		b.next += int64(n + n/5)
+		b.charge(n, x, y)
 	case 3, 4, 5, 6, 7:
 		b.real.Done(base, mask)
 		b.model.done(base, mask)
@@ -138,6 +146,7 @@ func (b *both) compare() {
 	require.Equal(t, m.travelling(), b.real.Travelling())
 	require.Equal(t, m.abandoned(), b.real.Abandoned())
 	require.Equal(t, m.full && !m.closed, b.real.Full())
+	b.compareCharges()
 	require.EqualValues(t, len(m.positions), b.real.Position())
 	offset, _, ok := b.real.Oldest()
 	require.Equal(t, !m.closed && m.was < len(m.positions), ok)
@@ -208,7 +217,7 @@ func TestMarksFromManyGoroutines(t *testing.T) {
 }
 
 func TestOldestTellsItsAge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tr := tracker.New(tracker.Options{})
 		tr.DeliveredRun(3, 0, 0)
 		<-time.After(time.Second)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 	st "github.com/vicuna-go/vicuna/stream/streamtest"
 )
@@ -211,7 +212,7 @@ var ends = map[string]func(*testing.T){
 // runner checks a function that runs a stream and returns its elements.
 func runner(f func(context.Context, stream.Source[int]) ([]int, error)) func(*testing.T) {
 	in := func(t *testing.T, name string, body func(*testing.T)) {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, body) })
+		t.Run(name, func(t *testing.T) { bubble.Test(t, body) })
 	}
 	return func(t *testing.T) {
 		in(t, "completes", func(t *testing.T) {

@@ -3,11 +3,11 @@ package streamtest_test
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 	st "github.com/vicuna-go/vicuna/stream/streamtest"
 )
@@ -103,14 +103,14 @@ func TestProbes(t *testing.T) {
 	}
 	for name, body := range bodies {
 		t.Run(name, func(t *testing.T) {
-			t.Run("in a bubble", func(t *testing.T) { synctest.Test(t, body) })
+			t.Run("in a bubble", func(t *testing.T) { bubble.Test(t, body) })
 			t.Run("in real time", body)
 		})
 	}
 }
 
 func TestProbesTimedBatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		in, out, ctl := probed(t, func(s stream.Source[int]) stream.Source[[]int] { return stream.Batch(s, 10, time.Minute) })
 		began := time.Now()
 		in.Send(1)

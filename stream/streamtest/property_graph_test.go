@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -20,6 +21,9 @@ type graph struct {
 	takes int // branches with a Take
 	sinks int
 	quiet chan *node
+	aside int  // what a retry sets aside at most; 0 is plenty
+	late  bool // a retry pauses for longer than a revoke waits
+	mixed bool // behind a batch: an element has records of several partitions
 }
 
 type chain struct {
@@ -47,7 +51,7 @@ type sinkSpec struct {
 }
 
 func (g *graph) String() string {
-	return fmt.Sprintf("join %q: %s", g.join, g.chain)
+	return fmt.Sprintf("join %q, aside %d: %s", g.join, g.aside, g.chain)
 }
 
 func (c chain) String() string {
@@ -84,15 +88,16 @@ func randomGraph(r *rand.Rand, txn bool) graph {
 	case k == 3 && !txn:
 		g.join = "concat"
 	}
-	g.chain = g.random(r, txn, r.IntN(5), true, r.IntN(3) == 0)
+	g.chain = g.random(r, txn, r.IntN(5), true, r.IntN(3) == 0, false)
+	g.aside = []int{0, 0, 1, 5}[r.IntN(4)]
 	return g
 }
 
-func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast bool) chain {
+func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batched bool) chain {
 	c := chain{ordered: ordered}
 	for range n {
 		s := stage{salt: r.IntN(1000)}
-		switch k := r.IntN(20); k {
+		switch k := r.IntN(22); k {
 		case 0:
 			s.kind = "map"
 		case 1, 2:
@@ -124,7 +129,11 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast bool) c
 			s.kind = "retry"
 		case 19:
 			s.kind, s.n = "mapAsyncRetry", 1+r.IntN(3)
+		case 20, 21:
+			s.kind = "lateRetry"
+			g.late, g.mixed = true, g.mixed || batched
 		}
+		batched = batched || s.kind == "batch" && s.n > 1
 		if s.kind == "divert" || s.kind == "tryMapDivert" {
 			to := g.sink(r, txn, c.ordered)
 			s.to = &to
@@ -137,7 +146,7 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast bool) c
 	}
 	branches := 2 + r.IntN(2)
 	for i := range branches {
-		b := g.random(r, txn, r.IntN(3), c.ordered, false)
+		b := g.random(r, txn, r.IntN(3), c.ordered, false, batched)
 		if i > 0 && !txn && r.IntN(2) == 0 {
 			g.takes++
 			b.take = g.takes
@@ -179,13 +188,13 @@ func (w *world) build() stream.Graph {
 	src := w.sourceFor(0)
 	switch g.join {
 	case "merge":
-		src = stream.Merge(src, w.sourceFor(1))
+		src = w.tap(stream.Merge(src, w.sourceFor(1)))
 	case "quiet":
-		src = stream.Merge(stream.FromChan(g.quiet), src)
+		src = w.tap(stream.Merge(stream.FromChan(g.quiet), src))
 	case "concat":
-		src = stream.Concat(src, w.sourceFor(1))
+		src = w.tap(stream.Concat(src, w.sourceFor(1)))
 	}
-	return w.chain(src, g.chain)
+	return w.chain(w.look(src), g.chain)
 }
 
 func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
@@ -205,7 +214,7 @@ func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
 	var sinks []stream.Sink[*node]
 	for _, b := range c.branch {
 		flow := stream.NewFlow(func(s stream.Source[*node]) stream.Source[*node] {
-			s = stream.Map(s, func(n *node) *node { return n.withClass(b.take) })
+			s = stream.Map(w.tap(s), func(n *node) *node { return n.withClass(b.take) })
 			return w.stages(s, b)
 		})
 		sinks = append(sinks, flow.To(w.sink(b.sink)))
@@ -257,15 +266,15 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 				return all
 			})
 		case "mapAsync":
-			src = stream.MapAsync(src, s.n, w.call(s, false), stream.OnError(stream.Stop()))
+			src = w.tap(stream.MapAsync(src, s.n, w.called(w.call(s, false)), stream.OnError(stream.Stop())))
 		case "mapAsyncUnordered":
-			src = stream.MapAsyncUnordered(src, s.n, w.call(s, true), stream.OnError(stream.Skip()))
+			src = w.tap(stream.MapAsyncUnordered(src, s.n, w.called(w.call(s, true)), stream.OnError(stream.Skip())))
 		case "mapAsyncRetry":
-			src = stream.MapAsync(src, s.n, w.retried(s), stream.OnError(w.retry()))
+			src = w.tap(stream.MapAsync(src, s.n, w.retried(s), stream.OnError(w.retry())))
 		case "buffer":
-			src = src.Buffer(s.n)
+			src = w.tap(src.Buffer(s.n))
 		case "async":
-			src = src.Async()
+			src = w.tap(src.Async())
 		case "divert":
 			src = src.Divert(func(n *node) bool { return n.hash(s.salt)%3 == 0 }, w.sink(*s.to))
 		case "tryMapDivert":
@@ -282,6 +291,8 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) { return w.call(s, true)(ctx, n) }, stream.OnError(stream.Skip()))
 		case "retry":
 			src = stream.TryMap(src, w.retried(s), stream.OnError(w.retry()))
+		case "lateRetry":
+			src = stream.TryMap(src, w.retriedLate(s), stream.OnError(stream.Retry(stream.Backoff{First: late, Max: late, NoJitter: true})))
 		case "take":
 			b := c.take - 1
 			src = stream.Map(src.Take(s.n), func(n *node) *node {
@@ -342,7 +353,10 @@ func (w *world) call(s stage, skips bool) func(context.Context, *node) (*node, e
 	}
 }
 
-const attempts = 3
+const (
+	attempts = 3
+	late     = 20 * time.Minute
+)
 
 func (w *world) retry() stream.Policy {
 	return stream.Retry(stream.Backoff{Attempts: attempts, First: time.Millisecond, Max: 2 * time.Second, Factor: 30}).Else(stream.Skip())
@@ -364,4 +378,42 @@ func (w *world) retried(s stage) func(context.Context, *node) (*node, error) {
 		}
 		return n, nil
 	}
+}
+
+// retriedLate fails on a few elements, until they have been tried twice or nothing fails any more.
+func (w *world) retriedLate(s stage) func(context.Context, *node) (*node, error) {
+	var mu sync.Mutex
+	tried := map[*node]int{}
+	return func(ctx context.Context, n *node) (*node, error) {
+		mu.Lock()
+		first := tried[n] == 0
+		mu.Unlock()
+		if first {
+			w.taken(n)
+		}
+		w.pause(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		if tried[n]++; !w.final.Load() && tried[n] <= 2 && n.hash(s.salt)%8 == 0 {
+			return nil, errFault
+		}
+		return n, nil
+	}
+}
+
+// called checks what comes to a worker.
+func (w *world) called(f func(context.Context, *node) (*node, error)) func(context.Context, *node) (*node, error) {
+	return func(ctx context.Context, n *node) (*node, error) {
+		w.taken(n)
+		return f(ctx, n)
+	}
+}
+
+// look learns of each run, and sets it up.
+func (w *world) look(src stream.Source[*node]) stream.Source[*node] {
+	return stream.Via(src, stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[*node]) core.Stage[*node] {
+		b.Run.Aside = w.graph.aside
+		w.core.Store(b.Run)
+		return next(at)
+	}, "look"))
 }

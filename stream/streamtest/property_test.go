@@ -9,11 +9,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/stream"
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
@@ -55,7 +55,7 @@ func simulate(t *testing.T, seed uint64) error {
 			panic(fmt.Sprintf("%v\nseed %d: %v", p, seed, &w.graph))
 		}
 	}()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w = newWorld(seed)
 		w.play(t)
 	})
@@ -205,6 +205,31 @@ func (w *world) outcome(err error) {
 	w.violate("outcome: %v", err)
 }
 
+// revoke: a retry of another partition, which pauses for longer, does not hold it up.
+func (w *world) revoke(i int, within time.Duration, ps []int32) {
+	src := w.sources[i]
+	var before []*delivery
+	if w.revokes.Add(1) == 1 { // else some may be of an earlier assignment, which is being revoked still
+		before = w.entered(i, ps)
+	}
+	began := time.Now()
+	revoked := src.Revoke(within, ps...)
+	w.revokes.Add(-1)
+	for _, d := range before {
+		for _, r := range revoked {
+			if int(r.Partition) == d.rec.place.partition {
+				gone([]*delivery{d})
+			}
+		}
+	}
+	if within < time.Minute || w.graph.late && (w.graph.aside > 0 || w.graph.mixed) {
+		return
+	}
+	if took := time.Since(began); took > within/2 {
+		w.violate("held up: a revoke of %v took %v: %v", ps, took, revoked)
+	}
+}
+
 func (w *world) happen(beside *sync.WaitGroup) {
 	i := w.intn(len(w.sources))
 	src := w.sources[i]
@@ -214,7 +239,7 @@ func (w *world) happen(beside *sync.WaitGroup) {
 			ps = append(ps, int32(p))
 		}
 	}
-	within := []time.Duration{0, time.Millisecond, 100 * time.Millisecond, time.Minute}[w.intn(4)]
+	within := []time.Duration{0, time.Millisecond, 100 * time.Millisecond, time.Minute, late - time.Minute}[w.intn(5)]
 	switch k := w.intn(20); {
 	case k < 4:
 		for p := range w.partitions(i) {
@@ -222,7 +247,7 @@ func (w *world) happen(beside *sync.WaitGroup) {
 		}
 	case k < 9:
 		revoke := func() {
-			src.Revoke(within, ps...)
+			w.revoke(i, within, ps)
 			if w.intn(2) == 0 {
 				src.Assign(ps...)
 			}
@@ -233,7 +258,9 @@ func (w *world) happen(beside *sync.WaitGroup) {
 			revoke()
 		}
 	case k < 11:
+		before := w.entered(i, ps)
 		src.Lose(ps...)
+		gone(before)
 	case k < 14:
 		src.Assign(ps...)
 	case k < 16:
@@ -258,6 +285,9 @@ func (w *world) quiescent(c *stream.Control, faults bool) {
 	wait(time.Hour)
 	if w.over(c) {
 		return
+	}
+	if w.core.Load().Dropping() {
+		w.violate("stranded: dropped elements are still looked for")
 	}
 	for i, s := range w.sources {
 		// A Batch keeps what it has until somebody hurries.

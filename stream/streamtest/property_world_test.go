@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
@@ -34,10 +36,12 @@ type world struct {
 	orders  map[orderKey][2]int64
 	bad     error
 
-	run    *runState
-	faults atomic.Int32 // how many more user functions may fail the run, or an element
-	final  atomic.Bool  // nothing fails any more
-	slow   bool
+	run     *runState
+	core    atomic.Pointer[core.Run]
+	faults  atomic.Int32 // how many more user functions may fail the run, or an element
+	final   atomic.Bool  // nothing fails any more
+	revokes atomic.Int32 // that are under way
+	slow    bool
 
 	users   sync.WaitGroup // user code beside the runs: it commits what was handed over
 	closing chan struct{}
@@ -74,6 +78,7 @@ type delivery struct {
 	pre       []atomic.Int32 // per branch with a Take: those before it
 	handed    atomic.Bool
 	committed atomic.Bool
+	gone      atomic.Int64 // when its assignment had ended, in nanoseconds; 0: it has not
 }
 
 func (d *delivery) done() bool {
@@ -227,6 +232,39 @@ func (w *world) fault() bool {
 	}
 	return w.faults.Add(-1) >= 0
 }
+
+// entered lists what has come into the graph of some partitions.
+func (w *world) entered(source int, ps []int32) (ds []*delivery) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at, rec := range w.records {
+		if at.source == source && slices.Contains(ps, int32(at.partition)) {
+			ds = append(ds, rec.deliveries...)
+		}
+	}
+	return ds
+}
+
+// gone notes that the assignments of deliveries have ended.
+func gone(ds []*delivery) {
+	now := time.Now().UnixNano()
+	for _, d := range ds {
+		d.gone.CompareAndSwap(0, now)
+	}
+}
+
+// taken is called with what comes out of a boundary, or to a worker: nobody may see it behind the end of all its assignments.
+func (w *world) taken(n *node) {
+	now := time.Now().UnixNano()
+	for _, d := range n.prov {
+		if at := d.gone.Load(); at == 0 || at == now {
+			return
+		}
+	}
+	w.violate("not dropped: %v came out of a boundary behind the end of its assignment", n.prov[0].rec.place)
+}
+
+func (w *world) tap(src stream.Source[*node]) stream.Source[*node] { return src.Tap(w.taken) }
 
 // give hands a node over to user code: from now on it is finished by Commit, also by one that came before.
 func (n *node) give() {

@@ -71,6 +71,9 @@ func (in *recordedIntake[T]) Ready() bool { return true }
 func (in *recordedIntake[T]) Cancel()     {}
 func (in *recordedIntake[T]) More() bool  { return in.pos < len(in.r.elements) }
 
+// Swept says no: what is dropped is given out all the same.
+func (in *recordedIntake[T]) Swept(uint32) bool { return false }
+
 func (r *recorded[T]) mark(base, mask uint64, set func(*mark)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -114,7 +114,7 @@ func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*
 		}
 		s.run = r
 		b.Run.OnStart(r.start)
-		b.Run.OnEnd(r.end)
+		b.Run.OnLast(r.end)
 	})
 }
 

@@ -110,11 +110,15 @@ func (g *graph) chain(r *rand.Rand, txn bool, depth, branch int, ordered, more b
 		if i > 0 && (s.stages[i-1].kind == kBatch && r.IntN(3) == 0 || s.stages[i-1].kind == kDivert) {
 			k = 9 // holders behind holders, and beside another way out
 		}
+		retries := i == 0 && id > 0 && r.IntN(3) == 0
+		if retries {
+			k = 0
+		}
 		switch {
 		case k < 4:
 			st.kind, st.policy = kMap, policy(r.IntN(2))
 			st.early = !txn && r.IntN(8) == 0
-			if i == 0 && s.async == 0 && r.IntN(3) == 0 {
+			if i == 0 && s.async == 0 && (retries || r.IntN(3) == 0) {
 				st.policy = pRetry
 			}
 		case k < 6:

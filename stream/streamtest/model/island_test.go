@@ -45,6 +45,7 @@ type island struct {
 	pending pendingRun
 	keeps   []holding
 	slots   []slot
+	aside   queue // set aside behind a retry
 	sink    *sink // of the last stage, if it is one
 
 	cancelAt int // the stage that takes no more, -1: none; holders before it are dropped
@@ -107,7 +108,7 @@ func (is *island) due() (st int, moved bool) {
 }
 
 func (is *island) inputEnded() bool {
-	return (is.in.cancelled || is.in.producers == 0) && len(is.in.elems) == 0 && len(is.slots) == 0
+	return (is.in.cancelled || is.in.producers == 0) && len(is.in.elems) == 0 && len(is.slots) == 0 && len(is.aside.elems) == 0
 }
 
 // take gives the next element to the stages, or ends the island.
@@ -134,8 +135,8 @@ func (is *island) take() bool {
 		}
 		return true
 	}
-	if is.spec.async == 0 && len(is.in.elems) > 0 {
-		if e, t := is.in.pop(); !is.dropGone(e, t) {
+	if q := is.next(); is.spec.async == 0 && len(q.elems) > 0 {
+		if e, t := q.pop(); !is.dropGone(e, t) {
 			is.begin(e, t)
 		}
 		return true
@@ -196,6 +197,9 @@ func (is *island) discard() bool {
 	for i, e := range is.in.elems {
 		drop(e, is.in.tokens[i])
 	}
+	for i, e := range is.aside.elems {
+		drop(e, is.aside.tokens[i])
+	}
 	for _, s := range is.slots {
 		drop(s.e, s.t)
 	}
@@ -205,7 +209,7 @@ func (is *island) discard() bool {
 		}
 		is.keeps[st].elems, is.keeps[st].tokens = nil, nil
 	}
-	is.in.elems, is.in.tokens, is.slots = nil, nil, nil
+	is.in.elems, is.in.tokens, is.slots, is.aside = nil, nil, nil, queue{}
 	return moved
 }
 

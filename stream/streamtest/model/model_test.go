@@ -18,7 +18,7 @@ var (
 const (
 	seeds        = 5000 // with all rules
 	seedsWithout = 600  // with one left out …
-	seedsMore    = 1500 // … and up to so many for a rule whose case is rare
+	seedsMore    = 5000 // … and up to so many for a rule whose case is rare
 	enough       = 10
 )
 

@@ -35,12 +35,15 @@ type rules struct {
 	CommitOfPosition   bool // a Commit belongs to its position: it does not end parts that still travel
 
 	// Abandoning in a run that goes on.
-	BranchEndsDone      bool // a branch that completes while another lives ends its parts as done
-	BranchVerdictAtOnce bool // which branch was the last is decided when it completes, not when its queue closes
-	RewindOnAbandon     bool // any other abandon rewinds the partition or fails the run
-	RetryGivesUpRevoked bool // a retry gives up revoked marks only
-	AbortOnAbandon      bool // a transaction with something abandoned aborts
-	EpochKeepsPolled    bool // a drain takes back nothing that a transaction's end would commit
+	BranchEndsDone        bool // a branch that completes while another lives ends its parts as done
+	BranchVerdictAtOnce   bool // which branch was the last is decided when it completes, not when its queue closes
+	RewindOnAbandon       bool // any other abandon rewinds the partition or fails the run
+	RetryGivesUpRevoked   bool // a retry gives up revoked marks only
+	RetryGoesAhead        bool // while it pauses, what is revoked behind it goes ahead
+	AheadOvertakesNothing bool // but not of anything that has a record of the same partition
+	AsideComesFirst       bool // what is set aside comes before what comes in
+	AbortOnAbandon        bool // a transaction with something abandoned aborts
+	EpochKeepsPolled      bool // a drain takes back nothing that a transaction's end would commit
 
 	// Visibility, finishing flows, hurry.
 	PendingRunVisible bool // commit loop and revoke read an island's pending run at any time
@@ -78,6 +81,9 @@ var without = []struct {
 	{"BranchVerdictAtOnce", func(r *rules) { r.BranchVerdictAtOnce = false }},
 	{"RewindOnAbandon", func(r *rules) { r.RewindOnAbandon = false }},
 	{"RetryGivesUpRevoked", func(r *rules) { r.RetryGivesUpRevoked = false }},
+	{"RetryGoesAhead", func(r *rules) { r.RetryGoesAhead = false }},
+	{"AheadOvertakesNothing", func(r *rules) { r.AheadOvertakesNothing = false }},
+	{"AsideComesFirst", func(r *rules) { r.AsideComesFirst = false }},
 	{"AbortOnAbandon", func(r *rules) { r.AbortOnAbandon = false }},
 	{"EpochKeepsPolled", func(r *rules) { r.EpochKeepsPolled = false }},
 	{"PendingRunVisible", func(r *rules) { r.PendingRunVisible = false }},

@@ -20,6 +20,8 @@ const (
 	sawRewind
 	sawEpoch
 	sawAbort
+	sawAhead
+	sawBlocked
 	sawCount
 )
 
@@ -28,7 +30,7 @@ var situations = [sawCount]string{
 	"a merged element with some marks revoked", "an end for an assignment that is over", "a Commit for an assignment that is over",
 	"a Commit before the hand-over", "a hand-over withdrawn", "a negative acknowledgement", "a retry gave up",
 	"a revoke waited for everything", "a revoke met its deadline", "a partition lost", "a rewind", "a transaction committed",
-	"a transaction aborted",
+	"a transaction aborted", "an element went ahead of a retry", "an element did not overtake its partition",
 }
 
 func (w *world) saw(s situation) { w.seen[s]++ }

@@ -7,6 +7,8 @@ type activation struct {
 	e       *elem
 	i, n    int
 	partial bool
+	pausing bool // between two attempts
+	ahead   bool // something has gone ahead in the pause
 	saved   frame
 }
 
@@ -111,10 +113,16 @@ func (is *island) userCall(a *activation, s *stage) (ok bool, p progress) {
 		a.pc, a.n = 1, w.stall()
 		return false, pause
 	}
+	if a.pausing {
+		if p, moved := is.goAhead(a); moved {
+			return false, p
+		}
+	}
 	if a.n > 0 {
 		a.n--
 		return false, pause
 	}
+	a.pausing = false
 	if !w.fails(s.policy) {
 		return true, on
 	}
@@ -129,7 +137,7 @@ func (is *island) userCall(a *activation, s *stage) (ok bool, p progress) {
 			is.frame.fate = revoked
 			return false, is.back(taken)
 		}
-		a.n = w.rng.IntN(6)
+		a.n, a.pausing = w.rng.IntN(6), true
 		return false, pause
 	}
 	a.e.end(false)

@@ -1,0 +1,306 @@
+package core
+
+import "time"
+
+// Going ahead: what becomes of the elements behind a retry.
+//
+// A stage that retries in place is the first of its island, and stands behind a boundary (Island.Retries). While it pauses between two
+// attempts, nothing behind it moves, and its order wants just that. But a revoke waits for the elements of its partitions among them,
+// and the pause of an element that is kept may be longer than the revoke's deadline. So while assignments are being revoked the island goes ahead inside the
+// pause: it looks through what stands behind the element, pushes what is being revoked through the chain, and sets the rest aside, to be handled behind the
+// retry. Taking it from the boundary lets in what is blocked further upstream.
+//
+// Invariants:
+//  1. An element goes ahead only if every record behind it is being revoked, and none is of an assignment of which the element that pauses, or one that
+//     was set aside before it, has a record too. So no partition's order changes, that of the revoked ones neither. Behind an element that is kept and has a record
+//     of an assignment that has ended, nothing goes ahead: the partition may have come back, under an index that does not tell.
+//  2. A stage gives such an element up when it fails on it (Hopeless, which stays so): no pause begins inside a pause.
+//  3. The stage that pauses is the first of the chain and has pushed nothing yet. No stage behind it is at work, and holders behind it
+//     may be flushed: what they keep came before the element.
+//  4. What was set aside is given out before what comes from the boundary, in its order.
+//  5. No more than a limit is set aside. When that is reached, what is revoked and lies behind it waits for the retry, or for the revoke's deadline.
+//
+// What was set aside is input like what lies in a ring: a cancellation refuses it, a dropped assignment's elements are thrown away when it is given
+// out, and a hard stop leaves it where it is.
+//
+// Rejected: giving up what is behind the retry, for the next owner. It is not done twice, but a batch of it may be half done, and it is the most expensive work of
+// a stream that is lost: what has come as far as a stage that talks to the outside. Also rejected: retrying beside the island. What is behind a
+// retry of a kept partition waits for it for the sake of order, in a place that is not bounded by back-pressure then.
+type ahead[T any] struct {
+	*Boundary[T]
+	isl   *Island
+	push  func(T)
+	limit int
+
+	vals []T
+	toks []Token
+
+	// What Next gave out last. own: it was set aside before. The element at is in hand; cut: what is behind it was set aside, and its places are free.
+	chunk    Chunk[T]
+	at       int
+	own, cut bool
+
+	blocked  map[uint32]struct{} // assignments that nothing may go ahead of (invariant 1) …
+	all      bool                // … or all
+	revokes  uint64              // that had begun when all that is set aside was looked through last
+	complete bool                // nothing more will come from the boundary
+}
+
+// DefaultAside is the number of elements that a retry sets aside at most, while what is behind it is revoked.
+const DefaultAside = 1 << 15
+
+// Retries declares that the island's first stage, and no other, pauses between attempts at an element (Pause).
+func (isl *Island) Retries() { isl.retries = true }
+
+// pausing is an ahead, whatever its elements are.
+type pausing interface {
+	step() (more bool)
+	input() bool
+}
+
+func newAhead[T any](isl *Island, b *Boundary[T], push func(T)) *ahead[T] {
+	limit := isl.run.Aside
+	if limit <= 0 {
+		limit = DefaultAside
+	}
+	return &ahead[T]{Boundary: b, isl: isl, push: push, limit: limit, blocked: map[uint32]struct{}{}}
+}
+
+// Pause waits between two attempts at the element in hand. It ends when it is time, when hopeless reports true, or when downstream wants no more; false is a hard stop.
+func (isl *Island) Pause(hopeless func() bool, until time.Time) bool {
+	r, first := isl.run, isl.ahead
+	isl.pending.flush(r.Ledger)
+	for {
+		seen := r.epoch.Load() // before the looks
+		leaving, more := first != nil && r.Ledger.leaving.Load() > 0 && !r.Draining(), false
+		if leaving {
+			isl.ahead = nil // invariant 2, whatever happens
+			more = first.step()
+			isl.ahead = first
+		}
+		switch {
+		case r.Stopped():
+			return false
+		case isl.unwanted() || hopeless() || !time.Now().Before(until):
+			return true
+		case more:
+			continue
+		}
+		isl.seenEpoch = seen
+		isl.park(func() bool { return hopeless() || isl.unwanted() || leaving && first.input() }, until)
+	}
+}
+
+// Unwanted reports whether what follows in the chain wants no more.
+func (isl *Island) Unwanted() bool { return isl.noMore }
+
+// Next implements Intake.
+func (a *ahead[T]) Next() (Chunk[T], Status) {
+	a.cut = false
+	if n := min(len(a.vals), maxChunk); n > 0 {
+		a.own, a.chunk = true, Chunk[T]{Vals: a.vals[:n], Toks: a.toks[:n]}
+		return a.chunk, Ready
+	}
+	var status Status
+	a.own = false
+	a.chunk, status = a.Boundary.Next()
+	return a.chunk, status
+}
+
+// work is chunk, one element at a time: inside a pause it must be known which one that is.
+func (a *ahead[T]) work() (n int) {
+	c := a.chunk
+	for n < len(c.Vals) {
+		one := Chunk[T]{Vals: c.Vals[n : n+1]}
+		if c.Toks != nil {
+			one.Toks = c.Toks[n : n+1]
+		}
+		a.at = n
+		n += chunk(a.isl, one, a.push, false)
+		switch {
+		case n == a.at: // the run was stopped
+			return n
+		case a.cut:
+			return len(c.Vals)
+		case a.isl.noMore:
+			return n
+		}
+	}
+	return n
+}
+
+// Taken implements Intake.
+func (a *ahead[T]) Taken(n int) {
+	switch {
+	case a.cut:
+	case a.own:
+		a.drop(n)
+	default:
+		a.Boundary.Taken(n)
+	}
+	a.chunk = Chunk[T]{}
+}
+
+// drop forgets the first n that were set aside.
+func (a *ahead[T]) drop(n int) {
+	clear(a.vals[:n])
+	a.vals, a.toks = a.vals[n:], a.toks[n:]
+	if len(a.vals) == 0 {
+		a.vals, a.toks = nil, nil
+	}
+	a.aside.Store(int64(len(a.vals)))
+}
+
+// Ready implements Intake.
+func (a *ahead[T]) Ready() bool { return len(a.vals) > 0 || a.Boundary.Ready() }
+
+// Cancel implements Intake.
+func (a *ahead[T]) Cancel() {
+	a.scope.End()
+	for _, t := range a.toks {
+		a.isl.refuseToken(t, a.scope)
+	}
+	a.drop(len(a.vals))
+	a.Boundary.Cancel()
+}
+
+// Swept implements Sweeper.
+func (a *ahead[T]) Swept(drop uint32) bool { return a.Boundary.Swept(drop) && len(a.vals) == 0 }
+
+// input reports whether step would find something from the boundary.
+func (a *ahead[T]) input() bool {
+	return !a.complete && len(a.vals) < a.limit && a.Boundary.Ready()
+}
+
+// step goes ahead, by a chunk at most; false: there is nothing more at this moment. The frame is that of the element that pauses.
+func (a *ahead[T]) step() (more bool) {
+	if !a.cut {
+		a.setAside()
+		a.again()
+	} else if a.revokes != a.isl.run.Ledger.revokes.Load() {
+		a.again()
+	}
+	if a.over() {
+		return false
+	}
+	if !a.input() {
+		a.flush()
+		return false
+	}
+	c, status := a.Boundary.Next()
+	if status != Ready {
+		a.complete = status == Complete
+		return !a.complete // a ring that is ready gives something next time
+	}
+	n := 0
+	for ; n < len(c.Vals) && !a.over(); n++ {
+		var t Token
+		if c.Toks != nil {
+			t = c.Toks[n]
+		}
+		if a.goes(c.Vals[n], t) {
+			continue
+		}
+		if len(a.vals) >= a.limit {
+			break
+		}
+		a.vals, a.toks = append(a.vals, c.Vals[n]), append(a.toks, t)
+	}
+	a.aside.Store(int64(len(a.vals)))
+	a.Boundary.Taken(n)
+	return true
+}
+
+func (a *ahead[T]) over() bool { return a.isl.noMore || a.isl.run.Stopped() }
+
+// setAside sets the rest of the chunk aside.
+func (a *ahead[T]) setAside() {
+	a.cut = true
+	if a.own {
+		a.drop(a.at + 1)
+		return
+	}
+	c := a.chunk
+	a.vals = append(a.vals, c.Vals[a.at+1:]...)
+	if c.Toks != nil {
+		a.toks = append(a.toks, c.Toks[a.at+1:]...)
+	} else {
+		a.toks = append(a.toks, make([]Token, len(c.Vals)-a.at-1)...)
+	}
+	a.aside.Store(int64(len(a.vals)))
+	a.Boundary.Taken(len(c.Vals))
+}
+
+// again looks through all that is set aside: behind another element that pauses, and behind the begin of a revoke.
+func (a *ahead[T]) again() {
+	l := a.isl.run.Ledger
+	a.revokes = l.revokes.Load() // before the look
+	clear(a.blocked)
+	a.all = false
+	a.block(a.isl.frame.cur)
+	kept := 0
+	for i, v := range a.vals {
+		if t := a.toks[i]; a.over() || !a.goes(v, t) {
+			a.vals[kept], a.toks[kept] = v, t
+			kept++
+		}
+	}
+	clear(a.vals[kept:])
+	a.vals, a.toks = a.vals[:kept], a.toks[:kept]
+	a.aside.Store(int64(kept))
+}
+
+// goes ends an element whose partition is gone, or lets it go ahead; else it is to be set aside. Where a revoke has begun since all was looked through, it is: what is
+// of the same partition may be set aside already, and who comes first goes first.
+func (a *ahead[T]) goes(v T, t Token) bool {
+	l := a.isl.run.Ledger
+	switch {
+	case t == 0:
+		return false
+	case l.Dropped(t):
+		a.isl.run.dropped.Add(1)
+		a.isl.abandon(t)
+		return true
+	case l.revoking(t) && a.revokes == l.revokes.Load() && !a.all && !l.anyIndex(t, a.isBlocked):
+		a.inside(func() {
+			outer := a.isl.Enter(t, a.isl.frame.expanding)
+			a.push(v)
+			a.isl.Leave(outer)
+		})
+		return true
+	}
+	a.block(t)
+	return false
+}
+
+func (a *ahead[T]) isBlocked(index uint32) bool {
+	_, ok := a.blocked[index]
+	return ok
+}
+
+func (a *ahead[T]) block(t Token) {
+	if t == 0 {
+		return
+	}
+	l := a.isl.run.Ledger
+	l.anyIndex(t, func(index uint32) bool {
+		a.blocked[index] = struct{}{}
+		a.all = a.all || l.Dropped(MakeToken(index, 0))
+		return false
+	})
+}
+
+// flush lets the holders emit, as idle does.
+func (a *ahead[T]) flush() {
+	if len(a.isl.flushers) > 0 && a.isl.run.Hurried() {
+		a.inside(func() { a.isl.flush() })
+	}
+	a.isl.pending.flush(a.isl.run.Ledger)
+}
+
+// inside calls f, which pushes, and puts back what belongs to the element that pauses.
+func (a *ahead[T]) inside(f func()) {
+	frame, stage := a.isl.frame, a.isl.stage
+	a.isl.guard(f)
+	a.isl.frame, a.isl.stage = frame, stage
+}

@@ -1,0 +1,68 @@
+package core
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Commit groups.
+//
+// A source whose offsets are committed has one group for each of its runs, and its group commits for as long as that run lasts. It commits nothing before a committer
+// stage has armed it; what that takes is between the two (internal/committing), and the engine only brings them together. The committer stands in the group's
+// own run or in one inside it: a partitioned source builds a child run for each partition, with the committer in the child and the group in the parent. Either may
+// come first, since chains are built from their end, and sources can begin late (Concat).
+
+// CommitGroup is what a run knows of a source's commits: see committing.Group.
+type CommitGroup interface {
+	// Wake asks for a commit now. It does not wait.
+	Wake()
+	// Flush commits what can be, and waits until the broker has answered or ctx ends.
+	Flush(ctx context.Context) error
+}
+
+// groups are a run's commit groups, and those who want to hear of each.
+type groups struct {
+	mu       sync.Mutex
+	list     []CommitGroup
+	watchers []func(CommitGroup)
+}
+
+// AddGroup tells the run of a source that commits, for as long as the run lasts. Whoever watches this run or one inside it is told before AddGroup returns.
+func (r *Run) AddGroup(g CommitGroup) {
+	r.groups.mu.Lock()
+	r.groups.list = append(r.groups.list, g)
+	r.groups.mu.Unlock()
+	r.tellOf(g) // behind it: who begins to watch in between finds the group in the list
+}
+
+func (r *Run) tellOf(g CommitGroup) {
+	r.groups.mu.Lock()
+	watchers := slices.Clone(r.groups.watchers)
+	r.groups.mu.Unlock()
+	for _, f := range watchers {
+		f(g)
+	}
+	r.mu.Lock()
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	for _, c := range children {
+		c.tellOf(g)
+	}
+}
+
+// EachGroup calls f with every group of the run and of those around it: with those that are there before it returns, and with those that are still to come as they are
+// added, on the goroutine that adds them. No lock is held meanwhile. A group that comes at this very moment may be told twice.
+func (r *Run) EachGroup(f func(CommitGroup)) {
+	r.groups.mu.Lock()
+	r.groups.watchers = append(r.groups.watchers, f)
+	r.groups.mu.Unlock()
+	for around := r; around != nil; around = around.parent {
+		around.groups.mu.Lock()
+		there := slices.Clone(around.groups.list)
+		around.groups.mu.Unlock()
+		for _, g := range there {
+			f(g)
+		}
+	}
+}

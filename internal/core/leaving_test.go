@@ -1,0 +1,71 @@
+package core
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+type nobody struct{}
+
+func (nobody) Done(uint64, uint64)     {}
+func (nobody) HandOver(uint64, uint64) {}
+func (nobody) Withdraw(uint64, uint64) {}
+func (nobody) Abandon(uint64, uint64)  {}
+func (nobody) Locate(uint64) (string, int32, int64, bool) {
+	return "", 0, 0, false
+}
+
+// What is being revoked is counted once each, until it is released; else islands would go ahead for ever.
+func TestLeavingIsCounted(t *testing.T) {
+	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
+	l := r.Ledger
+	a, err := l.Register(nobody{})
+	require.NoError(t, err)
+	b, err := l.Register(nobody{})
+	require.NoError(t, err)
+	r.Revoking(a)
+	r.Revoking(a)
+	require.EqualValues(t, 1, l.leaving.Load())
+	r.Revoking(b)
+	require.EqualValues(t, 2, l.leaving.Load())
+	l.Release(a)
+	l.Release(a)
+	r.Revoking(a) // too late
+	require.EqualValues(t, 1, l.leaving.Load())
+	l.Release(b)
+	require.Zero(t, l.leaving.Load())
+	require.EqualValues(t, 4, l.revokes.Load(), "each before it can be seen, and behind")
+	_ = r.Discard(ErrStopped)
+}
+
+// Who has read the count and finds an assignment not revoked yet finds another count once it is: else he would not look again at what he has set aside.
+func TestRevokesAreCountedBehindTheFlag(t *testing.T) {
+	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
+	l := r.Ledger
+	for range 3000 {
+		index, err := l.Register(nobody{})
+		require.NoError(t, err)
+		begun, last := make(chan struct{}), make(chan uint64)
+		go func() {
+			close(begun)
+			seen := uint64(math.MaxUint64)
+			for {
+				count := l.revokes.Load()
+				if l.revoking(MakeToken(index, 0)) {
+					last <- seen
+					return
+				}
+				seen = count
+			}
+		}()
+		<-begun
+		r.Revoking(index)
+		require.NotEqual(t, l.revokes.Load(), <-last)
+		l.Release(index)
+	}
+	_ = r.Discard(ErrStopped)
+}
