@@ -27,13 +27,26 @@ const (
 
 // clientConfig is what producers and consumers have in common.
 type clientConfig struct {
-	bootstrap []string
-	clientID  string
-	dialer    DialFunc
-	tls       *tls.Config
-	sasl      []sasl.Mechanism
-	logger    *slog.Logger
-	raw       []kgo.Opt
+	bootstrap      []string
+	clientID       string
+	dialer         DialFunc
+	tls            *tls.Config
+	sasl           []sasl.Mechanism
+	logger         *slog.Logger
+	raw            []kgo.Opt
+	requestTimeout time.Duration
+	closeTimeout   time.Duration
+	factory        Factory
+
+	dialTimeout time.Duration // by the raw options
+
+	account
+}
+
+// account is what was given, and what is wrong with it.
+type account struct {
+	err      error
+	warnings []string
 
 	// seen has each option given to the current call of NewProducer or With
 	// and its value in words, to find one that is given twice with different
@@ -58,36 +71,29 @@ type producerConfig struct {
 	batchBytes      int
 	windowRecords   int
 	windowBytes     int
-	closeTimeout    time.Duration
 	deliveryTimeout time.Duration
-	requestTimeout  time.Duration
 	partitioner     kgo.Partitioner
-	factory         Factory
-
-	dialTimeout time.Duration // by the raw options
-
-	err      error
-	warnings []string
 }
 
-// consumerConfig is filled by the options that fit both sides.
-type consumerConfig struct {
-	clientConfig
+func newClientConfig() clientConfig {
+	return clientConfig{
+		clientID:       defaultClientID,
+		requestTimeout: defaultRequestTimeout,
+		closeTimeout:   defaultCloseTimeout,
+		dialTimeout:    defaultDialTimeout,
+	}
 }
 
 func newProducerConfig() *producerConfig {
 	return &producerConfig{
-		clientConfig:    clientConfig{clientID: defaultClientID, chosen: map[string]struct{}{}},
+		clientConfig:    newClientConfig(),
 		compression:     []kgo.CompressionCodec{kgo.SnappyCompression(), kgo.NoCompression()},
 		linger:          defaultLinger,
 		batchBytes:      defaultBatchBytes,
 		windowRecords:   defaultWindowRecords,
 		windowBytes:     defaultWindowBytes,
-		closeTimeout:    defaultCloseTimeout,
 		deliveryTimeout: defaultDeliveryTimeout,
-		requestTimeout:  defaultRequestTimeout,
 		partitioner:     DefaultPartitioner(),
-		dialTimeout:     defaultDialTimeout,
 	}
 }
 
@@ -95,45 +101,65 @@ func newProducerConfig() *producerConfig {
 func (c *producerConfig) apply(opts []ProducerOption) *producerConfig {
 	n := *c
 	n.raw = slices.Clone(c.raw)
-	n.seen = map[string]string{}
-	n.faults = nil
-	n.chosen = maps.Clone(c.chosen)
+	earlier := n.begin()
 	for i, o := range opts {
 		if o == nil {
-			n.problem("options", "", "", fmt.Sprintf("option %d of %d is nil", i+1, len(opts)))
+			n.nilOption(i, len(opts))
 			continue
 		}
 		o.applyProducer(&n)
 	}
-	// An earlier fault is mended by giving its option anew.
-	for _, f := range c.faults {
-		if _, again := n.seen[f.Setting]; !again {
-			n.faults = append(n.faults, f)
+	n.keepFaults(earlier)
+	return &n
+}
+
+// begin makes the account of a copied configuration one of its own, for options
+// to be applied, and returns the faults that it had.
+func (a *account) begin() (earlier []*Problem) {
+	earlier = a.faults
+	a.seen = map[string]string{}
+	a.faults = nil
+	a.chosen = maps.Clone(a.chosen)
+	if a.chosen == nil {
+		a.chosen = map[string]struct{}{}
+	}
+	return earlier
+}
+
+func (a *account) nilOption(i, of int) {
+	a.problem("options", "", "", fmt.Sprintf("option %d of %d is nil", i+1, of))
+}
+
+// keepFaults takes over what was wrong before: an earlier fault is mended by giving
+// its option anew.
+func (a *account) keepFaults(earlier []*Problem) {
+	for _, f := range earlier {
+		if _, again := a.seen[f.Setting]; !again {
+			a.faults = append(a.faults, f)
 		}
 	}
-	return &n
 }
 
 // given notes that an option was applied with a value, and reports it where the
 // same list of options already had it with another one: which of the two was
 // meant is not for us to guess.
-func (c *clientConfig) given(setting, java, value string) {
-	before, again := c.seen[setting]
+func (a *account) given(setting, java, value string) {
+	before, again := a.seen[setting]
 	if again && before != value {
-		c.problem(setting, java, "", fmt.Sprintf("given twice, as %s and as %s; With makes a copy with another value", before, value))
+		a.problem(setting, java, "", fmt.Sprintf("given twice, as %s and as %s; With makes a copy with another value", before, value))
 	}
-	c.seen[setting] = value
-	c.chosen[setting] = struct{}{}
+	a.seen[setting] = value
+	a.chosen[setting] = struct{}{}
 }
 
 // unique returns a name for a value that cannot be compared.
-func (c *clientConfig) unique(what string) string {
-	c.uniques++
-	return fmt.Sprintf("%s (%d)", what, c.uniques)
+func (a *account) unique(what string) string {
+	a.uniques++
+	return fmt.Sprintf("%s (%d)", what, a.uniques)
 }
 
-func (c *clientConfig) problem(setting, java, value, reason string) {
-	c.faults = append(c.faults, &Problem{Setting: setting, Java: java, Value: value, Reason: reason})
+func (a *account) problem(setting, java, value, reason string) {
+	a.faults = append(a.faults, &Problem{Setting: setting, Java: java, Value: value, Reason: reason})
 }
 
 // idempotent is what idempotence comes to: as given, else on exactly where acks
@@ -146,7 +172,7 @@ func (c *producerConfig) idempotent() bool {
 }
 
 // has returns whether an option was given.
-func (c *clientConfig) has(option string) bool {
-	_, ok := c.chosen[option]
+func (a *account) has(option string) bool {
+	_, ok := a.chosen[option]
 	return ok
 }

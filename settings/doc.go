@@ -1,15 +1,18 @@
-// Package settings says how a producer talks to Kafka: where the brokers are,
-// how records are acknowledged, batched and partitioned, and how much may be in
-// flight.
+// Package settings says how a producer and a consumer talk to Kafka, and how
+// offsets are committed: where the brokers are; how records are acknowledged,
+// batched and partitioned; which group shares the partitions, where reading begins,
+// and how much may be in flight or in memory.
 //
 // A [Producer] is a value. It is made with [NewProducer], never changed
 // afterwards, and fits every producer there is (sink, flow, element, shared
 // client), any number of them, at the same time. [Producer.With] derives a
-// changed copy.
+// changed copy. The same goes for a [Consumer] and a [Committer]. An [Option] fits
+// producers and consumers, a [ProducerOption], [ConsumerOption] or
+// [CommitterOption] its own side.
 //
 // Making one never fails. All that is wrong is collected as [Problem] values,
 // each naming the option, the Java client's property for it, the value and the
-// reason; Err joins them, and whatever takes a Producer asks it first. So a
+// reason; Err joins them, and whatever takes settings asks them first. So a
 // faulty configuration is reported whole and once, before anything connects.
 //
 // Settings never show secrets: String, LogValue, the fmt verbs, JSON and the

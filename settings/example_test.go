@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
 )
@@ -38,4 +40,48 @@ func ExampleProducer_With() {
 	prompt := ps.With(settings.Linger(0))
 	fmt.Println(ps.Linger(), prompt.Linger())
 	// Output: 5ms 0s
+}
+
+func ExampleNewConsumer() {
+	cs := settings.NewConsumer(serde.String(), serde.Bytes(),
+		settings.Bootstrap("kafka-1:9092", "kafka-2:9092"),
+		settings.Group("billing"),
+		settings.Isolation(settings.ReadCommitted),
+	)
+	fmt.Println(cs.Err(), cs.Group(), cs.Isolation(), cs.StartFrom())
+	// Output: <nil> billing read_committed earliest
+}
+
+// All that is wrong is told at once.
+func ExampleConsumerConfig_Err() {
+	cs := settings.NewConsumer(serde.String(), serde.Bytes(),
+		settings.Bootstrap("kafka-1:9092"),
+		settings.InstanceID("pod-1"),
+		settings.RebalanceTimeout(10*time.Second), settings.RevokeTimeout(20*time.Second),
+		settings.ClientOptions(kgo.AutoCommitMarks()),
+	)
+	fmt.Println(cs.Err())
+	// Output:
+	// settings: kgo.AutoCommitMarks = true: is refused in ClientOptions: offsets are committed when their records are done
+	// settings: InstanceID (group.instance.id) = "pod-1": is a member's of a group; Group (group.id) is missing
+	// settings: RevokeTimeout = 20s: must be below RebalanceTimeout (max.poll.interval.ms, 10s): the member would be put out of its group while it waits
+}
+
+// Where the brokers are is said once for both sides.
+func ExampleOption() {
+	cluster := []settings.Option{settings.Bootstrap("kafka-1:9092"), settings.ClientID("billing")}
+
+	cs := settings.NewConsumer(serde.String(), serde.Bytes(), settings.Group("billing"))
+	ps := settings.NewProducer(serde.String(), serde.Bytes())
+	for _, o := range cluster {
+		cs, ps = cs.With(o), ps.With(o)
+	}
+	fmt.Println(cs.Err(), ps.Err(), cs.Bootstrap(), ps.Bootstrap())
+	// Output: <nil> <nil> [kafka-1:9092] [kafka-1:9092]
+}
+
+func ExampleNewCommitter() {
+	cm := settings.NewCommitter(settings.MaxBatch(200), settings.MaxInterval(100*time.Millisecond))
+	fmt.Println(cm.Err(), cm)
+	// Output: <nil> settings.Committer{max.batch: 200, max.interval: 100ms, delivery: WaitForAck}
 }

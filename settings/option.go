@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -19,7 +20,7 @@ type ProducerOption interface {
 	applyProducer(*producerConfig)
 }
 
-// ConsumerOption is the same for the settings of a consumer.
+// ConsumerOption is what [NewConsumer] takes.
 type ConsumerOption interface {
 	applyConsumer(*consumerConfig)
 }
@@ -40,6 +41,10 @@ func (o clientOption) applyConsumer(c *consumerConfig) { o(&c.clientConfig) }
 type producerOption func(*producerConfig)
 
 func (o producerOption) applyProducer(c *producerConfig) { o(c) }
+
+type consumerOption func(*consumerConfig)
+
+func (o consumerOption) applyConsumer(c *consumerConfig) { o(c) }
 
 // Bootstrap sets the brokers to ask first, each as host:port (the port is not
 // optional, an IPv6 address stands in brackets). An argument may hold several,
@@ -159,5 +164,50 @@ func ClientOptions(opts ...kgo.Opt) Option {
 			}
 			c.raw = append(c.raw, o)
 		}
+	})
+}
+
+// RequestTimeout sets how long a broker may take over one request before it is
+// tried again: a producer's produce request; of a consumer any request, on top of
+// what that lets the broker wait ([FetchMaxWait], a rebalance). The default is 10
+// seconds. At least 100 ms; of a consumer at most 15 minutes.
+//
+// Java: request.timeout.ms (30 s there).
+func RequestTimeout(d time.Duration) Option {
+	return clientOption(func(c *clientConfig) {
+		c.given("RequestTimeout", "request.timeout.ms", d.String())
+		c.requestTimeout = d
+	})
+}
+
+// CloseTimeout sets how long the end may take: of a stream that produces, or of a
+// producer that is closed, to wait for the outcomes of what is still in flight, of
+// which what has none by then is reported as unknown; of a consumer to commit for
+// the last time and to leave its group. The default is 10 seconds. A stream also
+// has a close time-out of its run, 5 seconds by default (stream.CloseTimeout): the
+// shorter one counts.
+func CloseTimeout(d time.Duration) Option {
+	return clientOption(func(c *clientConfig) {
+		c.given("CloseTimeout", "", d.String())
+		c.closeTimeout = d
+	})
+}
+
+// Factory makes a client from the options it is given; see [ClientFactory].
+type Factory = func(opts ...kgo.Opt) (*kgo.Client, error)
+
+// ClientFactory sets who makes the client: f gets all options that these
+// settings stand for, and must use them; it may add to them, wrap connections,
+// register the client somewhere. What it returns is checked, and it is closed
+// together with the stream, producer or consumer it was made for. The default is
+// [kgo.NewClient].
+func ClientFactory(f Factory) Option {
+	return clientOption(func(c *clientConfig) {
+		c.given("ClientFactory", "", c.unique("a function"))
+		if f == nil {
+			c.problem("ClientFactory", "", "", "is nil; leave it out for the default")
+			return
+		}
+		c.factory = f
 	})
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,9 +16,8 @@ type owned struct {
 	reason string
 }
 
-// ownedOptions are the options that this package has its own for, and those that
-// the library's correctness depends on.
-var ownedOptions = []owned{
+// commonOwned are refused on both sides.
+var commonOwned = []owned{
 	{"SeedBrokers", "Bootstrap", "the addresses are validated, and named when no broker can be reached"},
 	{"ClientID", "ClientID", "it is set in one place"},
 	{"Dialer", "Dialer", "dialling is watched, to notice that no broker can be reached"},
@@ -25,7 +25,11 @@ var ownedOptions = []owned{
 	{"SASL", "SASL", "credentials are kept out of logs and errors"},
 	{"WithLogger", "Logger", "warnings of the client and of the library go to one place"},
 	{"WithContext", "", "the client lives until it is closed; a cancelled context would leave it half dead"},
+}
 
+// ownedOptions are the options that this package has its own for, and those that
+// a producer's correctness depends on.
+var ownedOptions = append(slices.Clone(commonOwned), []owned{
 	{"RequiredAcks", "Acks", "idempotence and what counts as acknowledged depend on it"},
 	{"DisableIdempotentWrite", "Idempotence", "it is checked against the acks"},
 	{"AllowIdempotentProduceCancellation", "", "whether a record still fails at its delivery time-out depends on it"},
@@ -49,17 +53,37 @@ var ownedOptions = []owned{
 	{"ConsumeRegex", "", "a producer's client does not consume"},
 	{"ConsumerGroup", "", "a producer's client does not consume"},
 	{"ShareGroup", "", "a producer's client does not consume"},
-}
+}...)
 
 // What else is read off the probe.
 const (
+	optBrokerMaxReadBytes  = "BrokerMaxReadBytes"
 	optBrokerMaxWriteBytes = "BrokerMaxWriteBytes"
 	optDialTimeout         = "DialTimeout"
 )
 
-func probedNames() []string {
-	names := []string{optBrokerMaxWriteBytes, optDialTimeout}
-	for _, o := range ownedOptions {
+// side is what a producer or a consumer owns.
+type side struct {
+	owned []owned
+	// bases are options to look at others with, one after the other, until
+	// franz-go accepts them together: some are valid only with another one.
+	bases [][]kgo.Opt
+	// implied are options that are named already where another is: they have
+	// the same value.
+	implied map[string]string
+}
+
+var producing = side{
+	owned:   ownedOptions,
+	bases:   [][]kgo.Opt{nil, {kgo.DisableIdempotentWrite()}}, // lower acks need idempotence to be off
+	implied: map[string]string{"ProducerBatchMaxBytesFn": "ProducerBatchMaxBytes"},
+}
+
+func probedNames() []string { return producing.names() }
+
+func (s side) names() []string {
+	names := []string{optBrokerMaxReadBytes, optBrokerMaxWriteBytes, optDialTimeout}
+	for _, o := range s.owned {
 		names = append(names, o.option)
 	}
 	return names
@@ -67,14 +91,16 @@ func probedNames() []string {
 
 // rawVerdict is what the options for the client come to.
 type rawVerdict struct {
+	side          side
 	problems      []*Problem
+	maxReadBytes  int
 	maxWriteBytes int
 	dialTimeout   time.Duration
 }
 
 // inspectRaw compares a client made of the user's options with one made of none.
-func inspectRaw(raw []kgo.Opt) rawVerdict {
-	v := rawVerdict{maxWriteBytes: 100 << 20, dialTimeout: defaultDialTimeout}
+func inspectRaw(raw []kgo.Opt, of side) rawVerdict {
+	v := rawVerdict{side: of, maxReadBytes: 100 << 20, maxWriteBytes: 100 << 20, dialTimeout: defaultDialTimeout}
 	if len(raw) == 0 {
 		return v
 	}
@@ -91,6 +117,9 @@ func inspectRaw(raw []kgo.Opt) rawVerdict {
 		}
 	}
 	if whole != nil {
+		if n, ok := whole.values[optBrokerMaxReadBytes].(int32); ok {
+			v.maxReadBytes = int(n)
+		}
 		if n, ok := whole.values[optBrokerMaxWriteBytes].(int32); ok {
 			v.maxWriteBytes = int(n)
 		}
@@ -101,27 +130,28 @@ func inspectRaw(raw []kgo.Opt) rawVerdict {
 	return v
 }
 
-// refuse appends a problem for each option we own that opts set. A set of options
-// that is only valid with idempotence off (lower acks) is looked at that way.
+// refuse appends a problem for each option we own that opts set.
 func (v *rawVerdict) refuse(opts []kgo.Opt, seen map[string]bool) (*probe, error) {
 	var firstErr error
-	for _, with := range [][]kgo.Opt{nil, {kgo.DisableIdempotentWrite()}} {
-		bare, err := probeOptions(probedNames(), with...)
+	names := v.side.names()
+	for _, base := range v.side.bases {
+		bare, err := probeOptions(names, base...)
 		if err != nil {
 			return nil, err
 		}
-		set, err := probeOptions(probedNames(), append(with[:len(with):len(with)], opts...)...)
+		with := append(base[:len(base):len(base)], opts...)
+		set, err := probeOptions(names, with...)
 		if err != nil {
 			if firstErr == nil {
 				firstErr = err
 			}
 			continue
 		}
-		for _, o := range ownedOptions {
-			if o.option == "ProducerBatchMaxBytesFn" && seen["ProducerBatchMaxBytes"] {
-				continue // the same thing, named already
+		for _, o := range v.side.owned {
+			if by := v.side.implied[o.option]; by != "" && seen[by] {
+				continue
 			}
-			if !seen[o.option] && differs(o.option, bare, set, opts) {
+			if !seen[o.option] && differs(o.option, bare, set, with) {
 				seen[o.option] = true
 				v.problems = append(v.problems, o.problem(set.values[o.option]))
 			}

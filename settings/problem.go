@@ -2,7 +2,7 @@ package settings
 
 import "strings"
 
-// Problem is one thing that is wrong with a configuration. A Producer's Err
+// Problem is one thing that is wrong with a configuration. The settings' Err
 // joins all of them; [errors.As] finds the first, and the joined error's
 // Unwrap() []error has each.
 type Problem struct {

@@ -118,18 +118,6 @@ func Window(records, bytes int) ProducerOption {
 	})
 }
 
-// CloseTimeout sets how long a stream that ends, or a producer that is closed,
-// waits for the outcomes of what is still in flight. What has none by then is
-// reported as unknown. The default is 10 seconds. A stream also has a close
-// time-out of its run, 5 seconds by default (stream.CloseTimeout): the shorter one
-// counts.
-func CloseTimeout(d time.Duration) ProducerOption {
-	return producerOption(func(c *producerConfig) {
-		c.given("CloseTimeout", "", d.String())
-		c.closeTimeout = d
-	})
-}
-
 // DeliveryTimeout sets how long a record may take from being sent to its
 // outcome, all retries included; after that it fails. The default is 2 minutes.
 // It must not be shorter than [Linger] and [RequestTimeout] together, the Java
@@ -141,17 +129,6 @@ func DeliveryTimeout(d time.Duration) ProducerOption {
 	return producerOption(func(c *producerConfig) {
 		c.given("DeliveryTimeout", "delivery.timeout.ms", d.String())
 		c.deliveryTimeout = d
-	})
-}
-
-// RequestTimeout sets how long a broker may take over one produce request before
-// it is tried again. The default is 10 seconds, at least 100 ms.
-//
-// Java: request.timeout.ms (30 s there).
-func RequestTimeout(d time.Duration) ProducerOption {
-	return producerOption(func(c *producerConfig) {
-		c.given("RequestTimeout", "request.timeout.ms", d.String())
-		c.requestTimeout = d
 	})
 }
 
@@ -168,24 +145,5 @@ func Partitioner(p kgo.Partitioner) ProducerOption {
 			return
 		}
 		c.partitioner = ExplicitFirst(p)
-	})
-}
-
-// Factory makes a client from the options it is given; see [ClientFactory].
-type Factory = func(opts ...kgo.Opt) (*kgo.Client, error)
-
-// ClientFactory sets who makes the client: f gets all options that these
-// settings stand for, and must use them; it may add to them, wrap connections,
-// register the client somewhere. What it returns is checked, and it is closed
-// together with the stream or producer it was made for. The default is
-// [kgo.NewClient].
-func ClientFactory(f Factory) ProducerOption {
-	return producerOption(func(c *producerConfig) {
-		c.given("ClientFactory", "", c.unique("a function"))
-		if f == nil {
-			c.problem("ClientFactory", "", "", "is nil; leave it out for the default")
-			return
-		}
-		c.factory = f
 	})
 }

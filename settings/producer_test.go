@@ -85,6 +85,15 @@ func TestWithMakesACopy(t *testing.T) {
 	require.Len(t, base.ClientOptions(), 1)
 	require.True(t, faster.With().Given("Linger"))
 	require.False(t, valid().With(Acks(AcksAll)).Given("Linger"))
+
+	base = valid(ClientOptions(kgo.RequestRetries(1)), ClientOptions(kgo.RequestRetries(2)), ClientOptions(kgo.RequestRetries(3)))
+	a, b := base.With(ClientOptions(kgo.Rack("a"))), base.With(ClientOptions(kgo.Rack("b")))
+	for want, ps := range map[string]Producer[string, string]{"a": a, "b": b} {
+		cl, err := kgo.NewClient(ps.ClientOptions()...)
+		require.NoError(t, err)
+		require.Equal(t, want, cl.OptValue(kgo.Rack))
+		cl.Close()
+	}
 }
 
 func TestWithIsCheckedAnew(t *testing.T) {

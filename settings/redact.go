@@ -16,10 +16,21 @@ import (
 // String returns the settings in one line, without secrets: of TLS only that it
 // is there, of SASL only the mechanisms' names, of functions and of options for
 // the client only that, or how many, there are.
-func (p ProducerConfig) String() string {
+func (p ProducerConfig) String() string { return line("settings.Producer", p.attrs()) }
+
+// GoString is String, so that %#v shows no secrets either.
+func (p ProducerConfig) GoString() string { return p.String() }
+
+// LogValue returns what String shows, as a group of attributes.
+func (p ProducerConfig) LogValue() slog.Value { return slog.GroupValue(p.attrs()...) }
+
+// MarshalJSON returns what String shows, as an object.
+func (p ProducerConfig) MarshalJSON() ([]byte, error) { return json.Marshal(words(p.attrs())) }
+
+func line(what string, attrs []slog.Attr) string {
 	var b strings.Builder
-	b.WriteString("settings.Producer{")
-	for i, a := range p.attrs() {
+	b.WriteString(what + "{")
+	for i, a := range attrs {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -29,19 +40,12 @@ func (p ProducerConfig) String() string {
 	return b.String()
 }
 
-// GoString is String, so that %#v shows no secrets either.
-func (p ProducerConfig) GoString() string { return p.String() }
-
-// LogValue returns what String shows, as a group of attributes.
-func (p ProducerConfig) LogValue() slog.Value { return slog.GroupValue(p.attrs()...) }
-
-// MarshalJSON returns what String shows, as an object.
-func (p ProducerConfig) MarshalJSON() ([]byte, error) {
+func words(attrs []slog.Attr) map[string]string {
 	m := map[string]string{}
-	for _, a := range p.attrs() {
+	for _, a := range attrs {
 		m[a.Key] = a.Value.String()
 	}
-	return json.Marshal(m)
+	return m
 }
 
 // attrs is the one place that decides what is shown.
@@ -62,6 +66,12 @@ func (p ProducerConfig) attrs() []slog.Attr {
 		slog.Duration("request.timeout", c.requestTimeout),
 		slog.String("partitioner", fmt.Sprintf("%T", partition.Inner(c.partitioner))),
 	}
+	return append(attrs, c.clientAttrs()...)
+}
+
+// clientAttrs are what both sides show where it is there.
+func (c *clientConfig) clientAttrs() []slog.Attr {
+	var attrs []slog.Attr
 	if c.dialer != nil {
 		attrs = append(attrs, slog.String("dialer", "custom"))
 	}

@@ -30,7 +30,7 @@ const (
 // finds everything there is to find: nothing returns early.
 func (c *producerConfig) validate() {
 	v := &verdict{problems: slices.Clone(c.faults)}
-	raw := inspectRaw(c.raw)
+	raw := inspectRaw(c.raw, producing)
 	v.problems = append(v.problems, raw.problems...)
 
 	c.dialTimeout = raw.dialTimeout
@@ -40,15 +40,24 @@ func (c *producerConfig) validate() {
 	c.checkBatches(v, raw.maxWriteBytes)
 	c.checkTimes(v)
 
-	c.warnings = v.warnings
-	c.err = nil
-	if len(v.problems) > 0 {
-		errs := make([]error, len(v.problems))
-		for i, p := range v.problems {
-			errs[i] = p
-		}
-		c.err = errors.Join(errs...)
+	c.conclude(v)
+}
+
+// conclude sets err and warnings.
+func (a *account) conclude(v *verdict) {
+	a.warnings = v.warnings
+	a.err = join(v.problems)
+}
+
+func join(problems []*Problem) error {
+	if len(problems) == 0 {
+		return nil
 	}
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = p
+	}
+	return errors.Join(errs...)
 }
 
 type verdict struct {
@@ -64,7 +73,7 @@ func (v *verdict) warn(format string, args ...any) {
 	v.warnings = append(v.warnings, fmt.Sprintf(format, args...))
 }
 
-func (c *producerConfig) checkClient(v *verdict) {
+func (c *clientConfig) checkClient(v *verdict) {
 	if len(c.bootstrap) == 0 {
 		v.problem("Bootstrap", "bootstrap.servers", "", "is missing: at least one broker's host:port is needed")
 	}
@@ -78,6 +87,9 @@ func (c *producerConfig) checkClient(v *verdict) {
 		v.problem("ClientID", "client.id", `""`, "must not be empty; leave it out for %q", defaultClientID)
 	case len(c.clientID) > maxClientID:
 		v.problem("ClientID", "client.id", "", "has %d bytes, at most %d are allowed", len(c.clientID), maxClientID)
+	}
+	if c.closeTimeout <= 0 {
+		v.problem("CloseTimeout", "", c.closeTimeout.String(), "must be above 0")
 	}
 	// With a dialer of the user's own, the connection may well be encrypted.
 	if c.tls == nil && c.dialer == nil {
@@ -150,9 +162,6 @@ func (c *producerConfig) checkTimes(v *verdict) {
 	requestOK := c.requestTimeout >= minRequestTimeout && c.requestTimeout <= maxDuration
 	if !requestOK {
 		v.problem("RequestTimeout", "request.timeout.ms", c.requestTimeout.String(), "must be from %v to %v", minRequestTimeout, maxDuration)
-	}
-	if c.closeTimeout <= 0 {
-		v.problem("CloseTimeout", "", c.closeTimeout.String(), "must be above 0")
 	}
 
 	deliveryOK := !c.has("DeliveryTimeout") || c.deliveryTimeout >= minDelivery && c.deliveryTimeout <= maxDuration
