@@ -1,4 +1,4 @@
-// Package producer writes records to Kafka: as the end of a stream ([PlainSink]), in the middle of one ([FlexiFlow], [FlowWithContext]), or
+// Package producer writes records to Kafka: as the end of a stream ([PlainSink], and [CommittableSink] behind a consumer), in the middle of one ([FlexiFlow], [FlowWithContext]), or
 // without a stream ([Element]).
 //
 //	err := stream.FromSlice(records).To(producer.PlainSink(ps)).Run(ctx)
@@ -21,6 +21,11 @@
 // A record's outcome is unknown when the stream ends before it: it may have been written.
 //
 // Producing a failed record again may write it twice, and behind later ones: idempotence covers the client's own retries only.
+//
+// # Offsets
+//
+// [CommittableSink] has the offsets of consumed records committed when what was made of them is acknowledged. Whatever the order of acknowledgements, no offset is
+// committed of which a record before it is not done.
 //
 // # Order
 //

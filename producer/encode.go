@@ -94,6 +94,20 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error
 	return nil
 }
 
+// encodeAll makes entries for the records of one envelope and adds up their sizes. Where one cannot be made, bad is its index; the others' entries are not used again.
+func (e *encoder[K, V]) encodeAll(recs []envelope.Record[K, V], from *slabs, to []*entry) (entries []*entry, bytes int64, bad int, err error) {
+	entries = to
+	for i := range recs {
+		n := from.next()
+		if err = e.encode(&recs[i], n); err != nil {
+			return entries, 0, i, err
+		}
+		bytes += n.bytes
+		entries = append(entries, n)
+	}
+	return entries, bytes, 0, nil
+}
+
 func serialize[T any](arena *[]byte, s serde.Serializer[T], lend serde.Lender[T], topic string, v T) ([]byte, error) {
 	if lend != nil {
 		if b, ok := lend.Borrow(v); ok {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -81,6 +82,54 @@ func ExampleFlexiFlow() {
 	// nr-2: free
 	// nr-3: invoices@1
 	// nr-3: audit@0
+}
+
+// From a topic to another, at least once: an order's offset is committed when its invoice has been acknowledged, and those of all orders before it.
+func ExampleCommittableSink() {
+	ps, stop := exampleBroker("orders", "invoices")
+	defer stop()
+	ctx := context.Background()
+
+	var orders []*envelope.Record[string, invoice]
+	for i, total := range []int{12, 0, 30} {
+		orders = append(orders, envelope.New("orders", fmt.Sprint("nr-", i+1), invoice{Total: total}))
+	}
+	if err := stream.FromSlice(orders).To(producer.PlainSink(ps)).Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	toInvoice := func(m *consumer.CommittableMessage[string, invoice]) envelope.Envelope[string, invoice, envelope.Committable] {
+		if m.Value.Total == 0 {
+			return envelope.PassThrough[string, invoice](m.Offset) // nothing to produce, and the offset advances
+		}
+		return envelope.Single(*envelope.New("invoices", m.Key, m.Value), m.Offset)
+	}
+	cs := settings.NewConsumer(serde.String(), serde.JSON[invoice](), settings.Bootstrap(ps.Bootstrap()...), settings.Group("billing"))
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
+	err := stream.Map(c.CommittableSource(), toInvoice).To(producer.CommittableSink(ps, settings.NewCommitter())).Run(ctx)
+	fmt.Println("written, acknowledged and committed:", err == nil)
+	// Output: written, acknowledged and committed: true
+}
+
+// The offset stays beside the elements, as their context, and they need not know of it.
+func ExampleCommittableSinkWithOffsetContext() {
+	ps, stop := exampleBroker("orders", "invoices")
+	defer stop()
+	ctx := context.Background()
+
+	order := envelope.New("orders", "nr-1", invoice{Total: 12})
+	if err := stream.FromSlice([]*envelope.Record[string, invoice]{order}).To(producer.PlainSink(ps)).Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	cs := settings.NewConsumer(serde.String(), serde.JSON[invoice](), settings.Bootstrap(ps.Bootstrap()...), settings.Group("billing"))
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
+	invoices := stream.MapWithContext(c.SourceWithOffsetContext(), func(r *consumer.Record[string, invoice]) envelope.Envelope[string, invoice, envelope.None] {
+		return envelope.Single(*envelope.New("invoices", r.Key, r.Value), envelope.None{})
+	})
+	err := invoices.To(producer.CommittableSinkWithOffsetContext(ps, settings.NewCommitter())).Run(ctx)
+	fmt.Println("written, acknowledged and committed:", err == nil)
+	// Output: written, acknowledged and committed: true
 }
 
 func ExampleFlowWithContext() {

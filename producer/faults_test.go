@@ -123,6 +123,17 @@ func TestFaultsEndAStream(t *testing.T) {
 			_, err = stream.Collect(t.Context(), stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)))
 			requireStage(t, err, "flexiFlow")
 			f.check(t, err)
+
+			for _, e := range []env{envelope.Single(*f.rec, 1), envelope.Multi([]record{*good, *f.rec, *good}, 1)} {
+				envs[1] = e
+				err = stream.FromSlice(envs).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter())).Run(t.Context())
+				requireStage(t, err, "committableSink")
+				f.check(t, err)
+				pairs := stream.WithContext(stream.FromSlice(envs), func(env) envelope.Committable { return nil })
+				err = pairs.To(producer.CommittableSinkWithOffsetContextOf[int](ps, settings.NewCommitter())).Run(t.Context())
+				requireStage(t, err, "committableSinkWithOffsetContext")
+				f.check(t, err)
+			}
 		})
 	}
 }
@@ -143,6 +154,24 @@ func TestFaultsAreSkipped(t *testing.T) {
 			require.EqualValues(t, 3, src.Committed(0))
 			stages := ctl.Snapshot().Stages
 			require.EqualValues(t, 1, stages[len(stages)-1].Skipped)
+
+			// So are envelopes, and what they pass through gets its one Commit.
+			envs := streamtest.NewTracked[offsetEnv](1)
+			var fakes [5]kafkatest.FakeCommittable
+			envs.Append(0, envelope.Single[string, string, committable](*good, &fakes[0]), envelope.Single[string, string, committable](*f.rec, &fakes[1]),
+				envelope.Single[string, string, committable](*good, &fakes[2]), envelope.Multi[string, string, committable]([]record{*good, *f.rec, *good}, &fakes[3]),
+				envelope.Single[string, string, committable](*good, &fakes[4]))
+			envs.End()
+			committing := start(t, stream.Map(envs.Source(), func(m *streamtest.TrackedMessage[offsetEnv]) offsetEnv { return m.Value }).
+				To(producer.CommittableSink(ps, settings.NewCommitter(), producer.SkipFailed())))
+			<-committing.Done()
+			require.NoError(t, committing.Err())
+			require.EqualValues(t, 5, envs.Committed(0))
+			for i := range fakes {
+				require.Equal(t, 1, fakes[i].Commits(), "envelope %d", i)
+			}
+			stages = committing.Snapshot().Stages
+			require.GreaterOrEqual(t, stages[len(stages)-1].Skipped, uint64(2)) // the broker may refuse the neighbours in the bad one's batch too
 
 			results, err := stream.Collect(t.Context(), stream.Via(stream.FromSlice([]env{
 				envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2),
@@ -220,6 +249,11 @@ func TestNilRecordsAndEnvelopes(t *testing.T) {
 		// It has no pass-through that could be in a result.
 		err = stream.Via(stream.FromSlice([]env{e}), producer.FlexiFlow[int](ps, producer.SkipFailed())).To(stream.Ignore[res]()).Run(t.Context())
 		require.ErrorIs(t, err, producer.ErrNilRecord, name)
+		for _, opts := range [][]producer.Option{nil, {producer.SkipFailed()}} { // nor an offset
+			err = stream.FromSlice([]env{e}).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter(), opts...)).Run(t.Context())
+			requireStage(t, err, "committableSink")
+			require.ErrorIs(t, err, producer.ErrNilRecord, name)
+		}
 		_, err = producer.SendEnvelope(t.Context(), p, e)
 		require.ErrorIs(t, err, producer.ErrNilRecord, name)
 	}

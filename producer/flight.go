@@ -47,6 +47,8 @@ func clientFor(cfg settings.ProducerConfig, o options) (*Client, error) {
 }
 
 // flight is what a stage has in flight in one run. The sender's island counts what it sends, the client's promises what has an outcome.
+//
+// Both do so for each record, mostly on two cores: what one of them writes lies on a cache line of its own, away from what both only read.
 type flight struct {
 	client *Client
 	run    *core.Run
@@ -54,8 +56,6 @@ type flight struct {
 	info   *core.StageInfo
 	skip   bool
 
-	sent    atomic.Int64 // the sender's
-	settled atomic.Int64 // the promises'
 	failed  atomic.Int64
 	faulted atomic.Bool
 
@@ -64,12 +64,19 @@ type flight struct {
 	lastOnce sync.Once
 	last     chan struct{}
 
-	slabs    slabs
-	clock    clock
 	crowded  atomic.Bool // room waits
 	flushing atomic.Bool
 	again    atomic.Bool                        // a flush was asked for while one was under way
 	enough   atomic.Pointer[context.CancelFunc] // ends the flush under way: everything of ours has landed
+
+	_     [64]byte
+	sent  atomic.Int64 // the sender's, and what follows
+	clock clock
+	slabs slabs
+
+	_       [64]byte
+	settled atomic.Int64 // the promises'
+	_       [64]byte
 }
 
 func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
@@ -142,6 +149,22 @@ func (f *flight) room() bool {
 func (f *flight) send(e *entry) {
 	f.sent.Store(f.sent.Load() + 1)
 	f.client.produce(e, f.clock.read())
+}
+
+// sendAll hands the entries of one envelope over, which the window has admitted together. Stopped half-way, it gives the element in hand up; those that were sent
+// count as what they come to. The slice is cleared.
+func (f *flight) sendAll(entries []*entry) {
+	for i, e := range entries {
+		if !f.room() {
+			for _, rest := range entries[i:] {
+				f.client.window.refund(1, rest.bytes)
+			}
+			f.isl.Abandon()
+			break
+		}
+		f.send(e)
+	}
+	clear(entries)
 }
 
 // flush makes the client send what lingers, in the background. The client's own Flush ends when nothing at all is in flight, which with neighbours

@@ -205,19 +205,16 @@ func (f *flow[K, V, P, A, B]) unserialised(a A, r envelope.Results[K, V, P], err
 
 func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 	r := &envelope.MultiResult[K, V, P]{PassThrough: m.PassThrough, Parts: make([]envelope.Part[K, V], len(m.Records))}
-	f.entries = f.entries[:0]
-	bytes := int64(0)
 	for i := range m.Records {
 		r.Parts[i].Record = &m.Records[i]
-		e := f.slabs.next()
-		if err := f.encode.encode(&m.Records[i], e); err != nil {
-			f.unserialised(a, unsent(m, i, err), err)
-			return
-		}
-		bytes += e.bytes
-		f.entries = append(f.entries, e)
 	}
-	n := int64(len(f.entries))
+	entries, bytes, bad, err := f.encode.encodeAll(m.Records, &f.slabs, f.entries[:0])
+	f.entries = entries
+	if err != nil {
+		f.unserialised(a, unsent(m, bad, err), err)
+		return
+	}
+	n := int64(len(entries))
 	slot, ok := f.reserve(a)
 	if !ok {
 		return
@@ -231,19 +228,11 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 		f.settle(slot, r)
 		return
 	}
-	all := &multi[K, V, P]{left: len(f.entries), result: r}
-	for i, e := range f.entries {
-		if !f.room() { // the rest is not sent; those that were count as what they come to
-			for _, rest := range f.entries[i:] {
-				f.client.window.refund(1, rest.bytes)
-			}
-			f.isl.Abandon()
-			break
-		}
+	all := &multi[K, V, P]{left: len(entries), result: r}
+	for i, e := range entries {
 		e.owner, e.slot, e.envelope, e.part, e.token = f, slot, all, int32(i), f.slots.Token(slot)
-		f.send(e)
 	}
-	clear(f.entries)
+	f.sendAll(entries)
 }
 
 // unsent is the result of a MultiMessage of which nothing was sent, because of one record.

@@ -72,12 +72,17 @@ func TestOutcomesBehindAFault(t *testing.T) {
 				recs = append(recs, &r)
 			}
 		}
-		at := time.Now()
-		err := stream.FromSlice(recs).To(producer.PlainSink(ps, on...)).Run(t.Context())
-		require.Equal(t, stream.DefaultCloseTimeout, time.Since(at).Truncate(time.Second))
-		requireStage(t, err, "plainSink")
-		require.ErrorIs(t, err, kerr.InvalidRecord)
-		require.Equal(t, producer.OutcomeError{Failed: 4, Unknown: 7}, outcomes(t, err))
+		for name, sink := range map[string]stream.Sink[*record]{
+			"plainSink": producer.PlainSink(ps, on...), "committableSink": committableSink(ps, on...),
+			"committableSinkWithOffsetContext": committableSinkWithOffsetContext(ps, on...),
+		} {
+			at := time.Now()
+			err := stream.FromSlice(recs).To(sink).Run(t.Context())
+			require.Equal(t, stream.DefaultCloseTimeout, time.Since(at).Truncate(time.Second))
+			requireStage(t, err, name)
+			require.ErrorIs(t, err, kerr.InvalidRecord)
+			require.Equal(t, producer.OutcomeError{Failed: 4, Unknown: 7}, outcomes(t, err))
+		}
 
 		// In a flow the results wait for their turn behind the one that failed, or is held: they are acknowledged and nobody was told.
 		envs := []env{
@@ -153,6 +158,8 @@ func TestDrainWaitsForAcknowledgements(t *testing.T) {
 	both(t, []settings.ProducerOption{settings.Window(2000, unbounded)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		for _, g := range []stream.Graph{
 			endless().To(producer.PlainSink(ps, on...)),
+			endless().To(committableSink(ps, on...)),
+			endless().To(committableSinkWithOffsetContext(ps, on...)),
 			stream.Via(stream.Map(endless(), func(r *record) env { return envelope.Single(*r, 0) }), producer.FlexiFlow[int](ps, on...)).To(stream.Ignore[res]()),
 		} {
 			release := k.HoldAcks()
@@ -201,6 +208,8 @@ func TestContextEndsAnywhere(t *testing.T) {
 		{"PlainSink", func(ps settings.Producer[string, string], on ...producer.Option) stream.Sink[*record] {
 			return producer.PlainSink(ps, on...)
 		}},
+		{"CommittableSink", committableSink},
+		{"CommittableSinkWithOffsetContext", committableSinkWithOffsetContext},
 		{"FlexiFlow", func(ps settings.Producer[string, string], on ...producer.Option) stream.Sink[*record] {
 			return stream.NewFlow(func(src stream.Source[*record]) stream.Source[res] {
 				return stream.Via(stream.Map(src, func(r *record) env { return envelope.Single(*r, 0) }), producer.FlexiFlow[int](ps, on...))

@@ -180,6 +180,13 @@ func TestTokensAreDoneAtTheAcknowledgement(t *testing.T) {
 		"FlexiFlow": func(src stream.Source[*streamtest.TrackedMessage[string]], ps settings.Producer[string, string]) stream.Graph {
 			return stream.Via(stream.Map(src, toEnvelope), producer.FlexiFlow[int](ps)).To(stream.Ignore[res]())
 		},
+		"CommittableSink": func(src stream.Source[*streamtest.TrackedMessage[string]], ps settings.Producer[string, string]) stream.Graph {
+			return stream.Map(src, toEnvelope).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter()))
+		},
+		"CommittableSinkWithOffsetContext": func(src stream.Source[*streamtest.TrackedMessage[string]], ps settings.Producer[string, string]) stream.Graph {
+			offset := func(m *streamtest.TrackedMessage[string]) envelope.Committable { return m }
+			return stream.MapWithContext(stream.WithContext(src, offset), toEnvelope).To(producer.CommittableSinkWithOffsetContextOf[int](ps, settings.NewCommitter()))
+		},
 		"behind a FlatMap": func(src stream.Source[*streamtest.TrackedMessage[string]], ps settings.Producer[string, string]) stream.Graph {
 			return stream.FlatMap(src, func(m *streamtest.TrackedMessage[string]) iter.Seq[*record] {
 				return func(yield func(*record) bool) {
@@ -203,7 +210,11 @@ func TestTokensAreDoneAtTheAcknowledgement(t *testing.T) {
 			ctl := start(t, end(src.Source().Drop(0), sets(k)))
 			k.AwaitHeld(t, 1)
 			require.LessOrEqual(t, src.Committed(0), int64(1)) // the first may be a pass-through
-			require.GreaterOrEqual(t, src.Outstanding(0), 299)
+			least := 299
+			if strings.HasPrefix(name, "Committable") {
+				least = 225 // pass-throughs are done at once
+			}
+			require.GreaterOrEqual(t, src.Outstanding(0), least)
 			release()
 			<-ctl.Done()
 			require.NoError(t, ctl.Err())

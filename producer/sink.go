@@ -27,8 +27,7 @@ func PlainSink[K, V any](ps settings.Producer[K, V], opts ...Option) stream.Sink
 		if !ok {
 			return core.Stage[*envelope.Record[K, V]]{Link: &core.Link{}}
 		}
-		s := &plainSink[K, V]{flight: newFlight(b, at.Island, info, cl, o), encode: newEncoder(ps, cl), finisher: b.Run.NewFinisher()}
-		b.Run.OnEnd(func(ctx context.Context) error { return s.finish(ctx, nil) })
+		s := newPlainSink(b, at, info, ps, cl, o)
 		return core.Stage[*envelope.Record[K, V]]{Push: s.push, Done: s.drain, Link: &core.Link{}}
 	})
 }
@@ -37,6 +36,12 @@ type plainSink[K, V any] struct {
 	*flight
 	encode   *encoder[K, V]
 	finisher *core.Finisher
+}
+
+func newPlainSink[K, V any](b *core.Builder, at core.At, info *core.StageInfo, ps settings.Producer[K, V], cl *Client, o options) *plainSink[K, V] {
+	s := &plainSink[K, V]{flight: newFlight(b, at.Island, info, cl, o), encode: newEncoder(ps, cl), finisher: b.Run.NewFinisher()}
+	b.Run.OnEnd(func(ctx context.Context) error { return s.finish(ctx, nil) })
+	return s
 }
 
 func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {

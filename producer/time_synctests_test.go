@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -150,7 +151,7 @@ func TestUnreachableBrokers(t *testing.T) {
 	hanging := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 	for name, dial := range map[string]settings.DialFunc{"refused": refused, "hanging": hanging} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				j := &journal{}
 				ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("kafka.example:9092"), settings.Dialer(dial),
 					j.option(), settings.DeliveryTimeout(30*time.Second))

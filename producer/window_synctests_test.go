@@ -43,29 +43,33 @@ func TestWindowHoldsAStream(t *testing.T) {
 		"by bytes partly": {settings.Window(45_000, 10_099), strings.Repeat("v", 95), 100},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				release := k.HoldAcks()
-				cl := client(t, sets(k, c.window))
-				var pulled atomic.Int64
-				recs := make([]*record, 5000)
-				for i := range recs {
-					recs[i] = envelope.New("out", fmt.Sprintf("k%04d", i), c.value)
-				}
-				src := stream.FromSlice(recs).Tap(func(*record) { pulled.Add(1) })
-				ctl := start(t, src.To(producer.PlainSink(bare(k), producer.On(cl))))
-				rest()
-				require.EqualValues(t, c.limit+1, pulled.Load())
-				m := cl.Metrics()
-				require.EqualValues(t, c.limit, m.InFlight)
-				require.EqualValues(t, c.limit*len("k0000"+c.value), m.InFlightBytes)
-				require.EqualValues(t, c.limit, m.BufferedRecords)
-				require.Equal(t, 1, m.Waiting)
-				release()
-				<-ctl.Done()
-				require.NoError(t, ctl.Err())
-				require.EqualValues(t, 5000, pulled.Load())
-				require.Zero(t, cl.Metrics().InFlight)
-			}, kafkatest.Topics(3, "out"))
+			for _, sink := range []func(settings.Producer[string, string], ...producer.Option) stream.Sink[*record]{
+				producer.PlainSink[string, string], committableSink, committableSinkWithOffsetContext,
+			} {
+				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+					release := k.HoldAcks()
+					cl := client(t, sets(k, c.window))
+					var pulled atomic.Int64
+					recs := make([]*record, 5000)
+					for i := range recs {
+						recs[i] = envelope.New("out", fmt.Sprintf("k%04d", i), c.value)
+					}
+					src := stream.FromSlice(recs).Tap(func(*record) { pulled.Add(1) })
+					ctl := start(t, src.To(sink(bare(k), producer.On(cl))))
+					rest()
+					require.EqualValues(t, c.limit+1, pulled.Load())
+					m := cl.Metrics()
+					require.EqualValues(t, c.limit, m.InFlight)
+					require.EqualValues(t, c.limit*len("k0000"+c.value), m.InFlightBytes)
+					require.EqualValues(t, c.limit, m.BufferedRecords)
+					require.Equal(t, 1, m.Waiting)
+					release()
+					<-ctl.Done()
+					require.NoError(t, ctl.Err())
+					require.EqualValues(t, 5000, pulled.Load())
+					require.Zero(t, cl.Metrics().InFlight)
+				}, kafkatest.Topics(3, "out"))
+			}
 		})
 	}
 }

@@ -1,0 +1,207 @@
+package consumer
+
+import (
+	"fmt"
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/serde"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// arriving is the intake of a lane's island: it makes elements of records when their turn has come, a chunk at a time. What it makes is still in the processor's cache when the
+// stream gets it, and decoding is as parallel as the lanes are.
+type arriving[K, V, T any] struct {
+	core.Intake[*kgo.Record]
+	s *session[K, V, T]
+	l *lane
+
+	vals  []T // of the last chunk; the slice is used again
+	first core.Token
+	taken int
+}
+
+// Next implements core.Intake.
+func (in *arriving[K, V, T]) Next() (core.Chunk[T], core.Status) {
+	c, status := in.Intake.Next()
+	if status != core.Ready {
+		return core.Chunk[T]{}, status
+	}
+	if left := in.vals[in.taken:]; len(left) > 0 && c.First == in.first+core.Token(in.taken) {
+		left = left[:min(len(left), len(c.Vals))]
+		return core.Chunk[T]{Vals: left, First: c.First}, status
+	}
+	a := in.l.feed.InHand()
+	in.vals = in.s.shape.wrap(in.s, arrival{lane: in.l, assignment: a, records: c.Vals, first: c.First.Position()}, in.vals[:0])
+	in.first, in.taken = c.First, 0
+	return core.Chunk[T]{Vals: in.vals, First: c.First}, status
+}
+
+// Taken implements core.Intake.
+func (in *arriving[K, V, T]) Taken(n int) {
+	clear(in.vals[in.taken : in.taken+n])
+	in.taken += n
+	in.Intake.Taken(n)
+}
+
+// More implements core.Beginning.
+func (in *arriving[K, V, T]) More() bool { return in.Intake.(core.Beginning).More() }
+
+// arrival is a run of records of one assignment whose turn has come.
+type arrival struct {
+	lane       *lane
+	assignment *feed.Assignment[*kgo.Record]
+	records    []*kgo.Record
+	first      uint64 // the position of the first
+}
+
+func wrapRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, vals []*Record[K, V]) []*Record[K, V] {
+	slab := s.newRecords(&d)
+	for i := range slab {
+		r := &slab[i]
+		r.kgo = d.records[i]
+		vals = append(vals, r)
+	}
+	for i := 0; i < len(slab); {
+		i += decodeRecords(s, d, slab[i:])
+	}
+	return vals
+}
+
+// decodeRecords decodes records, and returns how many: all of them, unless a serde panics, which fails its own record.
+func decodeRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, slab []Record[K, V]) (n int) {
+	dec := decoder[K, V]{key: s.key, value: s.value}
+	defer func() {
+		if p := recover(); p != nil {
+			d.fail(&slab[n], dec.part, &stream.PanicError{Value: p, Stack: debug.Stack()})
+			n++
+		}
+	}()
+	for ; n < len(slab); n++ {
+		if err := dec.decode(&slab[n]); err != nil {
+			d.fail(&slab[n], dec.part, err)
+		}
+	}
+	return n
+}
+
+func wrapMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arrival, vals []*CommittableMessage[K, V]) []*CommittableMessage[K, V] {
+	slab, all := s.newMessages(&d)
+	all.assignment, all.group, all.first = d.assignment, s.commit, d.first
+	for i := range slab {
+		m := &slab[i]
+		m.kgo = d.records[i]
+		m.at = place[K, V]{all, i}
+		m.Offset = &m.at
+		vals = append(vals, m)
+	}
+	for i := 0; i < len(slab); {
+		i += decodeMessages(s, d, slab[i:])
+	}
+	if s.shape.metadata != nil {
+		s.addMetas(d, func(i int) string {
+			if r := &slab[i].Record; r.failure == nil {
+				return metadataOf(s, d, r)
+			}
+			return ""
+		})
+	}
+	return vals
+}
+
+func decodeMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arrival, slab []CommittableMessage[K, V]) (n int) {
+	dec := decoder[K, V]{key: s.key, value: s.value}
+	defer func() {
+		if p := recover(); p != nil {
+			d.fail(&slab[n].Record, dec.part, &stream.PanicError{Value: p, Stack: debug.Stack()})
+			n++
+		}
+	}()
+	for ; n < len(slab); n++ {
+		if err := dec.decode(&slab[n].Record); err != nil {
+			d.fail(&slab[n].Record, dec.part, err)
+		}
+	}
+	return n
+}
+
+// fail marks a record that cannot be decoded.
+func (d *arrival) fail(r interface{ fail(*failure) }, part string, err error) {
+	r.fail(&failure{part: part, err: err, undecodable: true})
+	d.lane.suspect.Store(true)
+}
+
+// decoder makes keys and values; part is the one in hand.
+type decoder[K, V any] struct {
+	key   serde.Deserializer[K]
+	value serde.Deserializer[V]
+	part  string
+}
+
+// decode decodes what can be: of a record whose key is wrong the value too. The first error counts.
+func (d *decoder[K, V]) decode(r *Record[K, V]) (err error) {
+	raw := r.kgo
+	failed := ""
+	if raw.Key != nil {
+		d.part = "key"
+		if r.Key, err = d.key.Deserialize(raw.Topic, raw.Key); err != nil {
+			failed = d.part
+		}
+	}
+	if raw.Value != nil {
+		d.part = "value"
+		value, verr := d.value.Deserialize(raw.Topic, raw.Value)
+		r.Value = value
+		if verr != nil && err == nil {
+			err, failed = verr, d.part
+		}
+	}
+	if err != nil {
+		d.part = failed
+	}
+	return err
+}
+
+// elementBytes is what an element of ours takes beside what it points at.
+func elementBytes[E any]() int64 {
+	var e E
+	return int64(unsafe.Sizeof(e)) + 8
+}
+
+// addMetas keeps the strings that are committed with the offsets of records.
+func (s *session[K, V, T]) addMetas(d arrival, text func(i int) string) {
+	texts := make([]string, len(d.records))
+	for i := range texts {
+		texts[i] = text(i)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pt := s.parts[d.assignment.Partition()]; pt != nil && pt.assignment == d.assignment {
+		if m, ok := d.assignment.Committable(); ok {
+			pt.metas.before(m.Offset) // forgets what is behind, where nobody commits too
+		}
+		pt.metas.add(d.records, texts)
+	}
+}
+
+// metadataOf calls the user's function.
+func metadataOf[K, V, T any](s *session[K, V, T], d arrival, r *Record[K, V]) (meta string) {
+	var err error
+	defer func() {
+		if p := recover(); p != nil {
+			err = &stream.PanicError{Value: p, Stack: debug.Stack()}
+		}
+		if err != nil {
+			r.failure = &failure{err: &UserError{
+				What: "metadata function", Partitions: []TopicPartition{{r.Topic(), r.Partition()}}, Err: fmt.Errorf("offset %d: %w", r.Offset(), err),
+			}}
+			d.lane.suspect.Store(true)
+		}
+	}()
+	meta, err = s.shape.metadata(r)
+	return meta
+}

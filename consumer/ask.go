@@ -1,0 +1,135 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// asker asks the brokers about offsets, through the run's client.
+type asker struct {
+	adm   *kadm.Client
+	group string
+	cfg   settings.ConsumerConfig
+}
+
+func newAsker(cl *kgo.Client, cfg settings.ConsumerConfig) *asker {
+	return &asker{adm: kadm.NewClient(cl), group: cfg.Group(), cfg: cfg}
+}
+
+func topicNames(ps []TopicPartition) []string {
+	var names []string
+	for t := range topicsOf(ps) {
+		names = append(names, t)
+	}
+	return names
+}
+
+// committed returns the group's offsets; partitions without one are left out.
+func (a *asker) committed(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
+	offsets := map[TopicPartition]int64{}
+	if len(ps) == 0 {
+		return offsets, nil
+	}
+	if a.group == "" {
+		return nil, ErrNoGroup
+	}
+	resp, err := a.adm.FetchOffsetsForTopics(ctx, a.group, topicNames(ps)...)
+	if errors.Is(err, kerr.GroupIDNotFound) { // it has committed nothing yet
+		return offsets, nil
+	}
+	if err != nil {
+		return nil, &GroupError{Group: a.group, Err: err}
+	}
+	for _, p := range ps {
+		o, ok := resp.Lookup(p.Topic, p.Partition)
+		switch {
+		case !ok:
+		case o.Err != nil:
+			return nil, &FetchError{Topic: p.Topic, Partition: p.Partition, Err: o.Err}
+		case o.At >= 0:
+			offsets[p] = o.At
+		}
+	}
+	return offsets, nil
+}
+
+func (a *asker) beginning(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
+	return list(ctx, ps, a.adm.ListStartOffsets)
+}
+
+// end returns where reading ends: with read_committed, at the last stable offset.
+func (a *asker) end(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
+	if a.cfg.Isolation() == settings.ReadCommitted {
+		return list(ctx, ps, a.adm.ListCommittedOffsets)
+	}
+	return list(ctx, ps, a.adm.ListEndOffsets)
+}
+
+// first returns where partitions without a committed offset begin.
+func (a *asker) first(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
+	if a.cfg.StartFrom() == settings.Latest {
+		return a.end(ctx, ps)
+	}
+	return a.beginning(ctx, ps)
+}
+
+func list(ctx context.Context, ps []TopicPartition, ask func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[TopicPartition]int64, error) {
+	offsets := map[TopicPartition]int64{}
+	if len(ps) == 0 {
+		return offsets, nil
+	}
+	names := topicNames(ps)
+	listed, err := ask(ctx, names...)
+	if err != nil {
+		return nil, unreadable(names, err)
+	}
+	for _, p := range ps {
+		o, ok := listed.Lookup(p.Topic, p.Partition)
+		switch {
+		case !ok:
+			return nil, &FetchError{Topic: p.Topic, Partition: p.Partition, Err: kerr.UnknownTopicOrPartition}
+		case o.Err != nil:
+			return nil, &FetchError{Topic: p.Topic, Partition: p.Partition, Err: o.Err}
+		}
+		offsets[p] = o.Offset
+	}
+	return offsets, nil
+}
+
+// unreadable is the failure of a question about topics, which does not say about which of them.
+func unreadable(topics []string, err error) error {
+	return &FetchError{Topic: strings.Join(slices.Sorted(slices.Values(topics)), ","), Partition: -1, Err: err}
+}
+
+// partitions lists all partitions of topics.
+func (a *asker) partitions(ctx context.Context, topics []string) (ps []TopicPartition, err error) {
+	details, err := a.adm.ListTopics(ctx, topics...)
+	if err != nil {
+		return nil, unreadable(topics, err)
+	}
+	for _, name := range topics {
+		t, ok := details[name]
+		switch {
+		case !ok:
+			return nil, &FetchError{Topic: name, Partition: -1, Err: kerr.UnknownTopicOrPartition}
+		case t.Err != nil:
+			return nil, &FetchError{Topic: name, Partition: -1, Err: t.Err}
+		}
+		for id, p := range t.Partitions {
+			if p.Err != nil && !kerr.IsRetriable(p.Err) {
+				return nil, &FetchError{Topic: name, Partition: id, Err: p.Err}
+			}
+			ps = append(ps, TopicPartition{name, id})
+		}
+	}
+	sortPartitions(ps)
+	return ps, nil
+}

@@ -1,0 +1,156 @@
+package consumer
+
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+)
+
+// attend looks at what changes while the poller waits for the brokers: something has to be delivered again, a partition has room again, everything was read.
+func (s *session[K, V, T]) attend(<-chan struct{}) {
+	for {
+		changed := s.bell.Listen()
+		if s.over() {
+			s.wakePoll()
+			return
+		}
+		if s.needsRewind() {
+			s.wakePoll()
+		}
+		s.releaseRoomy()
+		s.completeAtEnd()
+		select {
+		case <-changed:
+		case <-s.ctx.Done():
+		case <-s.run.StopC():
+		}
+	}
+}
+
+// holdIfFull stops the fetching of a partition whose tracker is full, or that holds more than twice its part of the budget and is slow to finish it; it goes on at less than its part. What the
+// client has fetched of it already is thrown away and fetched again, and the fetch under way is without it: so a partition that is merely ahead of others is left alone, and one that is slow has enough
+// to do meanwhile.
+func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) {
+	s.mu.Lock()
+	hold := !p.held && s.parts[p.feed()] == p && p.assignment == a && (a.Full() || p.load().exceeds(2, s.budget.share(len(s.parts))) && p.lags())
+	if hold {
+		s.hold(p)
+	}
+	s.mu.Unlock()
+	if hold {
+		s.bell.Ring() // there may be room again
+	}
+}
+
+// hold stops the fetching of a partition. The caller holds the lock, here and wherever the client is told to pause or resume: who comes second has the last word with the client too.
+func (s *session[K, V, T]) hold(p *part) {
+	p.held = true
+	s.held[p.feed()] = p
+	s.cl.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
+}
+
+// holdHogs stops the fetching of all partitions that hold more than their part while the budget is full, and are slow to finish it. It reports whether some are stopped and others are
+// left, which may have more then.
+func (s *session[K, V, T]) holdHogs() (strained bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var hogs []*part
+	held, others := false, false
+	share := s.budget.share(len(s.parts))
+	for _, p := range s.parts {
+		hog := p.assignment != nil && p.hogs(share)
+		switch {
+		case p.held, p.userPaused && hog:
+			held = true
+		case p.userPaused || p.assignment == nil:
+		case !hog:
+			others = true
+		case p.lags():
+			hogs = append(hogs, p)
+		}
+	}
+	if !others { // not polling does as well
+		return false
+	}
+	for _, p := range hogs {
+		s.hold(p)
+	}
+	return held || len(hogs) > 0
+}
+
+// releaseRoomy lets partitions be fetched again that have room, and hurries where one has none while nothing waits to be taken: holders would wait for ever.
+func (s *session[K, V, T]) releaseRoomy() {
+	var roomy []TopicPartition
+	starving := map[*lane]bool{}
+	s.mu.Lock()
+	share := s.budget.share(len(s.parts))
+	for key, p := range s.held {
+		if p.lane != nil && !starving[p.lane] {
+			starving[p.lane] = false
+		}
+		switch {
+		case s.parts[key] != p || p.assignment == nil || p.revoking:
+			delete(s.held, key)
+			continue
+		case !p.assignment.Full() && !p.hogs(share):
+			p.held = false
+			delete(s.held, key)
+			if !p.userPaused {
+				roomy = append(roomy, p.TopicPartition)
+			}
+		case p.assignment.Starved():
+			starving[p.lane] = true
+		}
+	}
+	if len(roomy) > 0 {
+		s.cl.ResumeFetchPartitions(topicsOf(roomy))
+	}
+	s.mu.Unlock()
+	for l, is := range starving {
+		l.hurry(starved, is)
+	}
+}
+
+// pause implements running.
+func (s *session[K, V, T]) pause(ps []TopicPartition, paused bool) error {
+	s.mu.Lock()
+	if s.asker() == nil {
+		s.mu.Unlock()
+		return ErrNotRunning
+	}
+	if len(ps) == 0 {
+		for _, p := range s.parts {
+			ps = append(ps, p.TopicPartition)
+		}
+	}
+	for _, p := range ps {
+		if pt := s.parts[p.feed()]; pt == nil || pt.revoking {
+			s.mu.Unlock()
+			return &assignmentError{p}
+		}
+	}
+	var fetched []TopicPartition
+	for _, p := range ps {
+		pt := s.parts[p.feed()]
+		pt.userPaused = paused
+		if pt.assignment != nil {
+			pt.assignment.Pause(paused)
+			if !pt.held {
+				fetched = append(fetched, p)
+			}
+		}
+	}
+	if paused {
+		s.cl.PauseFetchPartitions(topicsOf(fetched))
+	} else {
+		s.cl.ResumeFetchPartitions(topicsOf(fetched))
+	}
+	s.mu.Unlock()
+	s.bell.Ring()
+	return nil
+}
+
+type assignmentError struct{ p TopicPartition }
+
+func (e *assignmentError) Error() string { return ErrNotAssigned.Error() + ": " + e.p.String() }
+func (e *assignmentError) Unwrap() error { return ErrNotAssigned }

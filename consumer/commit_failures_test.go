@@ -1,0 +1,124 @@
+package consumer_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+var commitKey = []kmsg.Key{kmsg.OffsetCommit}
+
+// A commit that may succeed later is tried again, in the middle of a run and at its end; nothing is lost by it.
+func TestCommitIsTriedAgain(t *testing.T) {
+	for _, failure := range []*kerr.Error{
+		kerr.RebalanceInProgress, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.RequestTimedOut, kerr.UnstableOffsetCommit,
+		kerr.NetworkException,
+	} {
+		t.Run(failure.Message, func(t *testing.T) {
+			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+				w := newCommitWorld(t, k, 100)
+				faults := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
+				ctl := w.start(offsets(w.consumer().CommittableSource()).To(consumer.CommitterSink(quickly())))
+				faults.Wait(t.Context(), 3)
+				w.log.await(t, 0, 100)
+				w.produce(0, 100, 110)
+				last := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 2})
+				require.NoError(t, ctl.Drain(t.Context()))
+				if last.Hits() == 0 {
+					t.Log("the last commit came before the faults")
+				}
+				committed := w.committed(0)
+				require.GreaterOrEqual(t, committed, int64(100))
+				last.Remove()
+				if rest := w.rest()[0]; committed < 110 {
+					require.EqualValues(t, committed, rest[0])
+				} else {
+					require.Empty(t, rest)
+				}
+				w.log.neverBack(t)
+			}, kafkatest.Topics(1, "in"))
+		})
+	}
+}
+
+// The last commit of a run is tried again too.
+func TestCommitAtTheEndIsTriedAgain(t *testing.T) {
+	for _, failure := range []*kerr.Error{kerr.RebalanceInProgress, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut} {
+		t.Run(failure.Message, func(t *testing.T) {
+			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+				w := newCommitWorld(t, k, 100)
+				faults := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
+				require.NoError(t, offsets(w.toEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
+				require.EqualValues(t, 3, faults.Hits())
+				require.EqualValues(t, 100, w.committed(0))
+			}, kafkatest.Topics(1, "in"))
+		})
+	}
+}
+
+// One that is refused ends the run, with the offset in the error, wherever it is made.
+func TestCommitIsRefused(t *testing.T) {
+	for _, failure := range []*kerr.Error{
+		kerr.GroupAuthorizationFailed, kerr.TopicAuthorizationFailed, kerr.OffsetMetadataTooLarge, kerr.InvalidCommitOffsetSize, kerr.InvalidGroupID, kerr.UnknownServerError,
+	} {
+		for name, cm := range map[string]settings.Committer{
+			"in the middle": quickly(), "at the end": onlyAtTheEnd(), "at the end, not waited for": onlyAtTheEnd(settings.Delivery(settings.SendAndForget)),
+		} {
+			t.Run(failure.Message+" "+name, func(t *testing.T) {
+				onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+					w := newCommitWorld(t, k, 100)
+					k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: -1})
+					c := w.toEnd()
+					if name == "in the middle" {
+						c = w.consumer()
+					}
+					err := offsets(c.CommittableSource()).To(consumer.CommitterSink(cm)).Run(t.Context())
+					var refused *consumer.CommitError
+					require.ErrorAs(t, err, &refused)
+					require.ErrorIs(t, err, failure)
+					require.Equal(t, []any{"readers", "in", int32(0)}, []any{refused.Group, refused.Topic, refused.Partition})
+					require.Positive(t, refused.Offset)
+					require.EqualValues(t, -1, w.committed(0))
+				}, kafkatest.Topics(1, "in"))
+			})
+		}
+	}
+}
+
+// Of two partitions one is refused: the other one's offset is committed.
+func TestCommitIsRefusedForOnePartition(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100, 100)
+		k.Fault(kfake.Fault{Keys: commitKey, Err: kerr.TopicAuthorizationFailed, Partitions: []int32{1}, Count: -1})
+		err := offsets(w.toEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
+		var refused *consumer.CommitError
+		require.ErrorAs(t, err, &refused)
+		require.EqualValues(t, 1, refused.Partition)
+		require.EqualValues(t, 100, refused.Offset)
+		require.EqualValues(t, 100, w.committed(0))
+		require.EqualValues(t, -1, w.committed(1))
+	}, kafkatest.Topics(2, "in"))
+}
+
+// A commit that cannot be made within the commit time-out, at the end of a stream that waits for it, is a failure.
+func TestCommitTimesOut(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		k.Fault(kfake.Fault{Keys: commitKey, Err: kerr.RequestTimedOut, Count: -1})
+		begin := time.Now()
+		err := offsets(w.toEnd(settings.CommitTimeout(300*time.Millisecond)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
+			Run(t.Context(), stream.CloseTimeout(500*time.Millisecond))
+		var late *consumer.CommitError
+		require.ErrorAs(t, err, &late)
+		require.Less(t, time.Since(begin), 5*time.Second)
+	}, kafkatest.Topics(1, "in"))
+}

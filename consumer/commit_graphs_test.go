@@ -1,0 +1,216 @@
+package consumer_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/serde"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A Committer in another graph, with a channel between: it has the consumer commit from its first offset on, at the consumer's end too.
+func TestCommitterInAnotherGraph(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100, 100)
+		between := make(chan commitMessage, 16)
+		reading := w.start(w.toEnd().CommittableSource().To(stream.ToChan(between)))
+		committing := w.start(offsets(stream.FromChan(between)).To(consumer.CommitterSink(onlyAtTheEnd())))
+		<-reading.Done() // when everything was committed by the other graph
+		require.NoError(t, reading.Err())
+		close(between)
+		<-committing.Done()
+		require.NoError(t, committing.Err())
+		require.EqualValues(t, 100, w.committed(0))
+		require.EqualValues(t, 100, w.committed(1))
+	}, kafkatest.Topics(2, "in"))
+}
+
+// The other graph's Committer outlives the consumer, and serves the next one.
+func TestCommitterInAnotherGraphServesTheNextRun(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		between := make(chan commitMessage)
+		committing := w.start(offsets(stream.FromChan(between)).To(consumer.CommitterSink(quickly())))
+		for i := range 3 {
+			reading := w.start(w.toEnd().CommittableSource().To(stream.ToChan(between)))
+			<-reading.Done()
+			require.NoError(t, reading.Err())
+			require.EqualValues(t, 100+10*i, w.committed(0))
+			w.produce(0, 100+10*i, 110+10*i)
+		}
+		close(between)
+		<-committing.Done()
+		require.NoError(t, committing.Err())
+	}, kafkatest.Topics(1, "in"))
+}
+
+// A committable sink in another graph.
+func TestCommittableSinkInAnotherGraph(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		between := make(chan commitMessage, 16)
+		reading := w.start(w.toEnd().CommittableSource().To(stream.ToChan(between)))
+		copying := w.start(stream.Map(stream.FromChan(between), copyOf("out")).To(w.sink(onlyAtTheEnd())))
+		<-reading.Done()
+		require.NoError(t, reading.Err())
+		require.EqualValues(t, 100, w.committed(0))
+		close(between)
+		<-copying.Done()
+		require.NoError(t, copying.Err())
+		require.Len(t, kafkatest.ReadAll(t, k, "out"), 100)
+	}, kafkatest.Topics(1, "in", "out"))
+}
+
+// What the user has taken out is committed when the user says so, in whatever order, as far as there is no gap.
+func TestCommitByTheUser(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 20)
+		taken := make(chan commitMessage, 20)
+		ctl := w.start(w.consumer().CommittableSource().To(stream.Broadcast(stream.ToChan(taken), onlyArms(quickly()))))
+		var all []commitMessage
+		for range 20 {
+			all = append(all, <-taken)
+		}
+		for i := 19; i >= 10; i-- {
+			all[i].Offset.Commit()
+			all[i].Offset.Commit() // harmless
+		}
+		for i := range 5 {
+			all[i].Offset.Commit()
+		}
+		w.log.await(t, 0, 5)
+		require.EqualValues(t, 5, w.committed(0))
+		for i := 5; i < 10; i++ {
+			all[i].Offset.Commit()
+		}
+		w.log.await(t, 0, 20)
+		require.NoError(t, ctl.Drain(t.Context()))
+		all[3].Offset.Commit() // the run is over
+		require.EqualValues(t, 20, w.committed(0))
+		w.log.neverBack(t)
+	}, kafkatest.Topics(1, "in"))
+}
+
+// Two groups, and two consumers of different partitions, merged into one Committer: each gets its own.
+func TestCommitterOfTwoConsumers(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 60, 40)
+		other := consumer.New(w.settings(settings.Group("others")), consumer.Topics("in"), consumer.ToEnd())
+		both := stream.Merge(offsets(w.toEnd().CommittableSource()), offsets(other.CommittableSource()))
+		require.NoError(t, both.To(consumer.CommitterSink(settings.NewCommitter(settings.MaxBatch(7)))).Run(t.Context()))
+		for _, group := range []string{"readers", "others"} {
+			require.EqualValues(t, 60, kafkatest.CommittedOffset(t, k, group, "in", 0), group)
+			require.EqualValues(t, 40, kafkatest.CommittedOffset(t, k, group, "in", 1), group)
+		}
+	}, kafkatest.Topics(2, "in"))
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 60, 40)
+		of := func(p int32) stream.Source[envelope.Committable] {
+			at := consumer.TopicPartition{Topic: "in", Partition: p}
+			return offsets(consumer.New(w.settings(), consumer.Partitions(at), consumer.ToEnd()).CommittableSource())
+		}
+		require.NoError(t, stream.Merge(of(0), of(1)).To(consumer.CommitterSink(settings.NewCommitter(settings.MaxBatch(7)))).Run(t.Context()))
+		require.EqualValues(t, 60, w.committed(0))
+		require.EqualValues(t, 40, w.committed(1))
+	}, kafkatest.Topics(2, "in"))
+}
+
+// Two members of one group in one graph, with one Committer.
+func TestCommitterOfTwoMembers(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 60, 40)
+		ctl := w.start(stream.Merge(offsets(w.consumer().CommittableSource()), offsets(w.consumer().CommittableSource())).
+			To(consumer.CommitterSink(quickly())))
+		w.log.await(t, 0, 60)
+		w.log.await(t, 1, 40)
+		require.NoError(t, ctl.Drain(t.Context()))
+		require.Empty(t, w.rest())
+		w.log.neverBack(t)
+	}, kafkatest.Topics(2, "in"))
+}
+
+// A consumer that begins late, behind another source, is armed too.
+func TestCommitterOfASourceThatBeginsLate(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 30)
+		fakes := make([]envelope.Committable, 10)
+		for i := range fakes {
+			fakes[i] = &kafkatest.FakeCommittable{}
+		}
+		all := stream.Concat(stream.FromSlice(fakes), offsets(w.toEnd().CommittableSource()))
+		got, err := stream.Collect(t.Context(), stream.Via(all, consumer.CommitterFlow(batchesOf(5))))
+		require.NoError(t, err)
+		n := 0
+		for _, c := range got {
+			n += c.Elements
+		}
+		require.Equal(t, 40, n)
+		require.EqualValues(t, 30, w.committed(0))
+		for _, f := range fakes {
+			require.Equal(t, 1, f.(*kafkatest.FakeCommittable).Commits())
+		}
+	}, kafkatest.Topics(1, "in"))
+}
+
+// A manual assignment with a group commits to it without membership.
+func TestCommitOfAManualAssignment(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 0, 100)
+		at := consumer.TopicPartition{Topic: "in", Partition: 1}
+		for i := range 4 {
+			c := consumer.New(w.settings(), consumer.Partitions(at))
+			require.NoError(t, offsets(c.CommitWithMetadataSource(note).Take(10)).To(consumer.CommitterSink(quickly())).Run(t.Context()))
+			require.EqualValues(t, 10*(i+1), w.committed(1))
+			require.Equal(t, "note "+strconv.Itoa(10*i+9), w.metadata(1))
+		}
+	}, kafkatest.Topics(2, "in"))
+}
+
+// Partitions' sub-streams have Committers of their own.
+func TestCommitterInSubStreams(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100, 50, 70)
+		require.NoError(t, stream.Each(w.toEnd().CommittablePartitionedSource(), 8,
+			func(_ consumer.TopicPartition, src stream.Source[commitMessage]) stream.Graph {
+				return offsets(src.Filter(func(m commitMessage) bool { return m.Record.Offset()%3 == 0 })).To(consumer.CommitterSink(batchesOf(10)))
+			}).Run(t.Context()))
+		for p, n := range []int64{100, 50, 70} {
+			require.Equal(t, n, w.committed(int32(p)))
+		}
+	}, kafkatest.Topics(3, "in"))
+}
+
+// Sources need a group to commit to.
+func TestCommitNeedsAGroup(t *testing.T) {
+	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		newCommitWorld(t, k, 10)
+		cs := settings.NewConsumer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer())
+		c := consumer.New(cs, consumer.Partitions(consumer.TopicPartition{Topic: "in"}))
+		require.ErrorIs(t, offsets(c.CommittableSource()).To(consumer.CommitterSink(quickly())).Run(t.Context()), consumer.ErrNoGroup)
+	}, kafkatest.Topics(1, "in"))
+}
+
+// The settings' faults are told before anything runs.
+func TestCommitterSettingsFaults(t *testing.T) {
+	bad := settings.NewCommitter(settings.MaxBatch(0))
+	require.Error(t, bad.Err())
+	none := stream.FromSlice([]envelope.Committable{})
+	require.ErrorIs(t, none.To(consumer.CommitterSink(bad)).Run(t.Context()), bad.Err())
+	require.Error(t, stream.Via(none, consumer.CommitterFlow(bad)).To(stream.Ignore[consumer.Committed]()).Run(t.Context()))
+}
+
+// What is no consumer's offset has its Commit called.
+func TestCommitterOfForeignCommittables(t *testing.T) {
+	fakes := []*kafkatest.FakeCommittable{{}, {}, {}}
+	src := stream.Map(stream.FromSlice(fakes), func(f *kafkatest.FakeCommittable) envelope.Committable { return f })
+	require.NoError(t, src.To(consumer.CommitterSink(quickly())).Run(t.Context()))
+	for _, f := range fakes {
+		require.Equal(t, 1, f.Commits())
+	}
+}

@@ -1,0 +1,190 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// commit is an offset to be committed.
+type commit struct {
+	TopicPartition
+	tracker.Mark
+	metadata    string
+	hasMetadata bool
+	back        bool // may go back
+	owner       *ownership
+}
+
+// ownership says whether an offset may still be committed. The group accepts whatever a member of today's generation sends, also of a partition that it had in an earlier life: so each
+// commit is looked at once more when its request is made.
+type ownership struct {
+	member string // the client's id in the group when the partition was assigned
+	gone   atomic.Bool
+}
+
+// by reports whether the member may commit.
+func (o *ownership) by(member string) bool {
+	return o == nil || !o.gone.Load() && (o.member == "" || member == "" || o.member == member)
+}
+
+// errGone is the outcome of an offset that is not ours to commit any more.
+var errGone = errors.New("the partition is not this member's any more")
+
+// send makes one commit of what is new; whose turn it is. ctx bounds the waiting before it.
+func (c *committer) send(ctx context.Context, marks []commit) (again bool, err error) {
+	c.mu.Lock()
+	for _, p := range c.forgotten {
+		delete(c.done, p.feed())
+	}
+	c.forgotten = nil
+	c.mu.Unlock()
+	fresh := marks[:0:0]
+	for _, m := range marks {
+		if was, ok := c.done[m.feed()]; ok && (m.Offset == was.Offset || m.Offset < was.Offset && !m.back) {
+			continue
+		}
+		fresh = append(fresh, m)
+	}
+	if len(fresh) == 0 {
+		return false, nil
+	}
+	c.commits.Add(1)
+	results := c.request(ctx, fresh)
+	for i, m := range fresh {
+		switch e := results[i]; {
+		case e == nil:
+			c.done[m.feed()] = m.Mark
+		case errors.Is(e, errGone):
+		case c.passing(e):
+			again = true
+			if !errors.Is(e, kerr.RebalanceInProgress) && time.Since(c.told) >= repeatAfter {
+				c.told = time.Now()
+				c.log.Warn("vicuna: a commit will be tried again", "group", c.cfg.Group(), "partition", m.TopicPartition.String(), "offset", m.Offset, "error", e)
+			}
+		default:
+			err = errors.Join(err, &CommitError{Group: c.cfg.Group(), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Err: e})
+		}
+	}
+	if again || err != nil {
+		c.failures.Add(1)
+	}
+	return again, err
+}
+
+// passing reports whether a failed commit may succeed later. A member that the group does not know any more loses its partitions, and is told so: its commits do not
+// matter then.
+func (c *committer) passing(err error) bool {
+	for _, e := range []error{
+		kerr.RebalanceInProgress, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.StaleMemberEpoch, kerr.FencedMemberEpoch,
+		kerr.UnstableOffsetCommit, context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	if code, ok := errors.AsType[*kerr.Error](err); ok {
+		return code.Retriable
+	}
+	return !errors.Is(err, kgo.ErrClientClosed) // a connection that broke
+}
+
+// request sends a commit and returns the outcome of each offset.
+func (c *committer) request(ctx context.Context, marks []commit) []error {
+	if c.manual {
+		return c.administer(c.life, marks)
+	}
+	wait := ctx
+	ctx, cancel := context.WithCancelCause(c.life)
+	defer cancel(nil)
+	inTime := context.AfterFunc(wait, func() { cancel(context.Cause(wait)) })
+	defer inTime()
+	index := make(map[TopicPartition]int, len(marks))
+	results := make([]error, len(marks))
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for i, m := range marks {
+		index[m.TopicPartition] = i
+		if offsets[m.Topic] == nil {
+			offsets[m.Topic] = map[int32]kgo.EpochOffset{}
+		}
+		offsets[m.Topic][m.Partition] = kgo.EpochOffset{Epoch: m.Epoch, Offset: m.Offset}
+		results[i] = errNoAnswer
+	}
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		if !inTime() {
+			return context.Cause(wait)
+		}
+		left := 0
+		for t := range req.Topics {
+			topic := &req.Topics[t]
+			kept := topic.Partitions[:0]
+			for _, part := range topic.Partitions {
+				i := index[TopicPartition{topic.Topic, part.Partition}]
+				m := marks[i]
+				if !m.owner.by(req.MemberID) {
+					results[i] = errGone
+					continue
+				}
+				if m.hasMetadata {
+					part.Metadata = kmsg.StringPtr(m.metadata)
+				}
+				kept = append(kept, part)
+			}
+			topic.Partitions = kept
+			left += len(kept)
+		}
+		req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
+		if left == 0 {
+			return errGone
+		}
+		return nil
+	})
+	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err != nil {
+			for i := range results {
+				results[i] = err
+			}
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if i, ok := index[TopicPartition{t.Topic, p.Partition}]; ok {
+					results[i] = kerr.ErrorForCode(p.ErrorCode)
+				}
+			}
+		}
+	})
+	return results
+}
+
+var errNoAnswer = errors.New("the broker's answer does not name the partition")
+
+// administer commits without a membership.
+func (c *committer) administer(ctx context.Context, marks []commit) []error {
+	var offsets kadm.Offsets
+	for _, m := range marks {
+		offsets.Add(kadm.Offset{Topic: m.Topic, Partition: m.Partition, At: m.Offset, LeaderEpoch: m.Epoch, Metadata: m.metadata})
+	}
+	results := make([]error, len(marks))
+	answers, err := c.ask.adm.CommitOffsets(ctx, c.cfg.Group(), offsets)
+	for i, m := range marks {
+		switch a, ok := answers.Lookup(m.Topic, m.Partition); {
+		case err != nil:
+			results[i] = err
+		case !ok:
+			results[i] = errNoAnswer
+		default:
+			results[i] = a.Err
+		}
+	}
+	return results
+}

@@ -1,0 +1,161 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// gate keeps commits from reaching the broker, and what comes behind them on their connection.
+type gate struct {
+	dial settings.DialFunc
+
+	mu    sync.Mutex
+	shut  bool
+	conns []*gated // with something that was kept
+}
+
+func newGate(w *commitWorld) *gate { return &gate{dial: w.settings().Dialer()} }
+
+func (g *gate) setting() settings.Option {
+	return settings.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := g.dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &gated{Conn: conn, gate: g}, nil
+	})
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	g.shut = false
+	conns := g.conns
+	g.conns = nil
+	for _, c := range conns {
+		kept := c.kept
+		c.kept = nil
+		go func() { _, _ = c.Conn.Write(kept) }()
+	}
+	g.mu.Unlock()
+}
+
+type gated struct {
+	net.Conn
+	gate *gate
+	kept []byte
+}
+
+func (c *gated) Write(b []byte) (int, error) {
+	commit := len(b) > 6 && kmsg.Key(binary.BigEndian.Uint16(b[4:])) == kmsg.OffsetCommit
+	c.gate.mu.Lock()
+	if c.gate.shut && (commit || c.kept != nil) {
+		if c.kept == nil {
+			c.gate.conns = append(c.gate.conns, c)
+		}
+		c.kept = append(c.kept, b...)
+		c.gate.mu.Unlock()
+		return len(b), nil
+	}
+	c.gate.mu.Unlock()
+	return c.Conn.Write(b)
+}
+
+// A broker that does not answer a commit ends the stream that waits for it, and its run in time.
+func TestCommitIsNotAnswered(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		g := newGate(w)
+		g.close()
+		begin := time.Now()
+		err := offsets(w.toEnd(g.setting(), settings.CommitTimeout(2*time.Second)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
+			Run(t.Context(), stream.CloseTimeout(3*time.Second))
+		var late *consumer.CommitError
+		require.ErrorAs(t, err, &late)
+		took := time.Since(begin)
+		t.Log(took, err)
+		require.Less(t, took, 12*time.Second)
+	}, kafkatest.Topics(1, "in"))
+}
+
+// One that answers late, but in time, does no harm.
+func TestCommitIsAnsweredLate(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		g := newGate(w)
+		g.close()
+		time.AfterFunc(5*time.Second, g.open)
+		require.NoError(t, offsets(w.toEnd(g.setting()).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
+		require.EqualValues(t, 100, w.committed(0))
+	}, kafkatest.Topics(1, "in"))
+}
+
+// While commits are not answered, records go on; what was finished meanwhile goes with the next one.
+func TestCommitDoesNotHoldUpRecords(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		w := newCommitWorld(t, k, 100)
+		g := newGate(w)
+		g.close()
+		ctl := w.start(offsets(w.consumer(g.setting()).CommittableSource()).To(consumer.CommitterSink(quickly())))
+		synctest.Wait()
+		<-time.After(time.Second) // of the bubble's
+		w.produce(0, 100, 1000)
+		<-time.After(time.Second)
+		require.EqualValues(t, -1, w.committed(0))
+		g.open()
+		w.log.await(t, 0, 1000)
+		require.Equal(t, 2, w.log.requests())
+		require.NoError(t, ctl.Drain(t.Context()))
+	}, kafkatest.Topics(1, "in"))
+}
+
+// A run that is stopped while a commit is not answered ends in its time.
+func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *stream.Control){
+		"stop":  func(_ *testing.T, ctl *stream.Control) { ctl.Stop() },
+		"drain": func(t *testing.T, ctl *stream.Control) { require.Error(t, ctl.Drain(t.Context())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				w := newCommitWorld(t, k, 100)
+				at := newAtOffset(99)
+				g := newGate(w)
+				g.close()
+				c := w.consumer(g.setting(), settings.CommitTimeout(2*time.Second))
+				ctl := w.start(offsets(stream.Map(c.CommittableSource(), at.look)).To(consumer.CommitterSink(quickly())), stream.CloseTimeout(3*time.Second))
+				<-at.seen
+				<-time.After(time.Second)
+				begin := time.Now()
+				end(t, ctl)
+				<-ctl.Done()
+				t.Log(time.Since(begin), ctl.Err())
+				require.LessOrEqual(t, time.Since(begin), 9*time.Second) // two seconds for the commit, and twice three
+				var late *consumer.CommitError
+				require.ErrorAs(t, ctl.Err(), &late)
+				g.open()
+				synctest.Wait()
+				require.EqualValues(t, -1, w.committed(0))
+			}, kafkatest.Topics(1, "in"))
+		})
+	}
+}

@@ -1,0 +1,20 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/vicuna-go/vicuna/kafkatest"
+)
+
+func onBroker(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
+	t.Helper()
+	kafkatest.Virtual(t, fn, opts...)
+}
+
+func atRest() bool {
+	synctest.Wait()
+	return true
+}

@@ -1,0 +1,95 @@
+package consumer
+
+import (
+	"sync"
+
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Consumer is a handle: what to read and how, and the run there is. Its methods may be called from any goroutine.
+type Consumer[K, V any] struct {
+	cs   settings.Consumer[K, V]
+	sub  Subscription
+	opts options
+
+	mu  sync.Mutex
+	now running // nil: no run
+}
+
+// running is a run, whatever its elements are.
+type running interface {
+	pause(ps []TopicPartition, paused bool) error
+	assignment() []TopicPartition
+	positions() map[TopicPartition]position
+	metrics() Metrics
+	asker() *asker
+}
+
+// New makes a handle. It never fails and opens nothing: what is wrong with the settings or the subscription is told, all at once, when a stream of one of its sources is
+// started.
+func New[K, V any](cs settings.Consumer[K, V], sub Subscription, opts ...Option) *Consumer[K, V] {
+	return &Consumer[K, V]{cs: cs, sub: sub, opts: optionsOf(opts)}
+}
+
+// claim takes the handle for a run.
+func (c *Consumer[K, V]) claim(r running) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now != nil {
+		return false
+	}
+	c.now = r
+	return true
+}
+
+func (c *Consumer[K, V]) release(r running) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == r {
+		c.now = nil
+	}
+}
+
+func (c *Consumer[K, V]) running() (running, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == nil {
+		return nil, ErrNotRunning
+	}
+	return c.now, nil
+}
+
+// Pause stops the delivery of partitions, or with none of all that are assigned now; elements that the stream has already are not held back. It lasts until
+// [Consumer.Resume], or until the partition is taken away. Fails with ErrNotRunning, and with [ErrNotAssigned] for a partition that is not this consumer's; then
+// nothing is paused.
+func (c *Consumer[K, V]) Pause(ps ...TopicPartition) error { return c.pause(ps, true) }
+
+// Resume is the end of a Pause; with no partitions of all. What waits in the consumer's queues is delivered at once, and more is fetched within
+// settings.FetchMaxWait.
+func (c *Consumer[K, V]) Resume(ps ...TopicPartition) error { return c.pause(ps, false) }
+
+func (c *Consumer[K, V]) pause(ps []TopicPartition, paused bool) error {
+	r, err := c.running()
+	if err != nil {
+		return err
+	}
+	return r.pause(ps, paused)
+}
+
+// Assignment lists the partitions that are assigned now, in order.
+func (c *Consumer[K, V]) Assignment() ([]TopicPartition, error) {
+	r, err := c.running()
+	if err != nil {
+		return nil, err
+	}
+	return r.assignment(), nil
+}
+
+// Metrics reads the run's counters.
+func (c *Consumer[K, V]) Metrics() (Metrics, error) {
+	r, err := c.running()
+	if err != nil {
+		return Metrics{}, err
+	}
+	return r.metrics(), nil
+}

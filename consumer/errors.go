@@ -1,0 +1,115 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrRunning says that the handle has a run already, or that two of its sources stand in one graph.
+	ErrRunning = errors.New("vicuna: the consumer is running already: a handle has one run at a time")
+	// ErrNotRunning says that the handle has no run that could be asked.
+	ErrNotRunning = errors.New("vicuna: the consumer is not running")
+	// ErrNoGroup says that a source which needs a group was built with settings that name none.
+	ErrNoGroup = errors.New("vicuna: the consumer settings name no group (settings.Group), which this source needs")
+	// ErrNotAssigned says that a partition is not assigned to this consumer now.
+	ErrNotAssigned = errors.New("vicuna: the partition is not assigned to this consumer")
+)
+
+// DecodeError says that a record's key or value could not be deserialised. It wraps the serde's error.
+type DecodeError struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// Part is "key" or "value".
+	Part string
+	Err  error
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("vicuna: %s[%d]@%d: the %s cannot be decoded: %v", e.Topic, e.Partition, e.Offset, e.Part, e.Err)
+}
+
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// FetchError says that a partition, or all of a topic's where Partition is -1, cannot be read: no permission, no such topic. It wraps the broker's error
+// (package kerr).
+type FetchError struct {
+	Topic     string
+	Partition int32
+	Err       error
+}
+
+func (e *FetchError) Error() string {
+	if e.Topic == "" {
+		return fmt.Sprintf("vicuna: cannot read: %v", e.Err)
+	}
+	if e.Partition < 0 {
+		return fmt.Sprintf("vicuna: cannot read %s: %v", e.Topic, e.Err)
+	}
+	return fmt.Sprintf("vicuna: cannot read %s[%d]: %v", e.Topic, e.Partition, e.Err)
+}
+
+func (e *FetchError) Unwrap() error { return e.Err }
+
+// OutOfRangeError says that the offset to read is not there: records were deleted, or the topic was made anew or truncated. settings.OutOfRange chooses what happens
+// instead of this error.
+type OutOfRangeError struct {
+	Topic     string
+	Partition int32
+	// Offset is the one that was asked for, -1 where it is not known.
+	Offset int64
+	Err    error
+}
+
+func (e *OutOfRangeError) Error() string {
+	return fmt.Sprintf("vicuna: %s[%d]: offset %d is out of range (settings.OutOfRange says what to do): %v", e.Topic, e.Partition, e.Offset, e.Err)
+}
+
+func (e *OutOfRangeError) Unwrap() error { return e.Err }
+
+// GroupError says that the group does not have this consumer as a member: no permission, an instance id that somebody else has taken, a protocol that the others do not
+// speak. It wraps the broker's error.
+type GroupError struct {
+	Group string
+	Err   error
+}
+
+func (e *GroupError) Error() string { return fmt.Sprintf("vicuna: group %q: %v", e.Group, e.Err) }
+
+func (e *GroupError) Unwrap() error { return e.Err }
+
+// CommitError says that an offset could not be committed, and trying again would not help. It wraps the broker's error.
+type CommitError struct {
+	Group string
+	// Topic, Partition and Offset are of the offset that was refused; Topic is empty where the whole request was.
+	Topic     string
+	Partition int32
+	Offset    int64
+	Err       error
+}
+
+func (e *CommitError) Error() string {
+	if e.Topic == "" {
+		return fmt.Sprintf("vicuna: group %q: the commit failed: %v", e.Group, e.Err)
+	}
+	return fmt.Sprintf("vicuna: group %q: the commit of %s[%d]@%d failed: %v", e.Group, e.Topic, e.Partition, e.Offset, e.Err)
+}
+
+func (e *CommitError) Unwrap() error { return e.Err }
+
+// UserError says that a function of the user's that the consumer calls outside the stream failed or panicked: an assignment handler, a loader of offsets, a metadata
+// function.
+type UserError struct {
+	// What names the function: "assigned handler", "offset loader", "metadata function".
+	What string
+	// Partitions are those that it was called for.
+	Partitions []TopicPartition
+	Err        error
+}
+
+func (e *UserError) Error() string {
+	return fmt.Sprintf("vicuna: the consumer's %s failed for %v: %v", e.What, e.Partitions, e.Err)
+}
+
+func (e *UserError) Unwrap() error { return e.Err }

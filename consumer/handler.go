@@ -1,0 +1,188 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// Handler is called within rebalances, one call at a time, on the client's goroutine: the group waits for it. A call that takes longer than settings.HandlerWarning is
+// logged; one that takes longer than the rebalance time-out loses the partitions. The context ends with the client. An error, or a panic, is a [*UserError] that ends the
+// stream. nil functions are left out. Calls are made for partitions that there are; empty rebalances are not told.
+type Handler struct {
+	// Assigned: partitions have come, and nothing of them was fetched yet.
+	Assigned func(ctx context.Context, r *Restricted, ps []TopicPartition) error
+	// Revoked: partitions are going. What was in flight is finished, or given up at the deadline, and committed; they are still this consumer's until it returns.
+	Revoked func(ctx context.Context, r *Restricted, ps []TopicPartition) error
+	// Lost: partitions are somebody else's already.
+	Lost func(ctx context.Context, r *Restricted, ps []TopicPartition) error
+	// Stopped: the run is over, and these were its partitions; everything is committed, and the group is left behind it.
+	Stopped func(ctx context.Context, r *Restricted, ps []TopicPartition) error
+}
+
+// EventKind says what has happened to partitions.
+type EventKind int8
+
+const (
+	// Assigned partitions have come.
+	Assigned EventKind = iota
+	// Revoked ones were given back.
+	Revoked
+	// Lost ones were taken without notice.
+	Lost
+	// Stopped: the run is over, and these were its partitions.
+	Stopped
+)
+
+// String returns assigned, revoked, lost or stopped.
+func (k EventKind) String() string {
+	switch k {
+	case Assigned:
+		return "assigned"
+	case Revoked:
+		return "revoked"
+	case Lost:
+		return "lost"
+	case Stopped:
+		return "stopped"
+	default:
+		return "unknown"
+	}
+}
+
+// Event is a change of the assignment.
+type Event struct {
+	Kind       EventKind
+	Partitions []TopicPartition
+}
+
+func (s *session[K, V, T]) handle(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition) {
+	if f != nil {
+		s.handleWith(ctx, what, f, ps, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
+	}
+}
+
+func (s *session[K, V, T]) handleWith(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition, r *Restricted) {
+	s.mu.Lock()
+	s.calling = what
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.calling = ""
+	}()
+	slow := s.cfg.HandlerWarning()
+	begin := time.Now()
+	timer := time.AfterFunc(slow, func() {
+		s.log.Warn("vicuna: the "+what+" is slow: the group waits for it", "partitions", ps, "for", slow)
+	})
+	defer timer.Stop()
+	err := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = &stream.PanicError{Value: p, Stack: debug.Stack()}
+			}
+		}()
+		return f(ctx, r, ps)
+	}()
+	if took := time.Since(begin); took >= slow {
+		s.log.Warn("vicuna: the "+what+" was slow", "partitions", ps, "took", took.Round(time.Millisecond))
+	}
+	if err != nil {
+		s.run.Fail(&UserError{What: what, Partitions: ps, Err: err})
+	}
+}
+
+// handling names the function that is being called within a rebalance.
+func (s *session[K, V, T]) handling() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calling == "" {
+		return "close"
+	}
+	return s.calling
+}
+
+// stopped calls the handler at the end of the run.
+func (s *session[K, V, T]) stopped(ctx context.Context, parts map[feed.Partition]*part) {
+	if len(parts) == 0 {
+		return
+	}
+	ps := make([]TopicPartition, 0, len(parts))
+	at := make(map[TopicPartition]position, len(parts))
+	for _, p := range parts {
+		ps = append(ps, p.TopicPartition)
+		at[p.TopicPartition] = position{next: p.next, done: -1}
+	}
+	sortPartitions(ps)
+	if f := s.c.opts.handler.Stopped; f != nil {
+		s.handleWith(ctx, "stopped handler", f, ps, &Restricted{ask: s.ask, commit: s.commit, parts: at, ps: ps})
+	}
+	s.tell(Stopped, ps)
+}
+
+// tell tells of what has happened, later.
+func (s *session[K, V, T]) tell(kind EventKind, ps []TopicPartition) {
+	f := s.c.opts.events
+	if f == nil {
+		return
+	}
+	s.events.Do(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.run.Fail(&UserError{What: "function for rebalance events", Partitions: ps, Err: &stream.PanicError{Value: p, Stack: debug.Stack()}})
+			}
+		}()
+		f(Event{Kind: kind, Partitions: ps})
+	})
+}
+
+// Restricted is what a [Handler] may ask and do. It is valid during the call.
+type Restricted struct {
+	ask    *asker
+	commit *committer
+	ps     []TopicPartition
+	parts  map[TopicPartition]position
+}
+
+// Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those that go too.
+func (r *Restricted) Assignment() []TopicPartition { return r.ps }
+
+// Position is the offset of the next record to be fetched of a partition; false where that is not known yet.
+func (r *Restricted) Position(p TopicPartition) (int64, bool) {
+	pos, ok := r.parts[p]
+	return pos.next, ok && pos.next >= 0
+}
+
+// Committed asks for the group's committed offsets; partitions without one are left out.
+func (r *Restricted) Committed(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
+	return r.ask.committed(ctx, ps)
+}
+
+// Beginning asks for the offsets of the first records that there are.
+func (r *Restricted) Beginning(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
+	return r.ask.beginning(ctx, ps)
+}
+
+// End asks for the offsets behind the last records; with settings.ReadCommitted, behind the last that can be read.
+func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
+	return r.ask.end(ctx, ps)
+}
+
+// Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next record to be read. The stream's own later commits go on from what was finished.
+func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
+	var errs []error
+	for p := range offsets {
+		if _, ok := r.parts[p]; !ok {
+			errs = append(errs, &assignmentError{p})
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return r.commit.these(ctx, offsets)
+}

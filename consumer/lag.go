@@ -1,0 +1,135 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+)
+
+// Lag is how far a partition is behind.
+type Lag struct {
+	TopicPartition
+	// Next is the offset of the next record to be fetched, -1 where it is not known yet.
+	Next int64
+	// Done is the offset behind the last record that was finished without a gap, which is what is committed where somebody commits; -1 where that is not known yet.
+	Done int64
+	// End is the offset behind the last record that there is; with settings.ReadCommitted, behind the last that can be read.
+	End int64
+	// Behind is End less Done: how many offsets are still to be finished.
+	Behind int64
+}
+
+// String says where it is, for logs: topic[partition]: behind n, at done of end.
+func (l Lag) String() string {
+	return fmt.Sprintf("%v: behind %d, at %d of %d", l.TopicPartition, l.Behind, l.Done, l.End)
+}
+
+// Lags are those of all assigned partitions, in order.
+type Lags []Lag
+
+// Behind is the sum.
+func (ls Lags) Behind() (n int64) {
+	for _, l := range ls {
+		n += l.Behind
+	}
+	return n
+}
+
+// Lag asks the brokers for the ends of the assigned partitions, and compares. Offsets that were never used, or were compacted away, count as records.
+func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
+	r, err := c.running()
+	if err != nil {
+		return nil, err
+	}
+	ask := r.asker()
+	if ask == nil {
+		return nil, ErrNotRunning
+	}
+	at := r.positions()
+	ps := make([]TopicPartition, 0, len(at))
+	var unknown []TopicPartition
+	for p, pos := range at {
+		ps = append(ps, p)
+		if pos.done < 0 {
+			unknown = append(unknown, p)
+		}
+	}
+	sortPartitions(ps)
+	ends, err := ask.end(ctx, ps)
+	if err != nil {
+		return nil, err
+	}
+	first, err := ask.first(ctx, unknown)
+	if err != nil {
+		return nil, err
+	}
+	lags := make(Lags, 0, len(ps))
+	for _, p := range ps {
+		l := Lag{TopicPartition: p, Next: at[p].next, Done: at[p].done, End: ends[p]}
+		done := l.Done
+		if done < 0 {
+			done = first[p]
+		}
+		l.Behind = max(0, l.End-done)
+		lags = append(lags, l)
+	}
+	return lags, nil
+}
+
+// position is how far a partition was read.
+type position struct {
+	next, done int64 // -1: not known
+}
+
+// positions implements running.
+func (s *session[K, V, T]) positions() map[TopicPartition]position {
+	s.mu.Lock()
+	lanes := s.lanes()
+	s.mu.Unlock()
+	for _, l := range lanes {
+		l.feed.Collect()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := make(map[TopicPartition]position, len(s.parts))
+	for _, p := range s.parts {
+		pos := position{next: p.next, done: -1}
+		switch {
+		case p.assignment != nil:
+			if m, ok := p.assignment.Committable(); ok {
+				pos.done = m.Offset
+			} else if offset, _, ok := p.assignment.Oldest(); ok {
+				pos.done = offset
+			} else {
+				pos.done = p.next
+			}
+		case p.marked:
+			pos.done = p.mark.Offset
+		default:
+			pos.done = p.next
+		}
+		at[p.TopicPartition] = pos
+	}
+	return at
+}
+
+// assignment implements running.
+func (s *session[K, V, T]) assignment() []TopicPartition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ps := make([]TopicPartition, 0, len(s.parts))
+	for _, p := range s.parts {
+		ps = append(ps, p.TopicPartition)
+	}
+	sortPartitions(ps)
+	return ps
+}
+
+// asker implements running.
+func (s *session[K, V, T]) asker() *asker {
+	select {
+	case <-s.ready:
+		return s.ask
+	default:
+		return nil
+	}
+}

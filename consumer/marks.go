@@ -1,0 +1,76 @@
+package consumer
+
+import (
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// committable implements marker.
+func (s *session[K, V, T]) committable() []commit {
+	if s.shape.ahead > 0 {
+		return nil // it is committed before it is delivered
+	}
+	s.mu.Lock()
+	lanes := s.lanes()
+	s.mu.Unlock()
+	for _, l := range lanes {
+		l.feed.Collect() // what is finished and was not reported, also behind a slow element
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	marks := make([]commit, 0, len(s.parts))
+	for _, p := range s.parts {
+		if p.revoking {
+			continue // its revoke commits it
+		}
+		mark, ok := p.mark, p.marked
+		if p.assignment != nil {
+			if m, live := p.assignment.Committable(); live {
+				mark, ok = m, true
+			}
+		}
+		if ok {
+			marks = append(marks, s.commitOf(p, mark))
+		}
+	}
+	return marks
+}
+
+// commitOf makes the commit of a partition's mark; the caller holds the lock.
+func (s *session[K, V, T]) commitOf(p *part, m tracker.Mark) commit {
+	c := commit{TopicPartition: p.TopicPartition, Mark: m, owner: p.owner}
+	if s.shape.metadata != nil {
+		c.hasMetadata = true
+		c.metadata = p.metas.before(m.Offset)
+	}
+	return c
+}
+
+// marksOf is what is to be committed last of partitions whose assignments have ended.
+func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.End) (marks []commit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := map[feed.Partition]feed.End{}
+	for _, e := range ends {
+		of[e.Partition] = e
+	}
+	for key, p := range parts {
+		e, ended := of[key]
+		if s.shape.ahead > 0 {
+			if offset, ok := p.undelivered(e, ended); ok {
+				marks = append(marks, commit{TopicPartition: p.TopicPartition, Mark: tracker.Mark{Offset: offset, Epoch: -1}, back: true, owner: p.owner})
+			}
+			continue
+		}
+		switch {
+		case ended && e.Committable:
+			marks = append(marks, s.commitOf(p, e.Mark))
+		case p.marked:
+			marks = append(marks, s.commitOf(p, p.mark))
+		}
+	}
+	return marks
+}
+
+// failed implements marker.
+func (s *session[K, V, T]) failed(err error) { s.run.Fail(err) }

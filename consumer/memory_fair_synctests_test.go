@@ -1,0 +1,110 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A partition that has much to read, and is slow at it, does not keep others' records waiting that come now and then.
+func TestBacklogBesideATrickle(t *testing.T) {
+	for _, each := range []time.Duration{time.Millisecond, 400 * time.Microsecond, 200 * time.Microsecond, 100 * time.Microsecond} {
+		t.Run(each.String(), func(t *testing.T) {
+			withTopic(t, 8, func(t *testing.T, k *kafkatest.Broker) {
+				fat(t, k, 1, 60_000, 1000, 500, kgo.GzipCompression())
+				cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"), kgo.ProducerLinger(0))...)
+				require.NoError(t, err)
+				defer cl.Close()
+				// Without sessions: the embedded broker's answer in the same order each time, and a real one's begin with another partition.
+				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.FetchMaxWait(50*time.Millisecond), settings.ClientOptions(kgo.DisableFetchSessions())),
+					consumer.Topics("in"))
+				var mu sync.Mutex
+				var late []time.Duration
+				backlog := 0
+				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+					return src.To(stream.ForEach(func(_ context.Context, r *strRecord) error {
+						if p.Partition == 0 {
+							<-time.After(each)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						if p.Partition == 0 {
+							backlog++
+							return nil
+						}
+						at, err := strconv.ParseInt(r.Value, 10, 64)
+						late = append(late, time.Since(time.Unix(0, at)))
+						return err
+					}))
+				}))
+				pass(time.Second)
+				for i := range 30 {
+					now := strconv.FormatInt(time.Now().UnixNano(), 10)
+					require.NoError(t, cl.ProduceSync(context.Background(), &kgo.Record{Partition: int32(1 + i%7), Value: []byte(now)}).FirstErr())
+					pass(97 * time.Millisecond)
+				}
+				pass(time.Second)
+				mu.Lock()
+				defer mu.Unlock()
+				require.Less(t, backlog, 60_000, "the backlog is still there")
+				require.Len(t, late, 30)
+				require.LessOrEqual(t, slices.Max(late), 500*time.Millisecond)
+				ctl.Stop()
+			})
+		})
+	}
+}
+
+// Half of the partitions get stuck, one after the other, and nobody else stands still for it: what one may hold of the budget is bounded in bytes and in records.
+func TestManyStuckPartitions(t *testing.T) {
+	const partitions, stuck, n = 16, 8, 4000
+	for name, budget := range map[string]settings.ConsumerOption{"bytes": settings.Budget(8<<20, 1_000_000), "records": settings.Budget(128<<20, 10_000)} {
+		t.Run(name, func(t *testing.T) {
+			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
+				fat(t, k, partitions, n, 1000, 50, kgo.GzipCompression())
+				c := consumer.New(readerOf(k, budget), consumer.Topics("in"))
+				sink, h := newStuckSink(), &held{}
+				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+					return src.Filter(func(*strRecord) bool { <-time.After(2 * time.Millisecond); return true }).
+						To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() < stuck && r.Offset() >= 20+400*int64(r.Partition()) })))
+				}))
+				others := func() (n int) {
+					for p := stuck; p < partitions; p++ {
+						n += sink.of(int32(p))
+					}
+					return n
+				}
+				last, moved := 0, time.Now()
+				for others() < (partitions-stuck)*n {
+					pass(50 * time.Millisecond)
+					if _, err := c.Assignment(); err == nil {
+						h.look(t, c)
+					}
+					if now := others(); now > last {
+						last, moved = now, time.Now()
+					}
+					require.Less(t, time.Since(moved), 2*time.Second, fmt.Sprint("the others stand still at ", last))
+				}
+				if name == "bytes" {
+					require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
+				}
+				close(sink.open)
+				ctl.Stop()
+			})
+		})
+	}
+}

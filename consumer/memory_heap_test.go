@@ -1,0 +1,58 @@
+package consumer_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// What a run whose sink is stuck takes in memory is about its budget, however much there is to read.
+func TestHeapStaysWithinTheBudget(t *testing.T) {
+	const budget = 16 << 20
+	for name, codec := range map[string]kgo.CompressionCodec{"uncompressed": kgo.NoCompression(), "compressed": kgo.GzipCompression()} {
+		t.Run(name, func(t *testing.T) {
+			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+				fat(t, k, 4, 10_000, 2000, 50, codec) // 80 MB
+				before := heapInUse()
+				c := consumer.New(readerOf(k, settings.Budget(budget, 1_000_000)), consumer.Topics("in"))
+				sink := newStuckSink()
+				ctl := begun(t, c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
+				full := func() bool {
+					m, err := c.Metrics()
+					return err == nil && m.HeldBytes > budget*3/8 && m.BufferedBytes > 0
+				}
+				for waiting := patienceOf(t); !full(); {
+					select {
+					case <-waiting:
+						m, _ := c.Metrics()
+						t.Fatalf("the budget is not made use of: %+v", m)
+					case <-time.After(time.Millisecond):
+					}
+				}
+				grown := heapInUse() - before
+				t.Logf("%d MB", grown>>20)
+				require.Less(t, grown, int64(budget*3/2))
+				require.Greater(t, grown, int64(budget/4))
+				close(sink.open)
+				ctl.Stop()
+				<-ctl.Done()
+			})
+		})
+	}
+}

@@ -1,0 +1,57 @@
+package consumer
+
+import "time"
+
+// Metrics is a reading of a run's counters.
+type Metrics struct {
+	// Assigned is the number of partitions; Paused of those that are paused by the user, Held of those that are not fetched because they have too much in flight.
+	Assigned, Paused, Held int
+	// Fetched counts records since the run began.
+	Fetched int64
+	// Queued were fetched and wait for the stream; Outstanding were fetched and are not finished, those included.
+	Queued, Outstanding int
+	// HeldBytes is what the fetched records that are not finished take in memory, of settings.Budget.
+	HeldBytes int64
+	// Oldest is the age of the record that has been outstanding for longest.
+	Oldest time.Duration
+	// Dropped counts records that were in flight when their partitions were taken away, and are delivered again by somebody.
+	Dropped int64
+	// Commits and FailedCommits count requests; those that are tried again count as failed.
+	Commits, FailedCommits int64
+	// BufferedRecords and BufferedBytes are what the client has fetched ahead.
+	BufferedRecords, BufferedBytes int64
+}
+
+// metrics implements running.
+func (s *session[K, V, T]) metrics() Metrics {
+	m := Metrics{
+		Fetched: s.fetched.Load(), HeldBytes: s.budget.used.Load(), Dropped: s.dropped.Load(),
+		Commits: s.commit.commits.Load(), FailedCommits: s.commit.failures.Load(),
+	}
+	s.mu.Lock()
+	for _, p := range s.parts {
+		m.Assigned++
+		if p.userPaused {
+			m.Paused++
+		}
+		if p.held {
+			m.Held++
+		}
+		if p.assignment != nil {
+			m.Queued += p.assignment.Queued()
+			m.Outstanding += p.assignment.Outstanding()
+			if _, age, ok := p.assignment.Oldest(); ok {
+				m.Oldest = max(m.Oldest, age)
+			}
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.ready:
+		if s.cl != nil {
+			m.BufferedRecords, m.BufferedBytes = s.cl.BufferedFetchRecords(), s.cl.BufferedFetchBytes()
+		}
+	default:
+	}
+	return m
+}

@@ -1,0 +1,240 @@
+package consumer
+
+import (
+	"context"
+	"sync"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// PlainPartitionedSource gives a sub-stream for each partition that is assigned, to be run with [stream.Each]: its records, in order. The sub-stream completes when the partition is
+// taken away, behind what was in flight. One that ends by itself while the partition stays (Take, a failure that Each skips) is followed by another, which goes on with the first record that
+// was not finished. A partition is fetched once its sub-stream runs.
+//
+//   - Emits when: a partition was assigned, or its sub-stream has ended too early.
+//   - Back-pressures when: it is told to, and each sub-stream by itself: a slow one holds up no other.
+//   - Completes when: with [ToEnd], at the end; else never.
+//   - Fails when: as PlainSource.
+//   - Order: that of the partition, in each sub-stream.
+//   - Goroutines: one for what follows and one for each sub-stream, three beside them, and the client's.
+func (c *Consumer[K, V]) PlainPartitionedSource() stream.Source[stream.Sub[TopicPartition, *Record[K, V]]] {
+	return partitioned(c, plainShape[K, V]("plainPartitionedSource"))
+}
+
+// CommittablePartitionedSource is [Consumer.PlainPartitionedSource] with the records' offsets; see [Consumer.CommittableSource]. The Committer, or committable sink, stands in the
+// sub-stream's graph.
+//
+//   - Emits when: a partition was assigned, or its sub-stream has ended too early.
+//   - Back-pressures when: as PlainPartitionedSource.
+//   - Completes when: with [ToEnd], at the end; else never.
+//   - Fails when: as CommittableSource.
+//   - Order: that of the partition, in each sub-stream.
+//   - Goroutines: as PlainPartitionedSource, and one that commits.
+func (c *Consumer[K, V]) CommittablePartitionedSource() stream.Source[stream.Sub[TopicPartition, *CommittableMessage[K, V]]] {
+	return partitioned(c, committableShape[K, V]("committablePartitionedSource", nil))
+}
+
+// CommitWithMetadataPartitionedSource is [Consumer.CommittablePartitionedSource] with the metadata of [Consumer.CommitWithMetadataSource].
+//
+//   - Emits when: a partition was assigned, or its sub-stream has ended too early.
+//   - Back-pressures when: as PlainPartitionedSource.
+//   - Completes when: with [ToEnd], at the end; else never.
+//   - Fails when: as CommitWithMetadataSource.
+//   - Order: that of the partition, in each sub-stream.
+//   - Goroutines: as CommittablePartitionedSource.
+func (c *Consumer[K, V]) CommitWithMetadataPartitionedSource(f func(*Record[K, V]) (string, error)) stream.Source[stream.Sub[TopicPartition, *CommittableMessage[K, V]]] {
+	return partitioned(c, committableShape("commitWithMetadataPartitionedSource", f))
+}
+
+func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[stream.Sub[TopicPartition, T]] {
+	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[TopicPartition, T]]) {
+		name := b.Name(sh.kind)
+		isl := b.Run.NewIsland()
+		st := next(core.At{Island: isl})
+		s := newSession(b, c, sh, name)
+		if s == nil {
+			return
+		}
+		isl.AddSource(name)
+		s.outer = &outer[K, V, T]{s: s, isl: isl}
+		core.Drive[stream.Sub[TopicPartition, T]](isl, s.outer, st)
+	})
+}
+
+// outer is the intake of the stream of sub-streams.
+type outer[K, V, T any] struct {
+	s   *session[K, V, T]
+	isl *core.Island
+
+	mu        sync.Mutex
+	queue     []stream.Sub[TopicPartition, T]
+	completed bool
+	cancelled bool
+}
+
+// add makes sub-streams of partitions.
+func (o *outer[K, V, T]) add(ps []TopicPartition) {
+	var subs []stream.Sub[TopicPartition, T]
+	o.s.mu.Lock()
+	for _, p := range ps {
+		if pt := o.s.parts[p.feed()]; pt != nil && !pt.revoking {
+			subs = append(subs, stream.Sub[TopicPartition, T]{Key: p, Source: o.s.sub(pt)})
+		}
+	}
+	o.s.mu.Unlock()
+	o.mu.Lock()
+	if !o.completed && !o.cancelled {
+		o.queue = append(o.queue, subs...)
+	}
+	o.mu.Unlock()
+	o.isl.Wake()
+}
+
+// complete says that there will be no more.
+func (o *outer[K, V, T]) complete() {
+	o.mu.Lock()
+	o.completed = true
+	o.mu.Unlock()
+	o.isl.Wake()
+}
+
+// Next implements core.Intake.
+func (o *outer[K, V, T]) Next() (core.Chunk[stream.Sub[TopicPartition, T]], core.Status) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case len(o.queue) > 0:
+		return core.Chunk[stream.Sub[TopicPartition, T]]{Vals: o.queue[:1:1]}, core.Ready
+	case o.completed:
+		return core.Chunk[stream.Sub[TopicPartition, T]]{}, core.Complete
+	}
+	return core.Chunk[stream.Sub[TopicPartition, T]]{}, core.Empty
+}
+
+// Taken implements core.Intake.
+func (o *outer[K, V, T]) Taken(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = o.queue[n:]
+}
+
+// Ready implements core.Intake.
+func (o *outer[K, V, T]) Ready() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) > 0 || o.completed
+}
+
+// Cancel implements core.Intake.
+func (o *outer[K, V, T]) Cancel() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cancelled, o.queue = true, nil
+}
+
+// More implements core.Beginning.
+func (o *outer[K, V, T]) More() bool { return o.s.more() }
+
+// sub is the source of a partition's sub-stream, which runs once.
+func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
+	return stream.BuildSub(s.run, stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		name := b.Name(s.name + " " + pt.String())
+		isl := b.Run.NewIsland()
+		st := next(core.At{Island: isl})
+		l := s.newLane(isl, isl.AddSource(name))
+		core.Drive[T](isl, s.arriving(l), s.checked(l, st))
+		b.Run.OnStart(func() { s.attach(pt, l) })
+		b.Run.OnLast(func(ctx context.Context) error {
+			s.detach(ctx, pt, l)
+			return nil
+		})
+	}))
+}
+
+// attach lets a partition's records go to a sub-stream that has begun.
+func (s *session[K, V, T]) attach(pt *part, l *lane) {
+	s.mu.Lock()
+	if s.ending || pt.revoking || s.parts[pt.feed()] != pt {
+		s.mu.Unlock()
+		l.feed.Complete() // it was taken away meanwhile
+		return
+	}
+	start := tracker.Mark{}
+	if pt.marked {
+		start = pt.mark
+	}
+	a, err := l.feed.Assign(pt.feed(), start)
+	if err != nil {
+		s.mu.Unlock()
+		s.run.Fail(err)
+		return
+	}
+	pt.lane, pt.assignment, pt.held = l, a, false
+	delete(s.held, pt.feed())
+	a.Pause(pt.userPaused)
+	if !pt.userPaused {
+		s.cl.ResumeFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
+	}
+	s.mu.Unlock()
+	s.bell.Ring() // the client may have to go back
+}
+
+// detach is the end of a sub-stream. Where the partition stays, another one follows, from the first record that was not finished.
+func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
+	l.feed.Await(ctx)
+	// In turn: a revoke finds the partition with its lane, or with what that has left.
+	turn := false
+	select {
+	case s.commit.turn <- struct{}{}:
+		turn = true
+	case <-ctx.Done(): // a commit waits for brokers that say nothing; a revoke that comes now commits less than it could
+	}
+	ends := l.feed.Finish(ctx)
+	s.mu.Lock()
+	if pt.lane != l {
+		s.mu.Unlock()
+		if turn {
+			<-s.commit.turn
+		}
+		return
+	}
+	pt.lane, pt.assignment = nil, nil
+	for _, e := range ends {
+		if e.Committable {
+			pt.mark, pt.marked = e.Mark, true
+		}
+		if e.Undone >= 0 {
+			pt.next, pt.missed = e.Undone, true
+		}
+	}
+	if turn {
+		<-s.commit.turn
+	}
+	again := !pt.revoking && !s.ending && s.parts[pt.feed()] == pt && !s.run.Draining() && !s.run.Stopped()
+	if s.ends.passed(pt.TopicPartition, pt.next) && !pt.missed {
+		again = false // it was read to its end
+	}
+	if again {
+		s.cl.PauseFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
+	}
+	s.mu.Unlock()
+	if again {
+		s.outer.add([]TopicPartition{pt.TopicPartition})
+	}
+	s.bell.Ring()
+}
+
+// completeSub ends the sub-stream of a partition that was taken away.
+func (s *session[K, V, T]) completeSub(pt *part) {
+	if s.lane != nil {
+		return
+	}
+	s.mu.Lock()
+	l := pt.lane
+	s.mu.Unlock()
+	if l != nil {
+		l.feed.Complete()
+	}
+}

@@ -1,0 +1,239 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// clientOptions are what the session adds to the settings': what is read, and who is told of rebalances. All three callbacks are set: where Lost is not, the client calls
+// Revoked, and would commit.
+func (s *session[K, V, T]) clientOptions() []kgo.Opt {
+	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
+	s.kill = kill
+	s.fetchSize.perRecord = recordBytes + s.shape.size
+	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize), kgo.WithContext(life)}
+	if s.recycles() {
+		opts = append(opts, kgo.WithPools(&pools{}))
+	}
+	if s.c.opts.toEnd {
+		opts = append(opts, kgo.KeepControlRecords()) // a log may end with a transaction's marker
+	}
+	if s.c.sub.manual {
+		return opts
+	}
+	return append(opts,
+		kgo.ConsumeTopics(s.c.sub.topics...),
+		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onAssigned(ctx, partitionsOf(ps)) }),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onRevoked(ctx, partitionsOf(ps)) }),
+		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onLost(ctx, partitionsOf(ps)) }),
+		kgo.AdjustFetchOffsetsFn(s.onOffsets),
+	)
+}
+
+// onAssigned is called before anything of the partitions is fetched.
+func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) {
+	<-s.ready
+	if len(ps) == 0 || s.cl == nil {
+		return
+	}
+	if err := s.assign(ps); err != nil {
+		s.run.Fail(err)
+		return
+	}
+	s.handle(ctx, "assigned handler", s.c.opts.handler.Assigned, ps)
+	s.tell(Assigned, ps)
+	if s.outer != nil && s.shape.manual == nil {
+		s.outer.add(ps)
+	}
+	s.bell.Ring()
+}
+
+// member is the client's id in its group; "" where it has none.
+func (s *session[K, V, T]) member() string {
+	if s.c.sub.manual {
+		return ""
+	}
+	id, _ := s.cl.GroupMetadata()
+	return id
+}
+
+// assign makes the partitions known, in one step with what the client is told of them: from then on they can be paused.
+func (s *session[K, V, T]) assign(ps []TopicPartition) error {
+	member := s.member()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		return nil
+	}
+	s.cl.ResumeFetchPartitions(topicsOf(ps)) // what is paused stays so across rebalances in the client
+	if s.lane == nil {
+		s.cl.PauseFetchPartitions(topicsOf(ps)) // until somebody runs their sub-streams
+	}
+	for _, p := range ps {
+		pt := &part{TopicPartition: p, next: -1, owner: &ownership{member: member}}
+		if s.lane != nil {
+			a, err := s.lane.feed.Assign(p.feed(), tracker.Mark{})
+			if err != nil {
+				return err
+			}
+			pt.lane, pt.assignment = s.lane, a
+		}
+		s.parts[p.feed()] = pt
+	}
+	return nil
+}
+
+// onOffsets is called with the offsets at which fetching is about to begin: the group's, or a place that is still to be looked up (below zero).
+func (s *session[K, V, T]) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.ready
+	if s.shape.manual != nil {
+		if err := s.loadOffsets(ctx, at); err != nil {
+			return at, err
+		}
+	}
+	s.mu.Lock()
+	for topic, ps := range at {
+		for id, o := range ps {
+			if pt := s.parts[feed.Partition{Topic: topic, ID: id}]; pt != nil && pt.next < 0 {
+				pt.next = max(-1, o.EpochOffset().Offset)
+			}
+		}
+	}
+	s.mu.Unlock()
+	s.bell.Ring() // perhaps there is nothing to read
+	return at, nil
+}
+
+// onRevoked takes partitions away: what is in flight is finished, within the time that the settings give, and committed.
+func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
+	<-s.ready
+	parts := s.taken(ps)
+	if len(parts) == 0 {
+		if len(ps) > 0 && s.cl != nil {
+			s.commit.pass() // the end of the run has them, and commits them perhaps at this moment
+		}
+		return
+	}
+	if s.thrownOut(parts) {
+		s.lose(ctx, ps, parts)
+		return
+	}
+	ends := s.drain(parts)
+	if err := s.commit.ended(ctx, func() []commit { return s.marksOf(parts, ends) }); err != nil {
+		s.run.Fail(err)
+	}
+	s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, ps)
+	s.gone(ctx, parts, ps)
+	s.tell(Revoked, ps)
+}
+
+// onLost is called when partitions are somebody else's already: nothing is waited for, nothing committed.
+func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
+	<-s.ready
+	if parts := s.taken(ps); len(parts) > 0 {
+		s.lose(ctx, ps, parts)
+	}
+}
+
+// thrownOut reports whether the group has put this client out since it gave it the partitions. The client may have joined anew by then, as another member, and call it a revoke.
+func (s *session[K, V, T]) thrownOut(parts map[feed.Partition]*part) bool {
+	member := s.member()
+	for _, p := range parts {
+		if p.owner.member != member {
+			return true
+		}
+	}
+	return false
+}
+
+// lose drops what is in flight of partitions that are somebody else's.
+func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts map[feed.Partition]*part) {
+	for _, p := range parts {
+		p.owner.gone.Store(true)
+	}
+	for _, p := range parts {
+		if p.lane != nil {
+			for _, e := range p.lane.feed.Lose(p.feed()) {
+				s.dropped.Add(int64(e.Outstanding))
+			}
+			s.completeSub(p)
+		}
+	}
+	s.handle(ctx, "lost handler", s.c.opts.handler.Lost, ps)
+	s.gone(ctx, parts, ps)
+	s.tell(Lost, ps)
+}
+
+// taken marks the partitions that are ours as being taken away.
+func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := map[feed.Partition]*part{}
+	for _, p := range ps {
+		if pt := s.parts[p.feed()]; pt != nil {
+			pt.revoking = true
+			parts[p.feed()] = pt
+		}
+	}
+	return parts
+}
+
+// drain waits until nothing of the partitions is in flight, or the time is up.
+func (s *session[K, V, T]) drain(parts map[feed.Partition]*part) (ends []feed.End) {
+	begin := time.Now()
+	within := s.cfg.RevokeTimeout()
+	of := map[*lane][]feed.Partition{}
+	s.mu.Lock()
+	for key, p := range parts {
+		if p.lane != nil {
+			of[p.lane] = append(of[p.lane], key)
+		}
+	}
+	s.mu.Unlock()
+	revocations := make([]*feed.Revocation[*kgo.Record], 0, len(of))
+	for l, keys := range of {
+		revocations = append(revocations, l.feed.Revoke(keys...)) // all of them hurry at the same time
+	}
+	for _, r := range revocations {
+		ends = append(ends, r.Wait(within-time.Since(begin))...)
+	}
+	left := 0
+	for _, e := range ends {
+		left += e.Outstanding
+	}
+	if left > 0 {
+		s.dropped.Add(int64(left))
+		s.log.Warn("vicuna: partitions are given up with records in flight, which will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
+			"busy", s.run.Busy(time.Second))
+	}
+	for _, p := range parts {
+		s.completeSub(p)
+	}
+	return ends
+}
+
+// gone forgets partitions.
+func (s *session[K, V, T]) gone(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) {
+	s.commit.forget(ps)
+	s.mu.Lock()
+	for key, p := range parts {
+		p.owner.gone.Store(true)
+		if s.parts[key] == p {
+			delete(s.parts, key)
+		}
+		p.unstageAll()
+	}
+	s.mu.Unlock()
+	if m := s.shape.manual; m != nil && m.revoked != nil {
+		s.handle(ctx, "function for revoked partitions", func(context.Context, *Restricted, []TopicPartition) error {
+			m.revoked(ps)
+			return nil
+		}, ps)
+	}
+	s.bell.Ring()
+}

@@ -1,0 +1,155 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A member that the group has put out, and that joins anew before it hears of it, is told of a revoke by the client. What it has finished is not committed over the new owner's offsets.
+func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 1000
+		d := newDesk(t, k, n)
+		work := newRelease(t)
+		first := d.clerk(settings.HeartbeatInterval(10 * time.Second))
+		first.run(first.copies(func(ctx context.Context, m deskMessage) error {
+			if m.Record.Offset() == 10 {
+				return work.wait(ctx)
+			}
+			return idle(ctx, 5*time.Millisecond)
+		}))
+		first.awaitPartitions(2)
+		d.await("some commits", func() bool { return d.commitCount() > 0 })
+		putOut(t, k)
+		second := d.clerk()
+		second.run(second.copies(nil))
+		d.awaitCommitted(0, n)
+		d.awaitCommitted(1, n)
+		work.now()
+		for range 500 {
+			<-time.After(10 * time.Millisecond)
+			require.EqualValues(t, n, d.committed(0), "it went back")
+			require.EqualValues(t, n, d.committed(1), "it went back")
+		}
+		require.NotEmpty(t, first.happened(consumer.Lost))
+	})
+}
+
+// putOut removes all members of the group, as the broker does when their sessions are over.
+func putOut(t *testing.T, k *kafkatest.Broker) {
+	cl, err := kgo.NewClient(k.ClientOptions()...)
+	require.NoError(t, err)
+	defer cl.Close()
+	groups, err := kadm.NewClient(cl).DescribeGroups(t.Context(), deskGroup)
+	require.NoError(t, err)
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = deskGroup
+	for _, m := range groups[deskGroup].Members {
+		member := kmsg.NewLeaveGroupRequestMember()
+		member.MemberID = m.MemberID
+		req.Members = append(req.Members, member)
+		req.MemberID = m.MemberID
+	}
+	_, err = req.RequestWith(t.Context(), cl)
+	require.NoError(t, err)
+}
+
+// A revoke that comes while the end of a run makes its last commit waits for that: the next owner begins behind it.
+func TestRevokeInTheLastCommit(t *testing.T) {
+	for name, code := range map[string]*kerr.Error{"rebalance": kerr.RebalanceInProgress, "loading": kerr.CoordinatorLoadInProgress} {
+		t.Run(name, func(t *testing.T) {
+			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				d := newDesk(t, k, 100)
+				eager := settings.Protocol(settings.Eager)
+				first := d.clerk(eager)
+				first.run(first.copies(nil, settings.MaxInterval(time.Hour), settings.MaxBatch(1_000_000), settings.Delivery(settings.SendAndForget)))
+				d.await("all", func() bool { return len(first.offsetsOf(0)) == 100 && len(first.offsetsOf(1)) == 100 })
+				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: deskGroup, Err: code, Count: 5})
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_ = first.ctl.Drain(t.Context())
+				}()
+				<-d.seen
+				second := d.clerk(eager)
+				second.run(second.copies(nil))
+				<-ended
+				second.awaitPartitions(2)
+				<-time.After(3 * time.Second)
+				require.Empty(t, second.offsetsOf(0))
+				require.Empty(t, second.offsetsOf(1))
+			})
+		})
+	}
+}
+
+// A handler that does not return holds up the client's goroutine, and closing it. The run ends all the same, and names it.
+func TestHandlerThatNeverReturns(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		k.CreateTopic(t, "in", 1)
+		hang, in := make(chan struct{}), make(chan struct{})
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
+			Assigned: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+				close(in)
+				<-hang
+				return nil
+			},
+		}))
+		ctl, err := c.PlainSource().To(stream.Ignore[*strRecord]()).Start(context.Background())
+		require.NoError(t, err)
+		<-in
+		began := time.Now()
+		ctl.Stop()
+		<-ctl.Done()
+		require.Less(t, time.Since(began), time.Minute)
+		var stuck *stream.StuckError
+		require.ErrorAs(t, ctl.Err(), &stuck)
+		require.Contains(t, stuck.Error(), "assigned handler")
+		close(hang)
+		pass(time.Minute) // what was left behind ends
+	})
+}
+
+// Small records of a stuck partition keep whole responses alive, with the records of its neighbours: they do not hold those up.
+func TestSmallRecordsOfAStuckPartition(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.FetchMinBytes(100<<10)), consumer.Topics("in"))
+		sink := newStuckSink()
+		ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+			return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() == 1 })))
+		}))
+		cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
+		require.NoError(t, err)
+		defer cl.Close()
+		sent := 0
+		for range 300 {
+			recs := []*kgo.Record{{Partition: 1, Value: []byte("x")}}
+			for range 30 {
+				recs = append(recs, &kgo.Record{Partition: 0, Value: make([]byte, 2000)})
+				sent++
+			}
+			require.NoError(t, cl.ProduceSync(context.Background(), recs...).FirstErr())
+			pass(20 * time.Millisecond)
+		}
+		pass(time.Minute)
+		got := sink.of(0)
+		close(sink.open)
+		require.Equal(t, sent, got)
+		ctl.Stop()
+	}, kafkatest.Brokers(1))
+}

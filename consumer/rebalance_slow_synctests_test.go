@@ -1,0 +1,96 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Another member takes half a minute to give its partition back, and all have to wait for it in their join. The records of the partition that stays here go on flowing, from our own
+// buffers; what is finished meanwhile is committed when the rebalance is over, and no commit that met it is a failure.
+func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 2000
+		d := newDesk(t, k, n)
+		first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second))
+		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }))
+		first.awaitPartitions(2)
+		d.slowMember(30*time.Second, cooperative)
+		kept := first.awaitPartitions(1)[0]
+		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
+		third := d.clerk()
+		third.run(third.copies(nil)) // it brings a rebalance, in which nothing can be given to it
+		d.await("the slow one's revoke to begin, or the rebalance to be over", func() bool {
+			return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance"
+		})
+		began, before := time.Now(), len(first.offsetsOf(kept))
+		_, err := d.k.Cluster().WaitGroupStable(t.Context(), deskGroup, 3)
+		require.NoError(t, err)
+		t.Logf("the rebalance took %v; %d records meanwhile", time.Since(began), len(first.offsetsOf(kept))-before)
+		d.awaitCommitted(kept, n)
+		require.Equal(t, upTo(0, n), first.offsetsOf(kept)[len(first.offsetsOf(kept))-n:])
+		require.Nil(t, first.ctl.Err())
+		first.drain()
+		third.drain()
+	})
+}
+
+// The same with everything taken away at each rebalance: a slow member keeps the others in their join for half a minute. The element that was finished late is given up; commits wait, and nothing
+// fails. A commit that is made during the join is made behind it.
+func TestSlowRebalanceOfAnother(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 3000
+		d := newDesk(t, k, n)
+		eager := settings.Protocol(settings.Eager)
+		first := d.clerk(eager, settings.CommitTimeout(5*time.Second))
+		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }))
+		first.awaitPartitions(2)
+		d.slowMember(30*time.Second, sticky)
+		first.awaitPartitions(1)
+		third := d.clerk(eager)
+		began := time.Now()
+		third.run(third.copies(nil))
+		d.await("the revoke", func() bool { return len(first.has()) == 0 })
+		require.Nil(t, first.ctl.Err())
+		d.await("a new assignment", func() bool { return len(first.has())+len(third.has()) > 0 })
+		require.Greater(t, time.Since(began), 20*time.Second)
+		require.Nil(t, first.ctl.Err())
+		require.Zero(t, first.dropped())
+		first.drain()
+		third.drain()
+	})
+}
+
+// A drain in the middle of another member's slow rebalance ends in its time: nobody waits for the group.
+func TestDrainInASlowRebalance(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		d := newDesk(t, k, 3000)
+		first := d.clerk()
+		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }, settings.MaxInterval(10*time.Millisecond)))
+		first.awaitPartitions(2)
+		d.slowMember(50*time.Second, cooperative)
+		kept := first.awaitPartitions(1)[0]
+		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
+		third := d.clerk()
+		third.run(third.copies(nil))
+		d.await("the rebalance", func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" })
+		<-time.After(2 * time.Second)
+		began := time.Now()
+		err := first.ctl.Drain(t.Context())
+		t.Logf("it took %v: %v", time.Since(began), err)
+		require.Less(t, time.Since(began), 28*time.Second, "the time-outs of the drain, of the end and of leaving")
+		require.Len(t, k.Cluster().GroupInfo(deskGroup).Members, 2, "it has left")
+		if err != nil {
+			var failed *consumer.CommitError
+			require.ErrorAs(t, err, &failed)
+		}
+	})
+}

@@ -1,0 +1,329 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/serde"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// session is one run of a handle: a client, the partitions that are assigned to it, and the goroutines between it and the stream.
+//
+//   - poll (poll.go) fetches and delivers; it never waits for the stream, only for room in the budget;
+//   - attend (attend.go) wakes it, and lets partitions be fetched again that have room;
+//   - commit (commit.go) commits;
+//   - the client's callbacks (rebalance.go) take partitions away and bring others.
+//
+// Lock order: session.mu, then the feeds' and the trackers'. Nothing waits while it holds one, and no user function is called under one.
+type session[K, V, T any] struct {
+	c     *Consumer[K, V]
+	cfg   settings.ConsumerConfig
+	key   serde.Deserializer[K]
+	value serde.Deserializer[V]
+	shape shape[K, V, T]
+	run   *core.Run
+	name  string
+	log   *slog.Logger
+	lane  *lane // of all partitions; nil where each has one of its own
+	outer *outer[K, V, T]
+
+	ctx    context.Context // ends with the reading: at a drain, or behind the last island
+	finish context.CancelFunc
+
+	cl    *kgo.Client
+	kill  context.CancelFunc // ends the client's own context, should it not close
+	ask   *asker
+	ready chan struct{} // cl is there; or the run has ended without one
+
+	bell   *feed.Bell
+	budget *budget
+	commit *committer
+	events core.Serial
+	ends   bounds
+
+	calling  string // the user's function that a rebalance waits for; under mu
+	strained bool   // the poller's: the budget is full, and those that hold too much are held
+
+	pollMu   sync.Mutex
+	cancel   context.CancelFunc // of the poll under way
+	stopping []func()
+
+	mu     sync.Mutex
+	parts  map[feed.Partition]*part
+	held   map[feed.Partition]*part // those that are not fetched, because they have too much in flight
+	ending bool                     // partitions are not given out any more
+
+	fetchSize fetchSize
+	blocks    *sync.Pool // of elements, where they are used again; apart, as elements that are kept keep it
+	fetched   atomic.Int64
+	dropped   atomic.Int64
+}
+
+// lane is the way from the poller to an island.
+type lane struct {
+	feed    *feed.Feed[*kgo.Record]
+	isl     *core.Island
+	info    *core.StageInfo
+	suspect atomic.Bool // some record that went this way is not as it should be
+
+	mu      sync.Mutex
+	reasons reason
+}
+
+// reason is why the stream should hurry: nothing more comes until something is finished, and holders would wait for more.
+type reason uint8
+
+const (
+	starved reason = 1 << iota // a partition may have no more in flight
+	full                       // nothing is fetched, because the budget is used up
+	atEnd                      // everything was read
+)
+
+// hurry gives or takes a reason.
+func (l *lane) hurry(why reason, on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on {
+		l.reasons |= why
+	} else {
+		l.reasons &^= why
+	}
+	l.feed.Hold(l.reasons != 0)
+}
+
+// part is a partition that is assigned to this session.
+type part struct {
+	TopicPartition
+	lane       *lane // nil: nobody takes its records now
+	assignment *feed.Assignment[*kgo.Record]
+	revoking   bool
+	owner      *ownership
+
+	next   int64 // the offset to be fetched next, -1 where it is not known
+	missed bool  // records were fetched, from next on, that nobody took: the client has to go back
+
+	userPaused bool
+	held       bool // not fetched, because it has too much in flight
+
+	// What was committable when its last lane ended.
+	mark   tracker.Mark
+	marked bool
+
+	staged      []staged // at most once: fetched, and not committed ahead yet
+	stagedBytes int64
+	metas       metas
+}
+
+// newSession makes the session of a run while its graph is built; nil where something is wrong.
+func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, T], name string) *session[K, V, T] {
+	s := &session[K, V, T]{
+		c: c, key: c.cs.KeySerde(), value: c.cs.ValueSerde(), cfg: c.cs.ConsumerConfig, shape: sh, run: b.Run, name: name, log: c.cs.Logger(),
+		blocks: &sync.Pool{}, ready: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
+	}
+	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
+	ok := true
+	fail := func(err error) {
+		if err != nil {
+			ok = false
+			b.Fail(err)
+		}
+	}
+	fail(s.cfg.Err())
+	fail(c.sub.check())
+	fail(sh.err)
+	if s.cfg.Group() == "" && (sh.needsGroup || !c.sub.manual) {
+		fail(ErrNoGroup)
+	}
+	if !ok {
+		s.finish()
+		return nil
+	}
+	if !c.claim(s) {
+		b.Fail(ErrRunning)
+		s.finish()
+		return nil
+	}
+	bytes, records := s.cfg.Budget()
+	s.budget = newBudget(int64(bytes), int64(records), s.bell)
+	s.commit = newCommitter(s.cfg, s.log, s)
+	switch {
+	case sh.commits:
+		b.Run.AddGroup(s.commit)
+	case sh.ahead > 0:
+		s.commit.Arm(settings.NewCommitter())
+	}
+	if c.opts.toEnd {
+		s.ends.known = make(chan struct{})
+	}
+	b.Run.OnStart(s.start)
+	b.Run.OnLast(s.end)
+	return s
+}
+
+// newLane makes the feed of an island.
+func (s *session[K, V, T]) newLane(isl *core.Island, info *core.StageInfo) *lane {
+	l := &lane{isl: isl, info: info}
+	queue := 1 << 30 // the budget bounds what waits
+	if s.shape.ahead > 0 {
+		queue = s.shape.ahead
+	}
+	l.feed = feed.New[*kgo.Record](isl, feed.Options{
+		Limit: s.cfg.TrackLimit(), Queue: queue, Plain: s.shape.plain, Bell: s.bell,
+		More: s.more,
+	})
+	return l
+}
+
+// more reports whether there would have been more records, had no drain begun.
+func (s *session[K, V, T]) more() bool { return !s.ends.reached() }
+
+// start makes the client, which begins to join the group at once.
+func (s *session[K, V, T]) start() {
+	if s.run.Draining() { // Concat starts nothing then
+		close(s.ready)
+		return
+	}
+	make := kclient.NewConsumerClient
+	if s.c.sub.manual {
+		make = kclient.NewReaderClient
+	}
+	cl, err := make(s.cfg, s.clientOptions()...)
+	if err != nil {
+		close(s.ready)
+		s.run.Fail(err)
+		return
+	}
+	s.cl, s.ask = cl, newAsker(cl, s.cfg)
+	s.firstFetch()
+	s.commit.begin(cl, s.kill, s.ask, s.c.sub.manual)
+	close(s.ready)
+	if s.shape.commits {
+		s.serve("commit", s.commit.loop)
+	}
+	s.serve("watch", s.watch)
+	if s.shape.ahead > 0 {
+		s.serve("commit ahead", s.commitAhead)
+	}
+	s.serve("begin", s.begin)
+	s.serve("attend", s.attend)
+	s.serve("poll", s.poll)
+}
+
+// serve is for what goes on until behind the last island.
+func (s *session[K, V, T]) serve(what string, f func(quit <-chan struct{})) {
+	s.stopping = append(s.stopping, s.run.Serve(s.name+" "+what, f))
+}
+
+// over reports whether nothing more is to be delivered.
+func (s *session[K, V, T]) over() bool {
+	return s.ctx.Err() != nil || s.run.Stopped() || s.lane != nil && s.lane.feed.Over()
+}
+
+// end is the end of the run: what is finished is committed, and the group is left.
+func (s *session[K, V, T]) end(ctx context.Context) error {
+	defer s.c.release(s)
+	s.finish()
+	if s.cl == nil {
+		s.commit.void()
+		return nil
+	}
+	if s.lane != nil {
+		s.lane.feed.Await(ctx)
+	}
+	// The time of the run's end may be used up by outcomes that came late; the last commit has a time of its own, and so has leaving: who does not leave keeps the others waiting for his session to end.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
+	defer cancel()
+	var parts map[feed.Partition]*part
+	err := s.commit.last(last, func() []commit {
+		// In turn: a revoke that comes now does not return before the commit of what is closed here is made.
+		s.mu.Lock()
+		s.ending = true
+		parts = s.parts
+		s.parts = map[feed.Partition]*part{}
+		s.mu.Unlock()
+		var ends []feed.End
+		if s.lane != nil {
+			ends = s.lane.feed.Finish(last)
+		}
+		return s.marksOf(parts, ends)
+	})
+	closed := make(chan struct{})
+	s.run.Serve(s.name+" close", func(<-chan struct{}) {
+		defer close(closed)
+		for _, stop := range s.stopping {
+			stop()
+		}
+		s.stopped(last, parts)
+		if werr := s.events.Wait(last); werr != nil {
+			s.log.Warn("vicuna: the function for rebalance events has not returned")
+		}
+		s.close(ctx)
+	})
+	limit := s.run.Limits().Close + 3*leaveTimeout
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C: // a function of the user's that the client waits for, and so everybody
+		err = errors.Join(err, &stream.StuckError{Stages: []string{s.name + " " + s.handling()}, After: limit})
+	}
+	return err
+}
+
+// lanes are the ways there are now; the caller holds the lock.
+func (s *session[K, V, T]) lanes() []*lane {
+	if s.lane != nil {
+		return []*lane{s.lane}
+	}
+	var ls []*lane
+	for _, p := range s.parts {
+		if p.lane != nil {
+			ls = append(ls, p.lane)
+		}
+	}
+	return ls
+}
+
+// watch tells of records that stay undone.
+func (s *session[K, V, T]) watch(quit <-chan struct{}) {
+	after := s.cfg.StuckAfter()
+	tick := time.NewTicker(after)
+	defer tick.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+		}
+		for _, p := range s.assigned() {
+			if offset, age, ok := p.assignment.Oldest(); ok && age >= after {
+				s.log.Warn("vicuna: a record stays undone: nothing behind it can be committed", "partition", p.String(), "offset", offset,
+					"for", age.Round(time.Millisecond), "outstanding", p.assignment.Outstanding(), "busy", s.run.Busy(after/2))
+			}
+		}
+	}
+}
+
+// assigned copies the partitions that have a lane now.
+func (s *session[K, V, T]) assigned() (ps []part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if p.assignment != nil {
+			ps = append(ps, *p)
+		}
+	}
+	return ps
+}

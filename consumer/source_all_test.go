@@ -1,0 +1,282 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+type (
+	strConsumer = consumer.Consumer[string, string]
+	takeRecord  = func(context.Context, *strRecord) error
+	sourceGraph = func(c *strConsumer, take takeRecord) stream.Graph
+)
+
+func noMetadata(*strRecord) (string, error) { return "", nil }
+
+func noOffsets(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
+	return nil, nil
+}
+
+func takeMessage(take takeRecord) stream.Sink[*strMessage] {
+	return stream.ForEach(func(ctx context.Context, m *strMessage) error { return take(ctx, &m.Record) })
+}
+
+func takeContext(take takeRecord) stream.Sink[stream.Pair[*strRecord, envelope.Committable]] {
+	return stream.ForEach(func(ctx context.Context, p stream.Pair[*strRecord, envelope.Committable]) error {
+		return take(ctx, p.Value)
+	})
+}
+
+func eachRecord(src stream.Source[strSub], take takeRecord) stream.Graph {
+	return stream.Each(src, 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+		return src.To(stream.ForEach(take))
+	})
+}
+
+func eachMessage(src stream.Source[stream.Sub[consumer.TopicPartition, *strMessage]], take takeRecord) stream.Graph {
+	return stream.Each(src, 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
+		return src.To(takeMessage(take))
+	})
+}
+
+// allSources are the sources that there are.
+var allSources = map[string]sourceGraph{
+	"plain":       func(c *strConsumer, take takeRecord) stream.Graph { return c.PlainSource().To(stream.ForEach(take)) },
+	"committable": func(c *strConsumer, take takeRecord) stream.Graph { return c.CommittableSource().To(takeMessage(take)) },
+	"metadata": func(c *strConsumer, take takeRecord) stream.Graph {
+		return c.CommitWithMetadataSource(noMetadata).To(takeMessage(take))
+	},
+	"offset context": func(c *strConsumer, take takeRecord) stream.Graph {
+		return c.SourceWithOffsetContext().Pairs().To(takeContext(take))
+	},
+	"offset context, metadata": func(c *strConsumer, take takeRecord) stream.Graph {
+		return c.SourceWithOffsetContextAndMetadata(noMetadata).Pairs().To(takeContext(take))
+	},
+	"at most once": func(c *strConsumer, take takeRecord) stream.Graph {
+		return c.AtMostOnceSource(7).To(stream.ForEach(take))
+	},
+	"partitioned": func(c *strConsumer, take takeRecord) stream.Graph {
+		return eachRecord(c.PlainPartitionedSource(), take)
+	},
+	"partitioned, committable": func(c *strConsumer, take takeRecord) stream.Graph {
+		return eachMessage(c.CommittablePartitionedSource(), take)
+	},
+	"partitioned, metadata": func(c *strConsumer, take takeRecord) stream.Graph {
+		return eachMessage(c.CommitWithMetadataPartitionedSource(noMetadata), take)
+	},
+	"manual offsets": func(c *strConsumer, take takeRecord) stream.Graph {
+		return eachRecord(c.PlainPartitionedManualOffsetSource(noOffsets, nil), take)
+	},
+	"manual offsets, committable": func(c *strConsumer, take takeRecord) stream.Graph {
+		return eachMessage(c.CommittablePartitionedManualOffsetSource(noOffsets, nil), take)
+	},
+}
+
+// onAllSources runs a test for each source.
+func onAllSources(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.Broker, graph sourceGraph)) {
+	t.Helper()
+	for name, graph := range allSources {
+		t.Run(name, func(t *testing.T) {
+			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) { fn(t, k, graph) })
+		})
+	}
+}
+
+// seen is a record with all that it tells.
+type seenRecord struct {
+	topic, key, value, rawKey, rawValue string
+	partition, epoch                    int32
+	offset                              int64
+	hasKey, tombstone                   bool
+	headers                             string
+	at                                  time.Time
+}
+
+func seenOf(r *strRecord) seenRecord {
+	return seenRecord{
+		r.Topic(), r.Key, r.Value, string(r.RawKey()), string(r.RawValue()), r.Partition(), r.LeaderEpoch(), r.Offset(), r.HasKey(), r.Tombstone(),
+		fmt.Sprint(r.Headers()), r.Timestamp().UTC(),
+	}
+}
+
+// Every source gives every record, with all that it has.
+func TestSourcesGiveEverything(t *testing.T) {
+	onAllSources(t, 3, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+		want := map[seenRecord]int{}
+		epoch := time.Date(2020, 2, 3, 4, 5, 6, 7_000_000, time.UTC)
+		for p := range int32(3) {
+			var recs []*kgo.Record
+			for i := range 50 {
+				r := &kgo.Record{Timestamp: epoch.Add(time.Duration(i) * time.Millisecond)}
+				s := seenRecord{topic: "in", partition: p, offset: int64(i), at: r.Timestamp, headers: "[]"}
+				if i%2 == 0 {
+					s.key, s.hasKey = fmt.Sprint("k", i%3*i), true
+					if i == 4 {
+						s.key = "" // a key, though an empty one
+					}
+					s.rawKey = s.key
+					r.Key = []byte(s.key)
+				}
+				if i%5 == 0 {
+					s.tombstone = true
+				} else {
+					s.value = fmt.Sprint("v", p, "/", i)
+					if i == 6 {
+						s.value = ""
+					}
+					s.rawValue = s.value
+					r.Value = []byte(s.value)
+				}
+				if i%7 == 0 {
+					r.Headers = []kgo.RecordHeader{{Key: "h", Value: []byte("1")}, {Key: "h", Value: []byte("2")}, {Key: "", Value: nil}}
+					s.headers = fmt.Sprint(r.Headers)
+				}
+				want[s]++
+				recs = append(recs, r)
+			}
+			for part := range slices.Chunk(recs, 8) {
+				kafkatest.ProduceTo(t, k, "in", p, part...)
+			}
+		}
+		var mu sync.Mutex
+		got := map[seenRecord]int{}
+		next := map[int32]int64{}
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+		require.NoError(t, graph(c, func(_ context.Context, r *strRecord) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got[seenOf(r)]++
+			if r.Offset() != next[r.Partition()] {
+				return fmt.Errorf("partition %d: offset %d, and not %d", r.Partition(), r.Offset(), next[r.Partition()])
+			}
+			if r.Err() != nil || r.Kgo() == nil {
+				return errors.New("not as it should be")
+			}
+			next[r.Partition()]++
+			return nil
+		}).Run(t.Context()))
+		require.Equal(t, want, got)
+	})
+}
+
+// Records of several topics, and of topics that share their partitions' numbers.
+func TestSeveralTopics(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		k.CreateTopic(t, "other", 2)
+		fillPartitions(t, k, "in", 2, 0, 20)
+		fillPartitions(t, k, "other", 2, 0, 30)
+		c := consumer.New(readerOf(k), consumer.Topics("in", "other"), consumer.ToEnd())
+		recs, err := stream.Collect(t.Context(), c.PlainSource())
+		require.NoError(t, err)
+		count := map[consumer.TopicPartition]int{}
+		for _, r := range recs {
+			count[consumer.TopicPartition{Topic: r.Topic(), Partition: r.Partition()}]++
+		}
+		require.Equal(t, map[consumer.TopicPartition]int{{"in", 0}: 20, {"in", 1}: 20, {"other", 0}: 30, {"other", 1}: 30}, count)
+	})
+}
+
+// A handle has one run at a time, and as many as you like one after the other.
+func TestOneRunAtATime(t *testing.T) {
+	onAllSources(t, 2, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		fillPartitions(t, k, "in", 2, 0, 5)
+		for range 2 {
+			got := newGathered()
+			g := graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil })
+			ctl := begun(t, g)
+			_, err := g.Start(t.Context())
+			require.ErrorIs(t, err, consumer.ErrRunning)
+			require.ErrorIs(t, c.PlainSource().To(got.sink()).Run(t.Context()), consumer.ErrRunning)
+			drainedAll(t, ctl)
+			require.ErrorIs(t, outcome(t, ctl), stream.ErrDrained)
+		}
+		two := stream.Merge(c.PlainSource(), c.PlainSource()).To(stream.Ignore[*strRecord]())
+		require.ErrorIs(t, two.Run(t.Context()), consumer.ErrRunning)
+		_, err := c.Assignment()
+		require.ErrorIs(t, err, consumer.ErrNotRunning, "a run that was not begun leaves nothing behind")
+	})
+}
+
+// What is wrong is told when the stream is started, all at once.
+func TestProblemsAreToldTogether(t *testing.T) {
+	bad := settings.NewConsumer[string, string](nil, nil)
+	err := consumer.New(bad, consumer.Topics()).AtMostOnceSource(0).To(stream.Ignore[*strRecord]()).Run(t.Context())
+	require.ErrorIs(t, err, consumer.ErrSubscription)
+	require.ErrorIs(t, err, consumer.ErrNoGroup)
+	require.ErrorContains(t, err, "at least 1 is needed")
+	var problem *settings.Problem
+	require.ErrorAs(t, err, &problem)
+}
+
+// A graph that cannot be built for another reason leaves the handle free.
+func TestAGraphThatIsNotBuiltFreesTheHandle(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+		bad := consumer.New(readerOf(k), consumer.Topics())
+		err := stream.Merge(c.PlainSource(), bad.PlainSource()).To(stream.Ignore[*strRecord]()).Run(t.Context())
+		require.ErrorIs(t, err, consumer.ErrSubscription)
+		require.NoError(t, c.PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context()))
+	})
+}
+
+// Sources that need no group do without one where the partitions are the user's choice; the others say that they need one.
+func TestGroupIsNeeded(t *testing.T) {
+	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+		fillPartitions(t, k, "in", 1, 0, 3)
+		got := newGathered()
+		take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+		require.ErrorIs(t, graph(consumer.New(looseReader(k), consumer.Topics("in")), take).Run(t.Context()), consumer.ErrNoGroup)
+		err := graph(consumer.New(looseReader(k), consumer.Partitions(at(0)), consumer.ToEnd()), take).Run(t.Context())
+		if errors.Is(err, consumer.ErrNoGroup) {
+			require.Zero(t, got.count())
+			return
+		}
+		require.NoError(t, err)
+		got.requireWhole(t, 1, 3)
+	})
+}
+
+// A stream may end before its source does, and leaves the group then.
+func TestTake(t *testing.T) {
+	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 3, 0, 500)
+		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		recs, err := stream.Collect(t.Context(), c.PlainSource().Take(10))
+		require.NoError(t, err)
+		require.Len(t, recs, 10)
+		msgs, err := stream.Collect(t.Context(), c.CommittableSource().Take(10))
+		require.NoError(t, err)
+		require.Len(t, msgs, 10)
+		recs, err = stream.Collect(t.Context(), c.PlainSource().Take(0))
+		require.NoError(t, err)
+		require.Empty(t, recs)
+	})
+}
+
+// Sub-streams that end early are followed by others, also where nobody wants them any more.
+func TestTakeOfSubStreams(t *testing.T) {
+	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 3, 0, 20)
+		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		got := newGathered()
+		require.NoError(t, stream.Each(c.PlainPartitionedSource().Take(5), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+			return src.Take(4).To(got.sink())
+		}).Run(t.Context()))
+		require.Equal(t, 20, got.count())
+	})
+}

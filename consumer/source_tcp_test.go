@@ -1,0 +1,15 @@
+//go:build !synctests
+
+package consumer_test
+
+import (
+	"testing"
+
+	"github.com/vicuna-go/vicuna/kafkatest"
+)
+
+// withTopic runs a test on a broker with the topic that most tests read.
+func withTopic(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
+	t.Helper()
+	fn(t, kafkatest.Start(t, append([]kafkatest.Option{kafkatest.Topics(partitions, "in")}, opts...)...))
+}
