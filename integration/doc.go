@@ -3,4 +3,7 @@
 //
 // There is one file for each package of the library that is tested here (producer_test.go for producer, and so on); smoke_test.go
 // tests the ground that they stand on, with the plain client alone.
+//
+// The copy_ tests run consumers that produce, in processes of their own (package worker) which are killed and restarted while they copy. What comes of it is judged by
+// package verify. Each prints its seed; VICUNA_SEED=seed runs one again with the same input and the same order of kills. The logs of the workers are kept when a test fails.
 package integration

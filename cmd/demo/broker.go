@@ -3,18 +3,20 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/vicuna-go/vicuna/producer"
 )
 
-// broker is where the records go.
+// broker is where the topics are.
 type broker struct {
 	name  string
 	addrs []string
@@ -52,33 +54,43 @@ func findBroker(bootstrap string) (*broker, error) {
 
 const partitions = 4
 
-// topics are those of this run.
-type topics struct{ plain, flexi string }
+// names are those of this run's topics and of its group.
+type names struct{ orders, invoices, group string }
 
-func createTopics(ctx context.Context, client *producer.Client) (topics, error) {
+// create makes the two topics. The group comes into being with its first member.
+func create(ctx context.Context, client *producer.Client) (names, error) {
 	run := "vicuna-demo-" + time.Now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
-	t := topics{plain: run + "-plain", flexi: run + "-flexi"}
+	n := names{orders: run + "-orders", invoices: run + "-invoices", group: run}
 	ctx, cancel := context.WithTimeout(ctx, adminFor)
 	defer cancel()
-	created, err := kadm.NewClient(client.Kgo()).CreateTopics(ctx, partitions, -1, nil, t.plain, t.flexi)
+	created, err := kadm.NewClient(client.Kgo()).CreateTopics(ctx, partitions, -1, nil, n.orders, n.invoices)
 	if err == nil {
 		err = created.Error()
 	}
 	if err != nil {
-		return t, fmt.Errorf("creating topics: %w", err)
+		return n, fmt.Errorf("creating topics: %w", err)
 	}
-	return t, nil
+	return n, nil
 }
 
-// remove deletes the topics, whatever has become of the run.
-func (t topics) remove(ctx context.Context, out *screen, client *producer.Client) {
-	ctx, cancel := context.WithTimeout(ctx, adminFor)
+// remove deletes the group and the topics, whatever has become of the run.
+func (n names) remove(ctx context.Context, out *screen, client *producer.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminFor)
 	defer cancel()
-	deleted, err := kadm.NewClient(client.Kgo()).DeleteTopics(ctx, t.plain, t.flexi)
+	admin := kadm.NewClient(client.Kgo())
+	// Before the topics: with them the offsets would go, and a group of nothing is no longer there.
+	groups, err := admin.DeleteGroups(ctx, n.group)
+	if err == nil {
+		err = groups.Error()
+	}
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined
+		out.say("group %s was not deleted: %v", n.group, err)
+	}
+	deleted, err := admin.DeleteTopics(ctx, n.orders, n.invoices)
 	if err == nil {
 		err = deleted.Error()
 	}
 	if err != nil {
-		out.say("topics %s and %s were not deleted: %v", t.plain, t.flexi, err)
+		out.say("topics %s and %s were not deleted: %v", n.orders, n.invoices, err)
 	}
 }

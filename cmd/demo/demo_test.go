@@ -11,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
@@ -21,8 +23,10 @@ func TestEmbeddedBroker(t *testing.T) {
 	said := newProgram(t, nil).result(t, 0)
 	require.Contains(t, said, "orders.ndjson (built in)")
 	require.Contains(t, said, "broker  embedded, at 127.0.0.1:")
-	require.Contains(t, said, "1,000 lines read, 2,000 records acknowledged, 0 in flight")
-	require.Contains(t, said, "verified: 1,000 lines, each once in both topics")
+	require.Contains(t, said, "1,000 lines read, 1,000 orders written (0 in flight), 1,000 copied, lag 0, ")
+	require.Contains(t, said, "954 records of 954 due (46 committed orders are cancelled)")
+	require.Contains(t, said, "1,000 of 1,000 orders, in 4 partitions")
+	require.Contains(t, said, "verified: 1,000 lines, each order once, each invoice once, every offset committed")
 	require.NotContains(t, said, "WRONG")
 }
 
@@ -36,9 +40,13 @@ func TestBrokerOfTheEnvironment(t *testing.T) {
 	cl, err := kgo.NewClient(k.ClientOptions()...)
 	require.NoError(t, err)
 	defer cl.Close()
-	topics, err := kadm.NewClient(cl).ListTopics(t.Context())
+	admin := kadm.NewClient(cl)
+	topics, err := admin.ListTopics(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, topics.Names(), "topics are left behind")
+	groups, err := admin.ListGroups(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, groups.Groups(), "a group is left behind")
 }
 
 func TestStandardInput(t *testing.T) {
@@ -81,10 +89,10 @@ func TestBrokenLineBehindOthers(t *testing.T) {
 	for range 10 {
 		fmt.Fprintln(in, `{}`)
 	}
-	p.out.await(t, "20 records acknowledged")
+	p.out.await(t, "10 orders written (0 in flight), 10 copied, lag 0")
 	fmt.Fprintln(in, `{`)
 	p.exits(t, 1)
-	require.Contains(t, p.out.String(), "failed: 10 lines went in, 20 of their 20 records were acknowledged; nothing was read back or verified")
+	require.Contains(t, p.out.String(), "failed: 10 lines went in, 10 of them were acknowledged; 10 are copied and committed, 0 are left\nnothing was read back or verified")
 	require.Contains(t, p.errs.String(), "standard input, line 11: not JSON")
 }
 
@@ -109,15 +117,42 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
-// A broker that acknowledges and stores nothing is found out.
+// A broker that acknowledges and stores nothing is found out: no order comes.
 func TestNothingStored(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Cluster(kfake.BlackholeProduce()))
 	p := newProgram(t, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": k.Addrs()[0]})
 	p.patience = time.Second
 	said := p.result(t, 1)
-	require.Contains(t, said, "2,000 records acknowledged")
-	require.Contains(t, said, "no record has come for 1s")
+	require.Contains(t, said, "no order was copied for 1s: 0 of 1,000 were")
+	require.Contains(t, said, "1,000 of them were acknowledged; 0 are copied and committed, 1,000 are left")
 	require.NotContains(t, said, "verified:")
+}
+
+// The second stream's failure ends the first, which would go on for nobody.
+func TestCommitRefused(t *testing.T) {
+	k := kafkatest.Start(t)
+	k.Cluster().ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster().KeepControl()
+		resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+		for _, topic := range req.(*kmsg.OffsetCommitRequest).Topics {
+			refused := kmsg.OffsetCommitResponseTopic{Topic: topic.Topic, TopicID: topic.TopicID}
+			for _, p := range topic.Partitions {
+				refused.Partitions = append(refused.Partitions, kmsg.OffsetCommitResponseTopicPartition{
+					Partition: p.Partition, ErrorCode: kerr.TopicAuthorizationFailed.Code,
+				})
+			}
+			resp.Topics = append(resp.Topics, refused)
+		}
+		return resp, nil, true
+	})
+	p := newProgram(t, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": k.Addrs()[0]}, "-input", "-")
+	in := p.lines(t)
+	p.start()
+	fmt.Fprintln(in, `{}`)
+	p.exits(t, 1)
+	said := p.out.String() + p.errs.String()
+	require.Contains(t, said, "failed: 1 lines went in, 1 of them were acknowledged; 0 are copied and committed, 1 are left")
+	require.Contains(t, said, "TOPIC_AUTHORIZATION_FAILED")
 }
 
 func TestProgress(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 )
 
 //go:embed orders.ndjson
-var orders []byte
+var builtIn []byte
 
 // maxLine is how long a line may be, so that its record fits into a batch of the default size.
 const maxLine = 900_000
@@ -54,7 +54,7 @@ func openInput(cfg config, stdin io.Reader) (*input, error) {
 	in := &input{name: cfg.input, key: cfg.key, rate: cfg.rate, close: func() {}}
 	switch cfg.input {
 	case "":
-		in.name, in.from = "orders.ndjson (built in)", bytes.NewReader(orders)
+		in.name, in.from = "orders.ndjson (built in)", bytes.NewReader(builtIn)
 	case "-":
 		in.name, in.from = "standard input", stdin
 	default:

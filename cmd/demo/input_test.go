@@ -74,7 +74,7 @@ func TestReadThatDoesNotReturnIsLeft(t *testing.T) {
 }
 
 func TestBuiltInInput(t *testing.T) {
-	sc := bufio.NewScanner(bytes.NewReader(orders))
+	sc := bufio.NewScanner(bytes.NewReader(builtIn))
 	for n := 1; sc.Scan(); n++ {
 		var order struct{ Order int }
 		require.NoError(t, json.Unmarshal(sc.Bytes(), &order), fmt.Sprint("line ", n))

@@ -14,7 +14,7 @@ type checksum uint64
 
 func (c *checksum) add(hash uint64) { *c += checksum(hash) }
 
-// contents is the hash of a line with its number and key.
+// contents is the hash of a record: its line's number, its key, its value.
 func contents(number uint64, keyed bool, key string, value []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -28,11 +28,6 @@ func contents(number uint64, keyed bool, key string, value []byte) uint64 {
 	h.WriteString(key)
 	h.Write(value)
 	return h.Sum64()
-}
-
-// place is the hash of where a line's record is.
-func place(number uint64, partition int32, offset int64) uint64 {
-	return maphash.Comparable(seed, [3]int64{int64(number), int64(partition), offset})
 }
 
 // ledger knows which lines there are, with a bit for each, and their contents' checksum.

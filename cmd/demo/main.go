@@ -168,9 +168,8 @@ func (p program) demo(drain, stop context.Context, out *screen, cfg config, in *
 	defer b.close()
 	out.say("input   %s\nbroker  %s", in.name, b.name)
 
-	ps := settings.NewProducer(serde.String(), serde.Bytes(),
-		settings.Bootstrap(b.addrs...), settings.ClientID("vicuna-demo"),
-		settings.Logger(slog.New(slog.NewTextHandler(p.stderr, nil))))
+	log := settings.Logger(slog.New(slog.NewTextHandler(p.stderr, nil)))
+	ps := settings.NewProducer(serde.String(), serde.Bytes(), settings.Bootstrap(b.addrs...), settings.ClientID("vicuna-demo"), log)
 	client, err := producer.NewClient(ps)
 	if err != nil {
 		return err
@@ -180,22 +179,45 @@ func (p program) demo(drain, stop context.Context, out *screen, cfg config, in *
 	if err := reach(drain, client); err != nil {
 		return err
 	}
-	topics, err := createTopics(stop, client) // not left half done at the first Ctrl-C
+	n, err := create(stop, client) // not left half done at the first Ctrl-C
 	if err != nil {
 		return err
 	}
-	defer topics.remove(stop, out, client)
+	defer n.remove(stop, out, client)
+	cs := settings.NewConsumer(serde.String(), serde.Bytes(), settings.Bootstrap(b.addrs...), settings.ClientID("vicuna-demo"), log,
+		settings.Group(n.group), settings.Budget(32<<20, 100_000))
 
-	sent, err := produce(drain, stop, out, ps, client, topics, in)
+	c, err := start(drain, cs, ps, client, n, in)
 	if err != nil {
 		return err
 	}
-	found, err := readBack(drain, b, topics, sent.lines.highest, p.patience)
-	if err != nil {
-		out.say("all %s records were acknowledged; they were not read back and compared to the end", grouped(2*sent.lines.records))
-		return err
+	spare := context.AfterFunc(stop, c.stop)
+	err = c.watch(drain, out, p.patience)
+	spare()
+	v := verifier{broker: b, names: n, patience: p.patience, out: out}
+	switch {
+	case err == nil:
+		return v.verify(drain, &c.sent, true)
+	case c.drained():
+		c.tell(stop, out, "drained", v)
+		return v.verify(stop, &c.sent, false)
+	case stop.Err() != nil:
+		c.tell(stop, out, "stopped", v)
+	default:
+		c.tell(stop, out, "failed", v)
 	}
-	return compare(out, topics, sent, found)
+	return plain(err)
+}
+
+// plain is the error about the input, where there is one, without the stage that it came from: it says where to look.
+func plain(err error) error {
+	if bad, ok := errors.AsType[*lineError](err); ok {
+		return bad
+	}
+	if empty, ok := errors.AsType[*emptyError](err); ok {
+		return empty
+	}
+	return err
 }
 
 // reach asks the brokers before anything is begun: the client itself would wait for them for its delivery time-out of two minutes.

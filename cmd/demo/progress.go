@@ -2,99 +2,60 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"strconv"
-	"sync"
 	"time"
 )
 
-// screen is where everybody writes: what is said stands in lines, progress in one line that is written again, or, where there is no terminal, in lines as well.
-type screen struct {
-	out      io.Writer
-	terminal bool
+// How often is looked, and how often it is told where lines cannot be written again.
+const (
+	tick      = 100 * time.Millisecond
+	lineEvery = time.Second
+)
 
-	mu   sync.Mutex
-	open bool // a line of progress stands, without its end
-}
-
-func (s *screen) say(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finish()
-	fmt.Fprintf(s.out, format+"\n", args...)
-}
-
-func (s *screen) progress(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.terminal {
-		fmt.Fprintln(s.out, text)
-		return
-	}
-	s.open = true
-	fmt.Fprint(s.out, "\r", text, "\x1b[K") // to the line's beginning; what is behind the text goes
-}
-
-// end puts the end to a line of progress that stands.
-func (s *screen) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finish()
-}
-
-func (s *screen) finish() {
-	if s.open {
-		s.open = false
-		fmt.Fprintln(s.out)
-	}
-}
-
-// status is a picture of the stream.
+// status is a picture of the two streams.
 type status struct {
-	lines                  uint64
-	acknowledged, inFlight int64
-	since                  time.Time
+	lines             uint64 // that were read
+	written, inFlight int64  // orders that are in the topic, and on their way to it
+	done              uint64 // orders whose invoices are in the other topic, and those that are cancelled
+	lag               int64  // orders in the topic that are not done
 }
 
-// showProgress shows how far things are until done is closed, and once more then.
-func showProgress(out *screen, done <-chan struct{}, now func() status) {
-	every := time.Second
-	if out.terminal {
-		every = 100 * time.Millisecond
+// progress shows pictures, with the speed between them.
+type progress struct {
+	out   *screen
+	since time.Time // when all began
+	shown time.Time // when it was written last
+	at    time.Time // when before was
+	done  uint64    // of then
+	speed uint64
+}
+
+func (p *progress) show(s status) {
+	now := time.Now()
+	if p.at.IsZero() {
+		p.at = p.since
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	before, at := int64(0), time.Now()
-	for {
-		select {
-		case <-ticker.C:
-			s, t := now(), time.Now()
-			out.progress(s.text(rate(s.acknowledged-before, t.Sub(at))))
-			if t.Sub(at) >= time.Second {
-				before, at = s.acknowledged, t
-			}
-		case <-done:
-			s := now()
-			out.progress(s.text(rate(s.acknowledged, time.Since(s.since))) + " on average")
-			return
-		}
+	if d := now.Sub(p.at); d >= time.Second {
+		p.speed = rate(s.done-min(p.done, s.done), d)
+		p.done, p.at = s.done, now
+	}
+	if p.out.terminal || now.Sub(p.shown) >= lineEvery {
+		p.shown = now
+		p.out.progress(fmt.Sprintf("%s, %s records/s", s, grouped(p.speed)))
 	}
 }
 
-func rate(n int64, in time.Duration) uint64 {
-	return uint64(float64(max(n, 0)) / max(in, time.Microsecond).Seconds())
-}
-
-func (s status) text(perSecond uint64) string {
-	return fmt.Sprintf("%s lines read, %s records acknowledged, %s in flight, %s records/s",
-		grouped(s.lines), grouped(uint64(s.acknowledged)), grouped(uint64(max(s.inFlight, 0))), grouped(perSecond))
-}
-
-// grouped writes a number with a comma behind each third digit.
-func grouped(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+// end shows the last picture, where the streams have come to their ends.
+func (p *progress) end(s status, finished bool) {
+	if finished {
+		p.out.progress(fmt.Sprintf("%s, %s records/s on average", s, grouped(rate(s.done, time.Since(p.since)))))
 	}
-	return s
+}
+
+func rate(n uint64, in time.Duration) uint64 {
+	return uint64(float64(n) / max(in, time.Microsecond).Seconds())
+}
+
+func (s status) String() string {
+	return fmt.Sprintf("%s lines read, %s orders written (%s in flight), %s copied, lag %s",
+		grouped(s.lines), grouped(uint64(max(s.written, 0))), grouped(uint64(max(s.inFlight, 0))), grouped(s.done), grouped(uint64(max(s.lag, 0))))
 }

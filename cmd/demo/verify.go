@@ -3,165 +3,107 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// found is what a topic was found to hold.
-type found struct {
-	lines     ledger
-	places    checksum
-	foreign   uint64 // records of no line
-	disorder  uint64 // records behind one of a later line in their partition
-	misplaced uint64 // keyed records out of their key's partition
-	inUse     int    // partitions with records
+// verifier reads everything back with plain clients, and compares.
+type verifier struct {
+	broker   *broker
+	names    names
+	patience time.Duration // how long reading back waits for the next record
+	out      *screen
 }
 
-// readBack reads both topics with a client that knows nothing of the stages. lines is the number of the last line.
-func readBack(ctx context.Context, b *broker, t topics, lines uint64, patience time.Duration) (map[string]*found, error) {
-	all := map[string]*found{}
-	for _, topic := range []string{t.plain, t.flexi} {
-		f, err := readTopic(ctx, b, topic, lines, patience)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s back: %w", topic, err)
+// evidence is what was found.
+type evidence struct {
+	orders, invoices *found
+	due              ledger // the invoices that there should be: of the orders that are committed
+	committed, ends  map[int32]int64
+}
+
+// verify reads back and compares. complete says that every order should be committed; else what is committed and what is in the topic have to agree all the same.
+func (v verifier) verify(ctx context.Context, sent *ledger, complete bool) error {
+	e, err := v.collect(ctx, sent)
+	if err != nil {
+		if complete {
+			v.out.say("all %s lines were copied; they were not read back and compared to the end", grouped(sent.records))
 		}
-		all[topic] = f
+		return err
 	}
-	return all, nil
+	return v.compare(sent, e, complete)
 }
 
-func readTopic(ctx context.Context, b *broker, topic string, lines uint64, patience time.Duration) (*found, error) {
-	left, err := ends(ctx, b, topic)
+// collect reads both topics, and asks for the group's offsets.
+func (v verifier) collect(ctx context.Context, sent *ledger) (*evidence, error) {
+	e := &evidence{orders: newFound(v.names.orders, sent.highest, false), invoices: newFound(v.names.invoices, sent.highest, true)}
+	var err error
+	if e.committed, err = committedOffsets(ctx, v.broker, v.names); err != nil {
+		return nil, err
+	}
+	if e.ends, err = endOffsets(ctx, v.broker, v.names.orders); err != nil {
+		return nil, err
+	}
+	invoices, err := endOffsets(ctx, v.broker, v.names.invoices)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{inUse: len(left)}
-	from := map[int32]kgo.Offset{}
-	for p := range left {
-		from[p] = kgo.NewOffset().AtStart()
-	}
-	if len(left) == 0 {
-		return f, nil
-	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.addrs...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.FetchMaxWait(250*time.Millisecond))
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	byKey := kgo.StickyKeyPartitioner(nil).ForTopic(topic) // where Kafka's clients put a key
-	last := map[int32]uint64{}
-	for len(left) > 0 {
-		poll, cancel := context.WithTimeout(ctx, patience)
-		fetches := cl.PollFetches(poll)
-		cancel()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+	e.orders.inUse, e.invoices.inUse = inUse(e.ends), inUse(invoices)
+	err = readTopic(ctx, v.broker, v.names.orders, e.ends, v.patience, func(r *kgo.Record) {
+		number := e.orders.take(r)
+		if number == 0 || r.Offset >= e.committed[r.Partition] {
+			return
 		}
-		if poll.Err() != nil && fetches.NumRecords() == 0 {
-			return nil, fmt.Errorf("no record has come for %v, and %d partitions are not at their ends", patience, len(left))
-		}
-		if err := fetches.Err(); err != nil && poll.Err() == nil {
-			return nil, err
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			f.take(r, lines, byKey, last)
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-		})
-	}
-	return f, nil
-}
-
-// take looks at a record.
-func (f *found) take(r *kgo.Record, lines uint64, byKey kgo.TopicPartitioner, last map[int32]uint64) {
-	number, ok := lineOf(r)
-	if !ok || number > lines {
-		f.foreign++
-		return
-	}
-	f.lines.add(number, contents(number, r.Key != nil, string(r.Key), r.Value))
-	f.places.add(place(number, r.Partition, r.Offset))
-	if number <= last[r.Partition] {
-		f.disorder++
-	}
-	last[r.Partition] = number
-	if r.Key != nil && byKey.Partition(r, partitions) != int(r.Partition) {
-		f.misplaced++
-	}
-}
-
-func lineOf(r *kgo.Record) (uint64, bool) {
-	for _, h := range r.Headers {
-		if h.Key == headerLine {
-			n, err := strconv.ParseUint(string(h.Value), 10, 64)
-			return n, err == nil
-		}
-	}
-	return 0, false
-}
-
-// ends returns the end offsets of the partitions that have records.
-func ends(ctx context.Context, b *broker, topic string) (map[int32]int64, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.addrs...))
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, adminFor)
-	defer cancel()
-	offsets, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = offsets.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("its end offsets: %w", err)
-	}
-	left := map[int32]int64{}
-	offsets.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			left[o.Partition] = o.Offset
+		if value, due := bill(r.Value); due {
+			e.due.add(number, contents(number, r.Key != nil, string(r.Key), value))
 		}
 	})
-	return left, nil
+	if err != nil {
+		return nil, fmt.Errorf("reading %s back: %w", v.names.orders, err)
+	}
+	err = readTopic(ctx, v.broker, v.names.invoices, invoices, v.patience, func(r *kgo.Record) { e.invoices.take(r) })
+	if err != nil {
+		return nil, fmt.Errorf("reading %s back: %w", v.names.invoices, err)
+	}
+	return e, nil
 }
 
-// compare prints what was found beside what was sent, and fails unless it is the same.
-func compare(out *screen, t topics, s *sent, found map[string]*found) error {
-	v := verdict{out: out}
-	for _, stage := range []struct{ name, topic string }{{"PlainSink", t.plain}, {"FlexiFlow", t.flexi}} {
-		f := found[stage.topic]
-		out.say("\nread back by a plain client: %s, %s", stage.name, stage.topic)
-		missing, first := s.lines.without(&f.lines)
-		extra, _ := f.lines.without(&s.lines)
-		v.check(f.lines.records == s.lines.records && f.foreign == 0, "count", "%s records of %s lines", grouped(f.lines.records+f.foreign), grouped(s.lines.records))
-		if missing > 0 {
-			v.check(false, "missing", "%s lines, the first is line %d", grouped(missing), first)
+func inUse(ends map[int32]int64) (n int) {
+	for _, end := range ends {
+		if end > 0 {
+			n++
 		}
-		if odd := extra + f.lines.repeated + f.foreign; odd > 0 {
-			v.check(false, "extra", "%s records, %s of them of lines that are there already", grouped(odd), grouped(f.lines.repeated))
-		}
-		v.check(f.lines.contents == s.lines.contents, "contents", "keys, values and line numbers, by checksum")
-		v.check(f.disorder == 0, "order", "the lines of each of %d partitions ascend%s", f.inUse, unless(f.disorder, "%s do not"))
-		v.check(f.misplaced == 0, "keys", "each key in its one partition%s", unless(f.misplaced, "%s records are not"))
 	}
-	v.check(s.results == s.lines.records && s.late == 0, "results", "%s, in the order of the lines%s", grouped(s.results), unless(s.late, "%s are not"))
-	v.check(s.places == found[t.flexi].places, "offsets", "partition and offset in each result are where its record was found")
-	if v.wrong {
+	return n
+}
+
+// compare prints what was found beside what should be there, and fails unless it is the same.
+func (v verifier) compare(sent *ledger, e *evidence, complete bool) error {
+	var sum, all int64
+	wrong := 0
+	for p, end := range e.ends {
+		sum, all = sum+e.committed[p], all+end
+		if e.committed[p] > end || complete && e.committed[p] < end {
+			wrong++
+		}
+	}
+	d := verdict{out: v.out}
+	v.out.say("\nread back by a plain client: orders, %s", v.names.orders)
+	d.same(sent, e.orders, "lines")
+	v.out.say("\nread back by a plain client: invoices, %s", v.names.invoices)
+	d.same(&e.due, e.invoices, fmt.Sprintf("due (%s committed orders are cancelled)", grouped(uint64(max(sum-int64(e.due.records), 0)))))
+	v.out.say("\nasked for by a plain client: offsets of the group %s", v.names.group)
+	d.check(wrong == 0, "commits", "%s of %s orders, in %d partitions%s", grouped(uint64(sum)), grouped(uint64(all)), e.orders.inUse, unless(uint64(wrong), "%s partitions are not committed up to their ends"))
+	switch {
+	case d.wrong:
 		return errWrong
+	case complete:
+		v.out.say("\nverified: %s lines, each order once, each invoice once, every offset committed", grouped(sent.records))
+	default:
+		v.out.say("\nverified: an invoice for each order that is committed, and no others; what is left is the next member's")
 	}
-	out.say("\nverified: %s lines, each once in both topics", grouped(s.lines.records))
 	return nil
-}
-
-func unless(n uint64, format string) string {
-	if n == 0 {
-		return ""
-	}
-	return "; " + fmt.Sprintf(format, grouped(n))
 }
 
 // verdict prints checks and remembers whether one has failed.
@@ -170,11 +112,37 @@ type verdict struct {
 	wrong bool
 }
 
-func (v *verdict) check(ok bool, what, format string, args ...any) {
+// same checks that a topic holds what was expected, and that in order.
+func (d *verdict) same(expected *ledger, f *found, of string) {
+	missing, first := expected.without(&f.lines)
+	extra, _ := f.lines.without(expected)
+	d.check(f.lines.records == expected.records && f.foreign == 0, "count", "%s records of %s %s", grouped(f.lines.records+f.foreign), grouped(expected.records), of)
+	if missing > 0 {
+		d.check(false, "missing", "%s records, the first is that of line %d", grouped(missing), first)
+	}
+	if odd := extra + f.lines.repeated + f.foreign; odd > 0 {
+		d.check(false, "extra", "%s records, %s of them of lines that are there already", grouped(odd), grouped(f.lines.repeated))
+	}
+	d.check(f.lines.contents == expected.contents, "contents", "keys, values and line numbers, by checksum")
+	which := "lines"
+	if f.keyed {
+		which = "keyed lines" // without a key there is no order between two topics
+	}
+	d.check(f.disorder == 0, "order", "the %s of each of %d partitions ascend%s", which, f.inUse, unless(f.disorder, "%s do not"))
+	d.check(f.misplaced == 0, "keys", "each key in its one partition%s", unless(f.misplaced, "%s records are not"))
+}
+
+func (d *verdict) check(ok bool, what, format string, args ...any) {
 	mark := "ok   "
 	if !ok {
-		mark = "WRONG"
-		v.wrong = true
+		mark, d.wrong = "WRONG", true
 	}
-	v.out.say("  %s  %-8s  %s", mark, what, fmt.Sprintf(format, args...))
+	d.out.say("  %s  %-8s  %s", mark, what, fmt.Sprintf(format, args...))
+}
+
+func unless(n uint64, format string) string {
+	if n == 0 {
+		return ""
+	}
+	return "; " + fmt.Sprintf(format, grouped(n))
 }

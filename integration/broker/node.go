@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/vicuna-go/vicuna/integration/process"
 )
 
 const (
@@ -27,7 +29,7 @@ type Node struct {
 	log     string
 	command func() *exec.Cmd // a fresh one for every start
 
-	running *process
+	running *process.Process
 }
 
 // Start starts the node and waits until it answers.
@@ -35,14 +37,14 @@ func (n *Node) Start(ctx context.Context) error {
 	if n.running != nil {
 		return ErrRunning
 	}
-	p, err := startProcess(n.command(), n.log)
+	p, err := process.Start(n.command(), n.log)
 	if err != nil {
 		return err
 	}
 	n.running = p
 	ctx, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
-	if err := awaitBrokers(ctx, n.addrs, n.brokers, p.exited); err != nil {
+	if err := awaitBrokers(ctx, n.addrs, n.brokers, p.Exited()); err != nil {
 		killed := n.Kill()
 		return errors.Join(fmt.Errorf("the node did not come up: %w; the end of its log:\n%s", err, n.logTail()), killed)
 	}
@@ -58,7 +60,7 @@ func (n *Node) Stop() error {
 	defer cancel()
 	p := n.running
 	n.running = nil
-	return p.stop(ctx)
+	return p.Stop(ctx)
 }
 
 // Kill crashes the node (SIGKILL) and waits for its end. A node that is down is left so.
@@ -68,7 +70,7 @@ func (n *Node) Kill() error {
 	}
 	p := n.running
 	n.running = nil
-	return p.kill()
+	return p.Kill()
 }
 
 // Pid is the process id of the node, 0 while it is down.
@@ -76,7 +78,7 @@ func (n *Node) Pid() int {
 	if n.running == nil {
 		return 0
 	}
-	return n.running.cmd.Process.Pid
+	return n.running.Pid()
 }
 
 // close stops the node and removes its data.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,12 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Broker is where an example writes to, with topics of the example's own.
+// Broker is where an example reads and writes, with topics and groups of the example's own.
 type Broker struct {
 	addrs    string
 	suffix   string
 	topics   []string
+	groups   []string
 	embedded *kfake.Cluster // nil for a real one
 }
 
@@ -59,18 +61,33 @@ func Find(ctx context.Context, topics ...string) (*Broker, error) {
 // Bootstrap is the broker's addresses as a setting.
 func (b *Broker) Bootstrap() settings.Option { return settings.Bootstrap(b.addrs) }
 
+func (b *Broker) seeds() []string { return strings.Split(b.addrs, ",") }
+
 // Topic is the name of one of the example's topics.
 func (b *Broker) Topic(name string) string { return name + b.suffix }
 
-// Close stops the embedded broker, or deletes the topics on a real one.
+// Group is the name of one of the example's groups. To be called before the group is used, and by one goroutine.
+func (b *Broker) Group(name string) string {
+	name += b.suffix
+	if !slices.Contains(b.groups, name) {
+		b.groups = append(b.groups, name)
+	}
+	return name
+}
+
+// Addrs are the broker's addresses, for processes that this one starts.
+func (b *Broker) Addrs() string { return b.addrs }
+
+// Close stops the embedded broker, or deletes the groups and topics on a real one.
 func (b *Broker) Close() {
 	if b.embedded != nil {
 		b.embedded.Close()
 		return
 	}
 	_ = b.withAdmin(context.Background(), func(ctx context.Context, admin *kadm.Client) error {
-		_, err := admin.DeleteTopics(ctx, b.topics...)
-		return err
+		_, err := admin.DeleteGroups(ctx, b.groups...)
+		_, err2 := admin.DeleteTopics(ctx, b.topics...)
+		return errors.Join(err, err2)
 	})
 }
 

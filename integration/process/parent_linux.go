@@ -1,4 +1,4 @@
-package broker
+package process
 
 import (
 	"os/exec"
