@@ -18,7 +18,7 @@ func allocations(t *testing.T, c *benchCase, sd *side) float64 {
 	var b *broker
 	if c.load != nil {
 		var err error
-		b, err = bs.apart(t.Context())
+		b, err = bs.apart(t.Context(), c.reads)
 		require.NoError(t, err)
 	}
 	var allocs float64
@@ -50,8 +50,25 @@ func TestStreamsAllocateNothingAnElement(t *testing.T) {
 	}
 }
 
-func TestPlainSinkAllocations(t *testing.T) {
-	c := plainSinkSmall().cases[0]
-	sd := oursPlainSink(500_000)
-	require.LessOrEqual(t, allocations(t, c, sd), c.goal.allocs)
+// What has a goal for its allocations keeps it.
+func TestAllocationGoals(t *testing.T) {
+	const n = 500_000
+	for _, of := range []struct {
+		c  *benchCase
+		sd *side
+	}{
+		{plainSinkSmall().cases[0], oursPlainSink(n)},
+		{plainSource().cases[0], oursPlainSource(n)},
+		{plainSource().cases[1], oursPlainSource(n)},
+		{committedCopy().cases[0], oursCopy(n)},
+		{committedCopy().cases[1], oursCopySlab(n)},
+	} {
+		if of.sd == nil {
+			continue
+		}
+		t.Run(of.sd.name+" "+of.c.name, func(t *testing.T) {
+			require.Positive(t, of.c.goal.allocs)
+			require.LessOrEqual(t, allocations(t, of.c, of.sd), of.c.goal.allocs)
+		})
+	}
 }

@@ -25,23 +25,41 @@ type broker struct {
 	separate bool // runs in a process of its own
 	cold     bool // was started a moment ago, and its code is not compiled yet
 
-	admin *kadm.Client
-	next  int // number of the next topic
-	shut  func() error
+	admin  *kadm.Client
+	next   int // number of the next topic or group
+	filled map[filling]source
+	shut   func() error
 }
 
 // brokers starts what is asked for, once, and stops it at the end.
 type brokers struct {
-	log     io.Writer
-	quick   bool // no time for warming up
-	main    *broker
-	foreign *broker
+	log      io.Writer
+	quick    bool                // no time for warming up
+	real     *broker             // is there for everything
+	embedded map[station]*broker // if there is no real one
+}
+
+// A station is one of the embedded brokers.
+type station struct {
+	reads reading
+	apart bool
+}
+
+// kind says what kind of broker the environment asks for.
+func (bs *brokers) kind() string {
+	if os.Getenv("KAFKA_BOOTSTRAP_SERVERS") != "" || os.Getenv("KAFKA_HOME") != "" {
+		return kindKafka
+	}
+	return kindEmbedded
 }
 
 // throughput returns the broker to measure rates on.
-func (bs *brokers) throughput(ctx context.Context) (*broker, error) {
-	if bs.main != nil {
-		return bs.main, nil
+func (bs *brokers) throughput(ctx context.Context, reads reading) (*broker, error) {
+	if bs.kind() == kindEmbedded {
+		return bs.station(ctx, station{reads: reads})
+	}
+	if bs.real != nil {
+		return bs.real, nil
 	}
 	b, how, err := start(ctx)
 	if err != nil {
@@ -51,7 +69,7 @@ func (bs *brokers) throughput(ctx context.Context) (*broker, error) {
 		return nil, errors.Join(err, b.shut())
 	}
 	fmt.Fprintf(bs.log, "broker: %s, %s\n", how, strings.Join(b.addrs, ","))
-	bs.main = b
+	bs.real = b
 	if b.cold && !bs.quick {
 		fmt.Fprintln(bs.log, "broker: warming up")
 		return b, b.warmUp(ctx)
@@ -59,15 +77,83 @@ func (bs *brokers) throughput(ctx context.Context) (*broker, error) {
 	return b, nil
 }
 
+// apart returns a broker that is not in this process.
+func (bs *brokers) apart(ctx context.Context, reads reading) (*broker, error) {
+	if bs.kind() == kindKafka {
+		return bs.throughput(ctx, reads)
+	}
+	return bs.station(ctx, station{reads: reads, apart: true})
+}
+
+func (bs *brokers) station(ctx context.Context, s station) (*broker, error) {
+	if b := bs.embedded[s]; b != nil {
+		return b, nil
+	}
+	open := startEmbedded
+	if s.apart {
+		open = startChild
+	}
+	b, err := open(ctx, s.reads)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.connect(); err != nil {
+		return nil, errors.Join(err, b.shut())
+	}
+	if bs.embedded == nil {
+		bs.embedded = map[station]*broker{}
+	}
+	bs.embedded[s] = b
+	fmt.Fprintf(bs.log, "broker: embedded, %s\n", strings.Join(b.addrs, ","))
+	return b, nil
+}
+
+// settle gives back what one case has stored: in this process it would be live
+// memory for the next one.
+func (bs *brokers) settle(ctx context.Context) error {
+	var err error
+	for s, b := range bs.embedded {
+		if s.reads != nothing {
+			delete(bs.embedded, s)
+			err = errors.Join(err, b.close())
+		}
+	}
+	if bs.real != nil {
+		err = errors.Join(err, bs.real.empty(ctx))
+	}
+	return err
+}
+
+func (bs *brokers) close() error {
+	var err error
+	for _, b := range bs.embedded {
+		err = errors.Join(err, b.close())
+	}
+	if bs.real != nil {
+		err = errors.Join(err, bs.real.close())
+	}
+	bs.real, bs.embedded = nil, nil
+	return err
+}
+
+func (b *broker) close() error {
+	b.admin.Close()
+	return b.shut()
+}
+
 // warmUp produces for a while, so that a virtual machine has compiled what it is
 // going to need: in its first seconds a Kafka node gives a third of its rate.
 func (b *broker) warmUp(ctx context.Context) error {
 	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); {
-		t, err := b.trial(ctx, standardLoad(b.kind, 100), 500_000)
+		t, err := b.trial(ctx, &benchCase{load: func(kind string) load { return standardLoad(kind, 100) }}, 500_000)
 		if err != nil {
 			return err
 		}
 		if err := produceLoop(ctx, t); err != nil {
+			return err
+		}
+		t.source = t.topic
+		if err := pollLoop(ctx, t); err != nil {
 			return err
 		}
 		if err := b.finish(ctx, t.topic, t.n); err != nil {
@@ -86,39 +172,7 @@ func start(ctx context.Context) (b *broker, how string, err error) {
 		b, err := startKafka(ctx, home)
 		return b, "a Kafka node of our own, from KAFKA_HOME", err
 	}
-	b, err = startEmbedded()
-	return b, "embedded, in this process", err
-}
-
-// apart returns a broker that is not in this process.
-func (bs *brokers) apart(ctx context.Context) (*broker, error) {
-	if bs.main != nil && bs.main.separate {
-		return bs.main, nil
-	}
-	if bs.foreign != nil {
-		return bs.foreign, nil
-	}
-	b, err := startChild(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.connect(); err != nil {
-		return nil, errors.Join(err, b.shut())
-	}
-	bs.foreign = b
-	return b, nil
-}
-
-func (bs *brokers) close() error {
-	var err error
-	for _, b := range []*broker{bs.main, bs.foreign} {
-		if b != nil {
-			b.admin.Close()
-			err = errors.Join(err, b.shut())
-		}
-	}
-	bs.main, bs.foreign = nil, nil
-	return err
+	return nil, "", errors.New("no Kafka is named")
 }
 
 func (b *broker) connect() error {
@@ -130,65 +184,31 @@ func (b *broker) connect() error {
 	return nil
 }
 
-// trial makes a trial of n records with a topic of its own.
-func (b *broker) trial(ctx context.Context, l load, n int) (*trial, error) {
-	topic, err := b.freshTopic(ctx, l.partitions)
-	return &trial{n: n, load: l, addrs: b.addrs, topic: topic, input: numbers(n)}, err
+// trial makes a trial of n records with what it reads and where it writes.
+func (b *broker) trial(ctx context.Context, c *benchCase, n int) (t *trial, err error) {
+	t = &trial{n: n, load: c.load(b.kind), kind: b.kind, addrs: b.addrs, written: n}
+	if !c.readOnly {
+		if t.topic, err = b.freshTopic(ctx, t.load.partitions); err != nil {
+			return nil, err
+		}
+	}
+	switch c.reads {
+	case nothing:
+		t.input = numbers(n)
+		return t, nil
+	case stored:
+		var from source
+		from, err = b.filledTopic(ctx, t.load, n)
+		t.source, t.ends = from.topic, from.ends
+	default:
+		t.source, err = b.freshTopic(ctx, t.load.partitions)
+	}
+	t.group = b.name("group")
+	return t, err
 }
 
-// freshTopic makes a topic and returns when all its partitions have a leader:
-// else a client may have to wait for its next look at the metadata.
-func (b *broker) freshTopic(ctx context.Context, partitions int32) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+// name makes one that nobody has used.
+func (b *broker) name(of string) string {
 	b.next++
-	topic := fmt.Sprintf("bench-%d-%d", os.Getpid(), b.next)
-	if _, err := b.admin.CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
-		return "", fmt.Errorf("create %s: %w", topic, err)
-	}
-	for {
-		topics, err := b.admin.ListTopics(ctx, topic)
-		if err == nil && led(topics[topic], partitions) {
-			return topic, nil
-		}
-		select {
-		case <-ctx.Done():
-			return "", fmt.Errorf("%s has no leaders: %w", topic, errors.Join(ctx.Err(), err))
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-func led(topic kadm.TopicDetail, partitions int32) bool {
-	if topic.Err != nil || len(topic.Partitions) < int(partitions) {
-		return false
-	}
-	for _, p := range topic.Partitions {
-		if p.Err != nil || p.Leader < 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// finish checks that the topic holds exactly n records and removes it.
-func (b *broker) finish(ctx context.Context, topic string, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	ends, err := b.admin.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("end offsets of %s: %w", topic, err)
-	}
-	var sum int64
-	ends.Each(func(o kadm.ListedOffset) { sum += o.Offset })
-	if sum != int64(n) {
-		return fmt.Errorf("%s holds %d records, %d were produced", topic, sum, n)
-	}
-	if _, err := b.admin.DeleteTopic(ctx, topic); err != nil {
-		return fmt.Errorf("delete %s: %w", topic, err)
-	}
-	return nil
+	return fmt.Sprintf("bench-%s-%d-%d", of, os.Getpid(), b.next)
 }

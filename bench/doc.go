@@ -17,8 +17,13 @@
 // A goal that is missed by less than the noise is met.
 //
 // A run's time contains everything from making the client to its last
-// acknowledgement and its close, on both sides. After each run the end offsets
-// are read back: a run that lost or doubled a record is an error and no figure.
+// acknowledgement and its close, on both sides, joining a group among it. After
+// each run the end offsets are read back, and a group's committed offsets: a run
+// that lost or doubled a record is an error and no figure.
+//
+// What is read is stored before, once for a case, and read by both sides, each
+// time by a group that nobody has used. Both fetch alike, with the limits that
+// follow from the library's default budget.
 //
 // # Brokers
 //
@@ -26,8 +31,10 @@
 // (an unpacked Kafka distribution) a node is formatted and started in a temporary
 // folder on free loopback ports; both need no further set-up. Otherwise it is the
 // embedded broker: in this process for throughput, and in a process of its own
-// where allocations are counted. It validates and acknowledges what it gets but
-// keeps no records, so that its storage is not what is measured.
+// where allocations are counted or memory is measured. It validates and
+// acknowledges what it gets, but keeps no records where nothing is read, so that
+// its storage is not what is measured. P4's "synthetic" is on the embedded broker
+// alone, P13 on a real one.
 //
 // # Results
 //

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,15 +19,28 @@ import (
 // users: the program starts itself with it.
 const brokerCommand = "serve-broker"
 
-// newFake starts one embedded broker. It checks and acknowledges what it gets and
-// moves its offsets, but stores nothing.
-func newFake() (*kfake.Cluster, error) {
-	return kfake.NewCluster(kfake.NumBrokers(1), kfake.BlackholeProduce())
+// newFake starts one embedded broker. Where nothing is read it checks and
+// acknowledges what it gets and moves its offsets, but stores nothing; so storing
+// is not what is measured.
+func newFake(reads reading) (*kfake.Cluster, error) {
+	opts := []kfake.Opt{kfake.NumBrokers(1)}
+	switch reads {
+	case nothing:
+		opts = append(opts, kfake.BlackholeProduce())
+	case repeated:
+		opts = append(opts, kfake.BlackholeProduce(), kfake.SyntheticFetch(kfake.SyntheticBatch{
+			RecordBytes: repeatedBytes, Compression: standardLoad(kindEmbedded, repeatedBytes).compression,
+		}))
+	}
+	return kfake.NewCluster(opts...)
 }
 
+// repeatedBytes is the size of the values in the batch that comes over and over.
+const repeatedBytes = 100
+
 // startEmbedded starts a broker in this process.
-func startEmbedded() (*broker, error) {
-	cluster, err := newFake()
+func startEmbedded(_ context.Context, reads reading) (*broker, error) {
+	cluster, err := newFake(reads)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +53,12 @@ func startEmbedded() (*broker, error) {
 
 // serveBroker is the other process: it says where it listens and stays until its
 // input ends, which it does when its parent ends, however that happens.
-func serveBroker(in io.Reader, out io.Writer) error {
-	cluster, err := newFake()
+func serveBroker(what string, in io.Reader, out io.Writer) error {
+	reads, err := strconv.Atoi(what)
+	if err != nil {
+		return err
+	}
+	cluster, err := newFake(reading(reads))
 	if err != nil {
 		return err
 	}
@@ -53,12 +71,12 @@ func serveBroker(in io.Reader, out io.Writer) error {
 }
 
 // startChild starts the embedded broker in a process of its own.
-func startChild(ctx context.Context) (*broker, error) {
+func startChild(ctx context.Context, reads reading) (*broker, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, brokerCommand)
+	cmd := exec.CommandContext(ctx, self, brokerCommand, strconv.Itoa(int(reads)))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

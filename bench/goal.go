@@ -3,14 +3,20 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A goal is what a case is to reach. Zero fields are no goals.
 type goal struct {
-	ratio    float64 // at least
+	ratio    float64 // at least, where a baseline has none of its own
 	atMost   float64 // the figure itself, in the case's unit
 	allocs   float64 // allocations a record, at most; none says 0
 	noAllocs bool
+	// slower is how much p50 and p99 may be above the baseline's, unless that
+	// spreads by more itself.
+	slower time.Duration
+	// ofRate is how long the run's own rate takes for the figure, at most.
+	ofRate time.Duration
 }
 
 // referenceLoop is the time of a plain loop over the elements of P9, in
@@ -44,12 +50,37 @@ func (g goal) verdict(o outcome, loopNS float64) string {
 			parts = append(parts, fmt.Sprintf("%s MISSED by %.1f %% (noise %.1f %%)", want, 100*miss, 100*noise))
 		}
 	}
-	if g.ratio > 0 {
-		add(fmt.Sprintf("ratio ≥ %.3g", g.ratio), 1-o.ratio/g.ratio, o.noise)
+	for _, r := range o.goals {
+		want := fmt.Sprintf("ratio ≥ %.3g", r.want)
+		if !r.only {
+			want += fmt.Sprintf(" to %q (%.3f)", r.against, r.ratio)
+		}
+		add(want, 1-r.ratio/r.want, r.noise)
+	}
+	if g.slower > 0 {
+		latency := func(name string, mine, theirs time.Duration, spread []float64) {
+			room := float64(g.slower) / float64(time.Millisecond)
+			if low, high := bounds(spread); high-low > room {
+				room = high - low
+			}
+			raw := float64(theirs) / float64(time.Millisecond)
+			add(fmt.Sprintf("%s ≤ raw + %.2f ms", name, room), float64(mine)/float64(time.Millisecond)/(raw+room)-1, 0)
+		}
+		latency("p50", o.p50, o.baseP50, o.baseP50s)
+		latency("p99", o.p99, o.base9, o.baseP99s)
+	}
+	if g.ofRate > 0 {
+		var times []float64 // in milliseconds of the run's own throughput
+		for _, x := range o.samples {
+			times = append(times, 1000*x.value/x.rate)
+		}
+		_, worst := bounds(times)
+		want := fmt.Sprintf("≤ %v of throughput (median %.2f ms, worst %.2f ms)", g.ofRate, median(times), worst)
+		add(want, median(times)/1000/g.ofRate.Seconds()-1, 0)
 	}
 	if g.atMost > 0 {
 		limit, note := g.atMost, ""
-		if loopNS > referenceLoop {
+		if o.c.unit == perElement && loopNS > referenceLoop {
 			limit *= loopNS / referenceLoop
 			note = fmt.Sprintf(" (× %.2f for this machine)", loopNS/referenceLoop)
 		}

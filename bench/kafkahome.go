@@ -77,6 +77,9 @@ func (n *node) configure() error {
 		"log.dirs=" + filepath.Join(n.dir, "data"),
 		// Each repetition has a topic of its own: give the disk back at once.
 		"log.segment.delete.delay.ms=1000",
+		// A group of one has nobody to wait for.
+		"group.initial.rebalance.delay.ms=0",
+		"offsets.topic.num.partitions=8",
 	}
 	// The last of several lines for one key counts.
 	text := string(base) + strings.Join(own, "\n") + "\n"

@@ -27,6 +27,13 @@ const (
 	minMetadataAge = 250 * time.Millisecond
 )
 
+// How both sides fetch: as the library does by default.
+const (
+	fetchWait           = 250 * time.Millisecond
+	fetchBytes          = 16 << 20
+	fetchPartitionBytes = 1 << 20
+)
+
 // standardLoad is what suits each kind of broker best. On the embedded one it is
 // one partition layout and snappy; on a real one, where the disk and the other
 // process share the machine, keys, smaller batches and no compression.

@@ -14,12 +14,27 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == brokerCommand {
-		exit(serveBroker(os.Stdin, os.Stdout))
+	if as, ok := role(os.Args[1:]); ok {
+		exit(as())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// role is what the program does where it has started itself.
+func role(args []string) (as func() error, ok bool) {
+	if len(args) != 2 {
+		return nil, false
+	}
+	switch args[0] {
+	case brokerCommand:
+		return func() error { return serveBroker(args[1], os.Stdin, os.Stdout) }, true
+	case copyCommand:
+		return func() error { return serveCopy(args[1], os.Stdin) }, true
+	default:
+		return nil, false
+	}
 }
 
 func exit(err error) {
@@ -99,7 +114,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			if !wanted(s.only, sc.id, c.name) {
 				continue
 			}
+			if c.broker != "" && c.broker != b.kind() {
+				m.say("%s %s: on a broker of kind %q alone", sc.id, c.name, c.broker)
+				continue
+			}
 			o, err := m.measure(ctx, sc, c)
+			err = errors.Join(err, b.settle(ctx))
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", sc.id, c.name, err)
 			}

@@ -22,12 +22,16 @@ func (m *meter) measure(ctx context.Context, sc scenario, c *benchCase) (outcome
 	var b *broker
 	if c.load != nil {
 		var err error
-		if b, err = m.brokers.throughput(ctx); err != nil {
+		open := m.brokers.throughput
+		if c.apart {
+			open = m.brokers.apart
+		}
+		if b, err = open(ctx, c.reads); err != nil {
 			return o, err
 		}
 		o.kind = b.kind
 	}
-	s := c.sides(sizing{quick: m.config.quick})
+	s := c.sides(sizing{quick: m.config.quick, kind: o.kind})
 
 	all := slices.Clone(s.baselines)
 	if s.ours != nil {
@@ -52,12 +56,16 @@ func (m *meter) measure(ctx context.Context, sc scenario, c *benchCase) (outcome
 		}
 		return nil
 	}
-	for rep := range m.config.reps {
+	reps := m.config.reps
+	if c.maxReps > 0 {
+		reps = min(reps, c.maxReps)
+	}
+	for rep := range reps {
 		if err := baselines(); err != nil {
 			return o, err
 		}
 		if s.ours == nil {
-			m.say("%s %s: %d of %d, baseline %s", sc.id, c.name, rep+1, m.config.reps,
+			m.say("%s %s: %d of %d, baseline %s", sc.id, c.name, rep+1, reps,
 				show(bases[0][rep].figure(c.unit), c.unit))
 			continue
 		}
@@ -66,7 +74,7 @@ func (m *meter) measure(ctx context.Context, sc scenario, c *benchCase) (outcome
 			return o, err
 		}
 		ours = append(ours, x)
-		m.say("%s %s: %d of %d, ours %s, baseline %s", sc.id, c.name, rep+1, m.config.reps,
+		m.say("%s %s: %d of %d, ours %s, baseline %s", sc.id, c.name, rep+1, reps,
 			show(x.figure(c.unit), c.unit), show(bases[0][rep].figure(c.unit), c.unit))
 	}
 	if err := baselines(); err != nil {
@@ -76,6 +84,7 @@ func (m *meter) measure(ctx context.Context, sc scenario, c *benchCase) (outcome
 	best := bestOf(bases, c.unit)
 	o.name = s.baselines[best].name
 	o.settle(ours, bases[best])
+	o.goals = goalsOf(c, s.baselines, ours, bases)
 	for i, sd := range s.baselines {
 		if i != best {
 			o.others = append(o.others, otherOf(sd.name, bases[i], c.unit))
@@ -98,14 +107,21 @@ func (m *meter) surroundings(ctx context.Context, c *benchCase, b *broker, s sid
 	for _, sd := range s.context {
 		m.say("%s %s: for context, %s", o.id, c.name, sd.name)
 		var xs []sample
-		for range min(3, m.config.reps) + 1 {
+		reps := min(3, m.config.reps) + 1
+		if c.maxReps > 0 {
+			reps = min(reps, c.maxReps)
+		}
+		for range reps {
 			x, err := m.once(ctx, c, b, sd)
 			if err != nil {
 				return err
 			}
 			xs = append(xs, x)
 		}
-		o.others = append(o.others, otherOf(sd.name, xs[1:], c.unit))
+		if len(xs) > 1 {
+			xs = xs[1:]
+		}
+		o.others = append(o.others, otherOf(sd.name, xs, c.unit))
 	}
 	return nil
 }
@@ -113,11 +129,14 @@ func (m *meter) surroundings(ctx context.Context, c *benchCase, b *broker, s sid
 // count finds the allocations a record. A broker in this process allocates as
 // well, so then both sides run once more against one in a process of its own.
 func (m *meter) count(ctx context.Context, c *benchCase, b *broker, s sides, best int, o *outcome) error {
+	if c.uncounted {
+		return nil
+	}
 	o.counted = true
 	if b == nil || b.separate {
 		return nil
 	}
-	apart, err := m.brokers.apart(ctx)
+	apart, err := m.brokers.apart(ctx, c.reads)
 	if err != nil {
 		return err
 	}
@@ -142,7 +161,7 @@ func (m *meter) count(ctx context.Context, c *benchCase, b *broker, s sides, bes
 }
 
 // once runs one side one time, on a fresh topic, and checks that what it
-// produced is there.
+// produced is there and that what it read is committed.
 func (m *meter) once(ctx context.Context, c *benchCase, b *broker, sd side) (sample, error) {
 	if err := ctx.Err(); err != nil {
 		return sample{}, err
@@ -150,7 +169,7 @@ func (m *meter) once(ctx context.Context, c *benchCase, b *broker, sd side) (sam
 	t := &trial{n: sd.n}
 	if b != nil {
 		var err error
-		if t, err = b.trial(ctx, c.load(b.kind), sd.n); err != nil {
+		if t, err = b.trial(ctx, c, sd.n); err != nil {
 			return sample{}, err
 		}
 	}
@@ -164,12 +183,29 @@ func (m *meter) once(ctx context.Context, c *benchCase, b *broker, sd side) (sam
 	if err != nil {
 		return x, fmt.Errorf("%s: %w", sd.name, err)
 	}
-	if b != nil {
-		if err := b.finish(ctx, t.topic, sd.n); err != nil {
-			return x, fmt.Errorf("%s: %w", sd.name, err)
-		}
+	if err := m.aftermath(ctx, c, b, t); err != nil {
+		return x, fmt.Errorf("%s: %w", sd.name, err)
 	}
 	return x, nil
+}
+
+// aftermath looks at what a run has left on the broker and removes it.
+func (m *meter) aftermath(ctx context.Context, c *benchCase, b *broker, t *trial) error {
+	if t.topic != "" {
+		if err := b.finish(ctx, t.topic, t.written); err != nil {
+			return err
+		}
+	}
+	if c.commits && t.group != "" {
+		if err := b.finished(ctx, t.group, t.source); err != nil {
+			return err
+		}
+	}
+	if t.source != "" && c.reads != stored {
+		_, err := b.admin.DeleteTopic(ctx, t.source)
+		return err
+	}
+	return nil
 }
 
 func numbers(n int) []int64 {
@@ -188,8 +224,7 @@ func (m *meter) say(format string, args ...any) {
 func bestOf(bases [][]sample, unit string) int {
 	best := 0
 	for i := range bases {
-		mine, top := median(figures(bases[i], unit)), median(figures(bases[best], unit))
-		if (unit == perElement && mine < top) || (unit != perElement && mine > top) {
+		if mine, top := median(figures(bases[i], unit)), median(figures(bases[best], unit)); lessIsBetter(unit) == (mine < top) && mine != top {
 			best = i
 		}
 	}

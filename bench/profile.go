@@ -41,7 +41,7 @@ func (m *meter) profiles(ctx context.Context, sc scenario, c *benchCase, s sides
 	var b *broker
 	if c.load != nil {
 		var err error
-		if b, err = m.brokers.apart(ctx); err != nil {
+		if b, err = m.brokers.apart(ctx, c.reads); err != nil {
 			return err
 		}
 	}

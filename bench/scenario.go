@@ -20,15 +20,21 @@ func scenarios() []scenario {
 		plainSinkSmall(),
 		plainSinkLarge(),
 		flexiFlowInOrder(),
+		plainSource(),
+		committedSource(),
+		committedCopy(),
 		elementSend(),
 		elementsWithoutKafka(),
+		latencyOfCopies(),
+		memoryOfManyPartitions(),
+		replayAfterKills(),
 	}
 }
 
 // A benchCase is one comparison.
 type benchCase struct {
 	name string
-	unit string // perSecond or perElement
+	unit string // perSecond, perElement, medianTime, mebibytes or perKill
 	goal goal
 
 	// load describes the topic and the client of a case that needs a broker,
@@ -39,15 +45,46 @@ type benchCase struct {
 	// one case's data is in memory.
 	sides func(size sizing) sides
 
+	// reads says what there is to read, and by that what the embedded broker
+	// does with what it gets.
+	reads reading
+	// readOnly: nothing is produced.
+	readOnly bool
+	// commits: when a run is over, its group's offsets are the topic's ends.
+	commits bool
+
 	// latency asks for the percentiles of single calls: a side then records
 	// one duration for each record.
 	latency bool
+	// uncounted: allocations a record say nothing, as where the side that makes
+	// the records runs at the same time.
+	uncounted bool
+
+	apart   bool   // with the broker in another process throughout, as memory is measured
+	broker  string // the only kind to run on, where there is only one
+	maxReps int    // enough repetitions where one takes long; 0: no limit
 }
+
+// reading is what a case has to read, for each run all of it.
+type reading int
+
+const (
+	nothing  reading = iota // the embedded broker keeps no records then
+	stored                  // a topic with as many records as a run has
+	live                    // an empty topic that a run fills itself
+	repeated                // one batch over and over, without an end; embedded only
+)
 
 const (
 	perSecond  = "records/s"
 	perElement = "ns/element"
+	medianTime = "ms"           // the median of single latencies
+	mebibytes  = "MiB"          // what lives on the heap, at most
+	perKill    = "records/kill" // delivered again
 )
+
+// lessIsBetter is so for all but rates.
+func lessIsBetter(unit string) bool { return unit != perSecond }
 
 // sides of a comparison. Where there are several baselines, the best of them is
 // the baseline. Those for context are measured after the others and only shown.
@@ -62,6 +99,10 @@ type side struct {
 	name string
 	n    int // records or elements of one run
 	run  func(ctx context.Context, t *trial) error
+
+	// atLeast is the ratio to reach against this baseline, where it is not the
+	// case's.
+	atLeast float64
 }
 
 // A trial is what one run of a side is given.
@@ -70,9 +111,18 @@ type trial struct {
 	load load
 	// Where the broker is, and the topic to produce to: fresh, and all its
 	// partitions have a leader.
+	kind  string
 	addrs []string
 	topic string
-	// input is what a case with a broker reads its records' numbers from, on
+	// source is the topic to read, ends where it ends now, and group a name that
+	// nobody has used.
+	source string
+	ends   map[int32]int64
+	group  string
+	// written is how many records the topic has to hold in the end, where that
+	// is not n.
+	written int
+	// input is what a case that reads nothing takes its records' numbers from, on
 	// both sides: an input belongs to the task, and the same live memory makes
 	// the garbage collector run as often for both. It holds no pointers, which
 	// would be scanned on one side's account.
@@ -116,18 +166,30 @@ type sample struct {
 	mallocs  uint64 // of the whole process
 	bytes    uint64
 	p50, p99 time.Duration
+	value    float64 // what was measured, where it is neither of these
+	rate     float64 // records/s beside it
 }
 
-// figure is the sample in a unit: more is better for a rate, less for a time.
+// figure is the sample in a unit: more is better for a rate, less for the others.
 func (s sample) figure(unit string) float64 {
-	if unit == perElement {
+	switch unit {
+	case perElement:
 		return float64(s.elapsed.Nanoseconds()) / float64(s.n)
+	case medianTime:
+		return float64(s.p50) / float64(time.Millisecond)
+	case mebibytes, perKill:
+		return s.value
+	default:
+		return float64(s.n) / s.elapsed.Seconds()
 	}
-	return float64(s.n) / s.elapsed.Seconds()
 }
 
-// A sizing turns a count that is right for a measurement into the one to use.
-type sizing struct{ quick bool }
+// A sizing turns a count that is right for a measurement into the one to use. It
+// knows the kind of broker too, as there are loops that pay on one kind alone.
+type sizing struct {
+	quick bool
+	kind  string
+}
 
 func (z sizing) of(n int) int {
 	if z.quick {

@@ -23,11 +23,13 @@ func bounds(xs []float64) (low, high float64) {
 
 // selfSpread compares each run with the next one of the same side and returns
 // half the distance between the smallest and the largest of these ratios, 1 among
-// them: what two runs of the same thing differ by.
+// them: what two runs of the same thing differ by. A figure of 0 has no ratio.
 func selfSpread(xs []float64) float64 {
 	ratios := []float64{1}
 	for i := 1; i < len(xs); i++ {
-		ratios = append(ratios, xs[i]/xs[i-1])
+		if xs[i-1] > 0 && xs[i] > 0 {
+			ratios = append(ratios, xs[i]/xs[i-1])
+		}
 	}
 	low, high := bounds(ratios)
 	return (high - low) / 2

@@ -46,15 +46,23 @@ func TestBestBaseline(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
-	o := outcome{c: &benchCase{unit: perSecond}, samples: runs(1, 1), ratio: 0.97, ours: 16.5, noise: 0.05, allocs: 0.2}
-	require.Contains(t, goal{ratio: 0.95}.verdict(o, 1), "reached")
-	require.Contains(t, goal{ratio: 1}.verdict(o, 1), "within the noise")
-	require.Contains(t, goal{ratio: 1.1}.verdict(o, 1), "MISSED by 11.8 %")
+	o := outcome{c: &benchCase{unit: perElement}, samples: runs(1, 1), ours: 16.5, allocs: 0.2}
+	ratio := func(want float64) string {
+		o := o
+		o.goals = []ratioGoal{{want: want, ratio: 0.97, noise: 0.05, only: true}}
+		return goal{}.verdict(o, 1)
+	}
+	require.Contains(t, ratio(0.95), "reached")
+	require.Contains(t, ratio(1), "within the noise")
+	require.Contains(t, ratio(1.1), "MISSED by 11.8 %")
 	o.oursNoise = 0.3
 	require.Contains(t, goal{atMost: 15}.verdict(o, 1), "undecided")
 	o.oursNoise = 0
 	require.Contains(t, goal{atMost: 15}.verdict(o, 1), "MISSED by 10.0 %")
 	require.Contains(t, goal{atMost: 15}.verdict(o, 2*referenceLoop), "reached")
+	o.c = &benchCase{unit: mebibytes} // no faster or slower on any machine
+	require.Contains(t, goal{atMost: 15}.verdict(o, 2*referenceLoop), "MISSED by 10.0 %")
+	o.c = &benchCase{unit: perSecond}
 	require.Contains(t, goal{allocs: 0.1}.verdict(o, 1), "MISSED")
 	require.Contains(t, goal{noAllocs: true}.verdict(o, 1), "MISSED")
 	require.Equal(t, "not measured", goal{ratio: 1}.verdict(outcome{}, 1))

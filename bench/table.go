@@ -27,7 +27,9 @@ func writeTable(w io.Writer, sc scenario, done []outcome) {
 				ratio = fmt.Sprintf("%.0f", o.ratio)
 			}
 			span = fmt.Sprintf("%.3g–%.3g", o.low, o.high)
-			allocs, bytes = fmt.Sprintf("%.3f", o.allocs), fmt.Sprintf("%.0f", o.bytes)
+			if o.counted {
+				allocs, bytes = fmt.Sprintf("%.3f", o.allocs), fmt.Sprintf("%.0f", o.bytes)
+			}
 			if o.c.latency {
 				p50, p99 = showMillis(o.p50), showMillis(o.p99)
 			}
@@ -67,6 +69,8 @@ func show(x float64, unit string) string {
 		return fmt.Sprintf("%.0f", x)
 	case unit == perElement:
 		return fmt.Sprintf("%.2f", x)
+	case unit == medianTime:
+		return fmt.Sprintf("%.3f", x)
 	case math.Abs(x) >= 1e6:
 		return fmt.Sprintf("%.3f M", x/1e6)
 	case math.Abs(x) >= 1e3:

@@ -4,9 +4,9 @@ package docs_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -45,31 +45,27 @@ func ship(ctx context.Context, brokers string, orders <-chan Order) error {
 	return err
 }
 
-// bill asks a tax service about 16 orders at a time, tries again where that fails, writes the invoices, and yields where each of them is, in the orders' order.
-func bill(ctx context.Context, brokers string, orders []Order, tax func(context.Context, Order) (float64, error)) error {
+// bill reads orders, asks a tax service about 16 of them at a time, and writes invoices. An order's offset is committed when its invoice, and everything before it in its
+// partition, is written: no order is lost, and a clean restart bills none twice.
+func bill(ctx context.Context, brokers string, tax func(context.Context, Order) (float64, error)) error {
+	cs := settings.NewConsumer(serde.String(), serde.JSON[Order](), settings.Bootstrap(brokers), settings.Group("billing"))
 	ps := settings.NewProducer(serde.String(), serde.JSON[Invoice](), settings.Bootstrap(brokers))
 
-	type number int // what goes beside each record and comes back with its result
-	next := number(0)
-	envelopes := stream.Map(
-		stream.MapAsync(stream.FromSlice(orders), 16, func(ctx context.Context, o Order) (Invoice, error) {
-			t, err := tax(ctx, o)
-			return Invoice{o, t}, err
-		}, stream.OnError(stream.Retry(stream.Backoff{Attempts: 5, First: 50 * time.Millisecond}))),
-		func(i Invoice) envelope.Envelope[string, Invoice, number] {
-			next++
-			return envelope.Single(*envelope.New("invoices", i.Customer, i), next)
-		})
+	type message = *consumer.CommittableMessage[string, Order]
+	type invoice = envelope.Envelope[string, Invoice, envelope.Committable]
 
-	for res, err := range stream.Via(envelopes, producer.FlexiFlow[number](ps)).All(ctx) {
-		if err != nil {
-			return err // which stage, and why
-		}
-		if r, ok := res.(*envelope.Result[string, Invoice, number]); ok {
-			fmt.Printf("invoice %d: partition %d, offset %d\n", r.Pass(), r.Metadata.Partition, r.Metadata.Offset)
-		}
+	orders := consumer.New(cs, consumer.Topics("orders")).CommittableSource()
+	large := orders.Filter(func(m message) bool { return m.Value.Amount >= 5 }) // what is left out is done, and its offset advances
+	invoices := stream.MapAsync(large, 16, func(ctx context.Context, m message) (invoice, error) {
+		t, err := tax(ctx, m.Value)
+		return envelope.Single(*envelope.New("invoices", m.Key, Invoice{m.Value, t}), m.Offset), err
+	}, stream.OnError(stream.Retry(stream.Backoff{Attempts: 5, First: 50 * time.Millisecond})))
+
+	err := invoices.To(producer.CommittableSink(ps, settings.NewCommitter())).Run(ctx)
+	if errors.Is(err, stream.ErrDrained) {
+		return nil // ctx has ended: what was in flight is written and committed, and the group is left
 	}
-	return nil
+	return err
 }
 
 // greet sends one record, without a stream.
