@@ -27,12 +27,11 @@ func (s *session[K, V, T]) attend(<-chan struct{}) {
 	}
 }
 
-// holdIfFull stops the fetching of a partition whose tracker is full, or that holds more than twice its part of the budget and is slow to finish it; it goes on at less than its part. What the
-// client has fetched of it already is thrown away and fetched again, and the fetch under way is without it: so a partition that is merely ahead of others is left alone, and one that is slow has enough
-// to do meanwhile.
+// holdIfFull stops the fetching of a partition whose tracker is full, or that holds too much; it goes on at less than its part. What the client has fetched of it already is thrown
+// away and fetched again, and the fetch under way is without it.
 func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) {
 	s.mu.Lock()
-	hold := !p.held && s.parts[p.feed()] == p && p.assignment == a && (a.Full() || p.load().exceeds(2, s.budget.share(len(s.parts))) && p.lags())
+	hold := !p.held && s.parts[p.feed()] == p && p.assignment == a && (a.Full() || s.tooMuch(p))
 	if hold {
 		s.hold(p)
 	}
@@ -42,6 +41,16 @@ func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) 
 	}
 }
 
+// tooMuch reports whether a partition has to be held for what it holds: its part, where what is left is for those that have nothing; else twice its part, if it is slow to finish that. One that is
+// merely ahead of others is left alone, and one that is slow has enough to do until it is fetched again. The caller holds the lock.
+func (s *session[K, V, T]) tooMuch(p *part) bool {
+	share := s.budget.share(len(s.parts))
+	if s.strained.Load() {
+		return p.load().exceeds(1, share)
+	}
+	return p.load().exceeds(2, share) && p.lags()
+}
+
 // hold stops the fetching of a partition. The caller holds the lock, here and wherever the client is told to pause or resume: who comes second has the last word with the client too.
 func (s *session[K, V, T]) hold(p *part) {
 	p.held = true
@@ -49,33 +58,34 @@ func (s *session[K, V, T]) hold(p *part) {
 	s.cl.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
 }
 
-// holdHogs stops the fetching of all partitions that hold more than their part while the budget is full, and are slow to finish it. It reports whether some are stopped and others are
-// left, which may have more then.
-func (s *session[K, V, T]) holdHogs() (strained bool) {
+// strain is for when the budget is full because some partitions hold more than their part and are slow to finish it, while others hold less: those may have as much again between them, and
+// nobody more than his part of that, as slow ones may be among them too.
+func (s *session[K, V, T]) strain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hogs []*part
-	held, others := false, false
+	slow, others := false, false
 	share := s.budget.share(len(s.parts))
 	for _, p := range s.parts {
 		hog := p.assignment != nil && p.hogs(share)
 		switch {
 		case p.held, p.userPaused && hog:
-			held = true
+			slow = true
 		case p.userPaused || p.assignment == nil:
 		case !hog:
 			others = true
-		case p.lags():
+		default:
 			hogs = append(hogs, p)
+			slow = slow || p.lags()
 		}
 	}
-	if !others { // not polling does as well
-		return false
+	if !slow || !others { // not polling does as well
+		return
 	}
 	for _, p := range hogs {
 		s.hold(p)
 	}
-	return held || len(hogs) > 0
+	s.strained.Store(true)
 }
 
 // releaseRoomy lets partitions be fetched again that have room, and hurries where one has none while nothing waits to be taken: holders would wait for ever.

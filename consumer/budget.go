@@ -9,8 +9,8 @@ import (
 
 // budget bounds what a run holds in memory: what was fetched and is not finished, and what the client fetches ahead meanwhile.
 //
-// Of the bytes that the user gives, three eighths are for what was delivered (the limit here); when they are used up, polling stops. Up to as much again goes to
-// partitions that have nothing while others hold all of it. The last quarter is for the client, which holds one response of each broker, decompressed, while another is on its
+// Of the bytes that the user gives, three eighths are for what was delivered, and half of the records (the limits here); when they are used up, polling stops. Up to as much again goes to
+// partitions that hold less than their part while slow ones hold all of it. The last quarter is for the client, which holds one response of each broker, decompressed, while another is on its
 // way: its requests ask for that much less as records were compressed better (fetchsize.go).
 //
 // Memory is charged as it is held: 160 bytes for the client's record beside its key, value and headers, and the element of ours; per delivery, or, where values were not compressed and so
@@ -25,7 +25,7 @@ type budget struct {
 const recordBytes = 160
 
 func newBudget(bytes, records int64, bell *feed.Bell) *budget {
-	return &budget{limit: max(bytes*3/8, 1), records: max(records, 1), bell: bell}
+	return &budget{limit: max(bytes*fetchesInLimit/fetchesInBudget, 1), records: max(records/2, 1), bell: bell}
 }
 
 // lease is for what one delivery, or one response, holds.
@@ -42,7 +42,7 @@ func (b *budget) free(bytes int64, records int) {
 	b.bell.Ring()
 }
 
-// full reports whether nothing more should be fetched, except for partitions that have nothing.
+// full reports whether nothing more should be fetched, except for partitions that hold less than their part.
 func (b *budget) full() bool { return b.used.Load() >= b.limit || b.count.Load() >= b.records }
 
 // exhausted reports whether nothing may be fetched at all.

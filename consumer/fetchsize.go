@@ -47,11 +47,11 @@ func (f *fetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 // smallestFetch is what a fetch may always bring; and a broker gives one batch at least, whatever its size.
 const smallestFetch = 64 << 10
 
-// firstFetch is how much the first fetch may bring, while nothing is known of the records: it fits even where they were compressed a hundred times.
+// firstFetch is how much the first fetch may bring, while nothing is known of the records: it fits even where they were compressed a hundred times, and where they take eight bytes.
 func (s *session[K, V, T]) firstFetch() {
 	s.fetchSize.ofPartition = s.cl.OptValue(kgo.FetchMaxPartitionBytes).(int32)
-	total, _ := s.cfg.Budget()
-	s.tellFetch(int64(total) / 128)
+	total, most := s.cfg.Budget()
+	s.tellFetch(min(int64(total)/128, int64(most)))
 }
 
 // ratio is what the records were in responses, and what they are in memory; what was long ago counts less.
@@ -81,8 +81,14 @@ func (s *session[K, V, T]) fitFetches() {
 	if records > 0 {
 		size = min(size, float64(most)*float64(packed)/float64(records))
 	}
-	s.tellFetch(int64(size) / 8 / brokers)
+	s.tellFetch(int64(size) / fetchesInBudget / brokers)
 }
+
+// So many responses are in the budget, and in what of it is for records that were delivered.
+const (
+	fetchesInBudget = 8
+	fetchesInLimit  = 3
+)
 
 // tellFetch sets the size of fetches, where it would change by a quarter, and what of it may be one partition's.
 func (s *session[K, V, T]) tellFetch(size int64) {
@@ -99,9 +105,15 @@ func (s *session[K, V, T]) tellFetch(size int64) {
 	s.cl.UpdateFetchMaxBytes(int32(size), min(share, f.ofPartition))
 }
 
-// fetchShare is what a fetch may bring of a partition: one that has much to read leaves room for others in each response.
+// fetchShare is what a fetch may bring of a partition: one that has much to read leaves room for others in each response. While the budget is strained it is one partition's part, where that is
+// less; and several batches in any case, as the brokers leave a partition out whose next batch is larger.
 func (s *session[K, V, T]) fetchShare(size int64) int32 {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return int32(size / int64(min(4, max(1, len(s.parts)))))
+	parts := int64(max(1, len(s.parts)))
+	s.mu.Unlock()
+	share := size / min(4, parts)
+	if s.strained.Load() {
+		share = min(share, max(fetchesInLimit*size/parts, smallestFetch/4))
+	}
+	return int32(share)
 }

@@ -108,3 +108,36 @@ func TestManyStuckPartitions(t *testing.T) {
 		})
 	}
 }
+
+// Partitions get stuck one after the other, each when it alone has something to read and could take all: what is left over is for those that have nothing.
+func TestStuckOneAfterAnother(t *testing.T) {
+	const partitions, stuck, few = 16, 8, 500
+	for name, c := range map[string]struct {
+		budget         settings.ConsumerOption
+		n, size, batch int
+	}{
+		"bytes":   {settings.Budget(8<<20, 1_000_000), 6000, 1000, 50},
+		"records": {settings.Budget(128<<20, 10_000), 20_000, 20, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
+				reader := consumer.New(readerOf(k, c.budget), consumer.Topics("in"))
+				sink := newStuckSink()
+				ctl := begun(t, stream.Each(reader.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+					return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() < stuck })))
+				}))
+				for p := range int32(stuck) {
+					fatOf(t, k, p, c.n, c.size, c.batch, kgo.GzipCompression())
+					pass(3 * time.Second)
+				}
+				for p := int32(stuck); p < partitions; p++ {
+					fatOf(t, k, p, few, c.size, c.batch, kgo.GzipCompression())
+					pass(time.Second)
+					require.Equal(t, few, sink.of(p), p)
+				}
+				close(sink.open)
+				ctl.Stop()
+			})
+		})
+	}
+}

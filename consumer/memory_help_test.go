@@ -15,26 +15,32 @@ import (
 // fat writes n records of so many bytes to each of the partitions, in batches of so many; compressed, they take a tenth.
 func fat(t testing.TB, k *kafkatest.Broker, partitions, n, size, batch int, codec kgo.CompressionCodec) {
 	t.Helper()
+	for p := range int32(partitions) {
+		fatOf(t, k, p, n, size, batch, codec)
+	}
+}
+
+func fatOf(t testing.TB, k *kafkatest.Broker, p int32, n, size, batch int, codec kgo.CompressionCodec) {
+	t.Helper()
 	cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
 	require.NoError(t, err)
 	defer cl.Close()
-	rng := rand.New(rand.NewPCG(1, 2))
-	for p := range int32(partitions) {
-		for from := 0; from < n; from += batch {
-			var recs []*kgo.Record
-			for range min(batch, n-from) {
-				v := make([]byte, size)
-				for i := range v {
-					if codec != kgo.NoCompression() && i >= size/10 {
-						v[i] = v[i-size/10]
-						continue
-					}
-					v[i] = byte(rng.Uint64())
-				}
-				recs = append(recs, &kgo.Record{Partition: p, Value: v})
+	rng := rand.NewChaCha8([32]byte{byte(p)})
+	distinct := size
+	if codec != kgo.NoCompression() {
+		distinct = size / 10
+	}
+	for from := 0; from < n; from += batch {
+		var recs []*kgo.Record
+		for range min(batch, n-from) {
+			v := make([]byte, size)
+			_, _ = rng.Read(v[:distinct])
+			for done := distinct; done < size; done *= 2 {
+				copy(v[done:], v[:done])
 			}
-			require.NoError(t, cl.ProduceSync(context.Background(), recs...).FirstErr())
+			recs = append(recs, &kgo.Record{Partition: p, Value: v})
 		}
+		require.NoError(t, cl.ProduceSync(context.Background(), recs...).FirstErr())
 	}
 }
 

@@ -70,7 +70,7 @@ const patience = 250 * time.Millisecond
 // room waits until there is room in the budget; false: there is nothing more to fetch for.
 func (s *session[K, V, T]) room() bool {
 	if !s.budget.full() {
-		s.strained = false
+		s.strained.Store(false)
 	}
 	if !s.crowded() {
 		return !s.over()
@@ -90,9 +90,7 @@ func (s *session[K, V, T]) room() bool {
 		select {
 		case <-changed:
 		case <-timer.C:
-			if s.holdHogs() {
-				s.strained = true
-			}
+			s.strain()
 		case <-s.ctx.Done():
 		case <-s.run.StopC():
 		}
@@ -101,7 +99,7 @@ func (s *session[K, V, T]) room() bool {
 
 // crowded reports whether polling has to wait. Once those that hold too much are held, the others have as much again.
 func (s *session[K, V, T]) crowded() bool {
-	if s.strained {
+	if s.strained.Load() {
 		return s.budget.exhausted()
 	}
 	return s.budget.full()

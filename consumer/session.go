@@ -53,8 +53,8 @@ type session[K, V, T any] struct {
 	events core.Serial
 	ends   bounds
 
-	calling  string // the user's function that a rebalance waits for; under mu
-	strained bool   // the poller's: the budget is full, and those that hold too much are held
+	calling  string      // the user's function that a rebalance waits for; under mu
+	strained atomic.Bool // the budget is full, and those that hold more than their part are held
 
 	pollMu   sync.Mutex
 	cancel   context.CancelFunc // of the poll under way
