@@ -4,10 +4,12 @@ package consumer_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/kafkatest"
@@ -35,6 +37,66 @@ func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 		_, err := d.k.Cluster().WaitGroupStable(t.Context(), deskGroup, 3)
 		require.NoError(t, err)
 		t.Logf("the rebalance took %v; %d records meanwhile", time.Since(began), len(first.offsetsOf(kept))-before)
+		d.awaitCommitted(kept, n)
+		require.Equal(t, upTo(0, n), first.offsetsOf(kept)[len(first.offsetsOf(kept))-n:])
+		require.Nil(t, first.ctl.Err())
+		first.drain()
+		third.drain()
+	})
+}
+
+// Commits wait for another member's slow revoke, and so long a record of the kept partition is stuck that no more can be kept account of: nothing more of it is delivered. When the record is done, all goes
+// on, in the rebalance still; behind it everything is committed, and nothing came twice.
+func TestFullTrackerInAnothersRevoke(t *testing.T) {
+	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n, limit = 2000, 64
+		d := newDesk(t, k, 0)
+		for from := 0; from < n; from += 20 { // in batches of which some fit
+			d.write(0, from, from+20)
+			d.write(1, from, from+20)
+		}
+		var stuck atomic.Bool
+		open := make(chan struct{})
+		first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second), settings.TrackLimit(limit), settings.ClientOptions(kgo.FetchMaxPartitionBytes(500)))
+		first.run(first.copies(func(ctx context.Context, _ deskMessage) error {
+			if stuck.Load() {
+				select {
+				case <-open:
+				case <-ctx.Done():
+				}
+			}
+			return idle(ctx, 20*time.Millisecond)
+		}, settings.MaxInterval(10*time.Millisecond)))
+		first.awaitPartitions(2)
+		d.slowMember(30*time.Second, cooperative)
+		kept := first.awaitPartitions(1)[0]
+		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
+		third := d.clerk()
+		third.run(third.copies(nil))
+		joining := func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" }
+		d.await("the rebalance", joining)
+
+		stuck.Store(true)
+		outstanding := func() int {
+			m, err := first.handle.Metrics()
+			require.NoError(t, err)
+			return m.Outstanding
+		}
+		d.await("no room", func() bool { return outstanding() >= limit })
+		require.Less(t, outstanding(), 2*limit)
+		full, committed := outstanding(), d.committed(kept)
+		<-time.After(10 * time.Second)
+		require.True(t, joining())
+		require.Equal(t, full, outstanding(), "nothing more is delivered")
+		require.Equal(t, committed, d.committed(kept))
+
+		before := len(first.offsetsOf(kept))
+		stuck.Store(false)
+		close(open)
+		d.await("more work", func() bool { return len(first.offsetsOf(kept)) > before+2*full })
+		require.True(t, joining())
+		_, err := d.k.Cluster().WaitGroupStable(t.Context(), deskGroup, 3)
+		require.NoError(t, err)
 		d.awaitCommitted(kept, n)
 		require.Equal(t, upTo(0, n), first.offsetsOf(kept)[len(first.offsetsOf(kept))-n:])
 		require.Nil(t, first.ctl.Err())
