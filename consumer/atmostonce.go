@@ -76,7 +76,7 @@ func (s *session[K, V, T]) giveCommitted(next []batch) {
 		lease := tracker.NewLease(func(bytes int64, _ int) {
 			s.budget.free(bytes, 0)
 			b.parent.Done()
-		})
+		}).Under(b.parent)
 		s.give(b, lease)
 		lease.Done()
 	}
@@ -113,7 +113,11 @@ func (p *part) load() load {
 // hogs reports whether a partition has more than its part; the caller holds the lock. It may hold little itself and pin much: its few records keep whole responses alive. That looks at each
 // delivery in flight, so it is not for every delivery.
 func (p *part) hogs(share load) bool {
-	return p.load().exceeds(1, share) || p.assignment.Pinned() > share.bytes
+	pinned := p.assignment.Pinned()
+	for _, st := range p.staged {
+		pinned += st.lease.Bytes()
+	}
+	return p.load().exceeds(1, share) || pinned > share.bytes
 }
 
 // lags reports whether what it holds takes long, in which case pausing it costs nothing: it has enough to do until it is fetched again.

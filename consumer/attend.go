@@ -71,9 +71,12 @@ func (s *session[K, V, T]) strain() {
 		switch {
 		case p.held, p.userPaused && hog:
 			slow = true
-		case p.userPaused || p.assignment == nil:
+		case p.assignment == nil:
+		case p.userPaused:
+			slow = slow || p.load() != (load{})
 		case !hog:
 			others = true
+			slow = slow || p.lags()
 		default:
 			hogs = append(hogs, p)
 			slow = slow || p.lags()
@@ -86,6 +89,7 @@ func (s *session[K, V, T]) strain() {
 		s.hold(p)
 	}
 	s.strained.Store(true)
+	s.bell.Ring() // they may have nothing waiting already
 }
 
 // releaseRoomy lets partitions be fetched again that have room, and hurries where one has none while nothing waits to be taken: holders would wait for ever.

@@ -49,8 +49,9 @@ type committer struct {
 	turn   chan struct{} // held by who commits; a channel, since a bubble's clock does not wait for a mutex
 	gone   chan struct{} // closed behind the last commit
 
-	done map[feed.Partition]tracker.Mark // what is committed; whose turn it is
-	told time.Time                       // when it was last told that a commit failed; whose turn it is
+	done    map[feed.Partition]tracker.Mark // what is committed; whose turn it is
+	strange int                             // offsets of the last commit that were not ours any more; whose turn it is
+	told    time.Time                       // when it was last told that a commit failed; whose turn it is
 
 	commits, failures atomic.Int64
 }
@@ -356,7 +357,7 @@ func (c *committer) ahead(ctx context.Context, collect func() []commit, then fun
 		return false, nil
 	}
 	again, err := c.send(ctx, marks)
-	if again || err != nil {
+	if again || err != nil || c.strange > 0 {
 		return false, err
 	}
 	then()

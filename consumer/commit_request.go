@@ -40,8 +40,9 @@ func (o *ownership) by(member string) bool {
 // errGone is the outcome of an offset that is not ours to commit any more.
 var errGone = errors.New("the partition is not this member's any more")
 
-// send makes one commit of what is new; whose turn it is. ctx bounds the waiting before it.
+// send makes one commit of what is new; whose turn it is. ctx bounds the waiting before it. What is not ours to commit any more is left out, and counted in strange.
 func (c *committer) send(ctx context.Context, marks []commit) (again bool, err error) {
+	c.strange = 0
 	c.mu.Lock()
 	for _, p := range c.forgotten {
 		delete(c.done, p.feed())
@@ -65,6 +66,7 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 		case e == nil:
 			c.done[m.feed()] = m.Mark
 		case errors.Is(e, errGone):
+			c.strange++
 		case c.passing(e):
 			again = true
 			if !errors.Is(e, kerr.RebalanceInProgress) && time.Since(c.told) >= repeatAfter {

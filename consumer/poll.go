@@ -112,7 +112,7 @@ func (s *session[K, V, T]) hurryIfIdle(isFull bool) {
 	queued := map[*lane]int{}
 	if isFull {
 		for _, p := range s.parts {
-			if p.assignment != nil {
+			if p.assignment != nil && !p.userPaused {
 				queued[p.lane] += p.assignment.Queued()
 			}
 		}
@@ -259,6 +259,7 @@ func (s *session[K, V, T]) rewind() {
 		return
 	}
 	offsets := map[string]map[int32]kgo.EpochOffset{}
+	s.goBack.Store(false)
 	s.mu.Lock()
 	lanes := s.lanes()
 	for _, p := range s.parts {
@@ -304,7 +305,7 @@ func setOffset(offsets map[string]map[int32]kgo.EpochOffset, p TopicPartition, o
 
 func (s *session[K, V, T]) needsRewind() bool {
 	if s.lane != nil {
-		return s.lane.feed.NeedsRewind()
+		return s.lane.feed.NeedsRewind() || s.goBack.Load()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,15 +35,25 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	)
 }
 
-// onAssigned is called before anything of the partitions is fetched.
+// onAssigned is called before anything of the partitions is fetched; in each rebalance, also where there are none.
 func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) {
 	<-s.ready
-	if len(ps) == 0 || s.cl == nil {
+	if s.cl == nil {
 		return
 	}
-	if err := s.assign(ps); err != nil {
+	err := s.rejoined(ctx)
+	if err == nil && len(ps) > 0 {
+		err = s.add(ctx, ps)
+	}
+	if err != nil {
 		s.run.Fail(err)
-		return
+	}
+}
+
+// add takes partitions in, and tells of them.
+func (s *session[K, V, T]) add(ctx context.Context, ps []TopicPartition) error {
+	if err := s.assign(ps); err != nil {
+		return err
 	}
 	s.handle(ctx, "assigned handler", s.c.opts.handler.Assigned, ps)
 	s.tell(Assigned, ps)
@@ -51,6 +61,7 @@ func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) 
 		s.outer.add(ps)
 	}
 	s.bell.Ring()
+	return nil
 }
 
 // member is the client's id in its group; "" where it has none.

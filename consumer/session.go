@@ -54,6 +54,7 @@ type session[K, V, T any] struct {
 	ends   bounds
 
 	calling  string      // the user's function that a rebalance waits for; under mu
+	goBack   atomic.Bool // partitions that were missed are to be read again
 	strained atomic.Bool // the budget is full, and those that hold more than their part are held
 
 	pollMu   sync.Mutex
@@ -80,6 +81,7 @@ type lane struct {
 
 	mu      sync.Mutex
 	reasons reason
+	ended   bool // its island has: the hurry is the whole run's
 }
 
 // reason is why the stream should hurry: nothing more comes until something is finished, and holders would wait for more.
@@ -95,12 +97,20 @@ const (
 func (l *lane) hurry(why reason, on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if on {
+	if on && !l.ended {
 		l.reasons |= why
 	} else {
 		l.reasons &^= why
 	}
 	l.feed.Hold(l.reasons != 0)
+}
+
+// rest takes all reasons, for good.
+func (l *lane) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended, l.reasons = true, 0
+	l.feed.Hold(false)
 }
 
 // part is a partition that is assigned to this session.

@@ -57,7 +57,7 @@ func (a *Assignment[T]) Room() int {
 func (a *Assignment[T]) Starved() bool {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
-	return a.state == live && a.queued == a.lent && a.tracker.Full()
+	return a.state == live && a.queued == a.lent && a.tracker.Outstanding() > 0
 }
 
 // Charged is what deliveries were charged with that are not given back: bytes, and all of their elements.

@@ -13,6 +13,21 @@ type Lease struct {
 	bytes   atomic.Int64
 	records int
 	free    func(bytes int64, records int)
+	parent  *Lease // kept alive by this one
+}
+
+// Under says what this one keeps alive.
+func (l *Lease) Under(parent *Lease) *Lease {
+	l.parent = parent
+	return l
+}
+
+// Bytes is what it and what is above it hold.
+func (l *Lease) Bytes() int64 {
+	if l == nil {
+		return 0
+	}
+	return l.bytes.Load() + l.parent.Bytes()
 }
 
 // NewLease makes a lease that its maker holds too, until he calls Done. free must not block.
@@ -144,7 +159,7 @@ func (c *charges) find(position uint64) *charge {
 func (c *charges) pinned() (bytes int64) {
 	for i := range c.all[c.head:] {
 		if ch := &c.all[c.head+i]; ch.left > 0 {
-			bytes += ch.lease.bytes.Load()
+			bytes += ch.lease.Bytes()
 		}
 	}
 	return bytes

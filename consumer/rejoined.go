@@ -1,0 +1,81 @@
+package consumer
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+)
+
+// rejoined is for partitions that stay while the group knows the client as another member than the one it gave them to. The client was put out, has joined anew and got them again, and
+// for it nothing has changed: it calls neither lost nor assigned. But somebody else may have had them in between, and what the former member has in flight may not be committed. So here they are
+// lost, and assigned: reading goes on where the group is.
+func (s *session[K, V, T]) rejoined(ctx context.Context) error {
+	ps, from := s.ofFormerMember()
+	if len(ps) == 0 {
+		return nil
+	}
+	s.log.Warn("vicuna: the group has put this member out and given it the same partitions again as another: what was in flight will be delivered again", "partitions", len(ps))
+	s.lose(ctx, ps, s.taken(ps))
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CommitTimeout())
+	defer cancel()
+	committed, err := s.ask.committed(ctx, ps)
+	if err != nil {
+		return err
+	}
+	at := map[string]map[int32]kgo.Offset{}
+	for _, p := range ps {
+		if at[p.Topic] == nil {
+			at[p.Topic] = map[int32]kgo.Offset{}
+		}
+		offset, ok := committed[p]
+		if !ok {
+			offset = from[p]
+		}
+		at[p.Topic][p.Partition] = kgo.NewOffset().At(offset)
+	}
+	if s.shape.manual != nil {
+		if err := s.loadOffsets(ctx, at); err != nil {
+			return err
+		}
+	}
+	if err := s.add(ctx, ps); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for _, p := range ps {
+		// No poll comes in between: the client keeps them waiting.
+		if pt, o := s.parts[p.feed()], at[p.Topic][p.Partition].EpochOffset().Offset; pt != nil && o >= 0 {
+			pt.next, pt.missed = o, true
+		}
+	}
+	s.mu.Unlock()
+	s.goBack.Store(true)
+	s.bell.Ring()
+	return nil
+}
+
+// ofFormerMember are the partitions that were given to the member that this client was, and where each goes on if nothing was ever committed: what is behind is done. -1: with what the client reads next.
+func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64) {
+	member := s.member()
+	from = map[TopicPartition]int64{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if p.revoking || p.owner.by(member) {
+			continue
+		}
+		ps = append(ps, p.TopicPartition)
+		from[p.TopicPartition] = p.next
+		if p.assignment == nil {
+			continue
+		}
+		if offset, _, ok := p.assignment.Oldest(); ok {
+			from[p.TopicPartition] = offset
+		} else if first, ok := p.undelivered(feed.End{}, false); ok {
+			from[p.TopicPartition] = first
+		}
+	}
+	return ps, from
+}
