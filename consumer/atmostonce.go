@@ -72,11 +72,7 @@ func (s *session[K, V, T]) nextAhead() (next []batch) {
 // giveCommitted delivers what was committed.
 func (s *session[K, V, T]) giveCommitted(next []batch) {
 	for _, b := range next {
-		b.parent.Hold()
-		lease := tracker.NewLease(func(bytes int64, _ int) {
-			s.budget.free(bytes, 0)
-			b.parent.Done()
-		}).Under(b.parent)
+		lease := tracker.NewLease(func(bytes int64, _ int) { s.budget.free(bytes, 0) }).Under(b.parent)
 		s.give(b, lease)
 		lease.Done()
 	}

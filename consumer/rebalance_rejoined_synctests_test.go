@@ -73,8 +73,10 @@ func TestAtMostOnceAsAnotherMember(t *testing.T) {
 		becomes(t, "first", func() bool { return got.count() == 2*n })
 		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
 		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: 1})
-		pass(time.Minute)
-		fillPartitions(t, k, "in", 2, n, n)
+		for i := range n { // in the rebalance too
+			fillPartitions(t, k, "in", 2, n+i, 1)
+			pass(3 * time.Millisecond)
+		}
 		becomes(t, "second", func() bool { return got.count() == 4*n })
 		pass(5 * time.Second)
 		require.EqualValues(t, 2*n, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))

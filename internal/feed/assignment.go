@@ -53,7 +53,7 @@ func (a *Assignment[T]) Room() int {
 	return max(0, min(a.tracker.Room(), a.feed.opts.Queue-a.queued))
 }
 
-// Starved reports whether the tracker is full while nothing waits in the queue: only what travels can make room.
+// Starved reports whether nothing waits in the queue while something travels: where no more is delivered, only that can make room.
 func (a *Assignment[T]) Starved() bool {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()

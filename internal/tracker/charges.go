@@ -13,11 +13,12 @@ type Lease struct {
 	bytes   atomic.Int64
 	records int
 	free    func(bytes int64, records int)
-	parent  *Lease // kept alive by this one
+	parent  *Lease // held until this one is given back
 }
 
-// Under says what this one keeps alive.
+// Under makes it a holder of another, which it keeps alive.
 func (l *Lease) Under(parent *Lease) *Lease {
+	parent.Hold()
 	l.parent = parent
 	return l
 }
@@ -51,6 +52,9 @@ func (l *Lease) Hold() { l.left.Add(1) }
 func (l *Lease) Done() {
 	if l.left.Add(-1) == 0 {
 		l.free(l.bytes.Load(), l.records)
+		if l.parent != nil {
+			l.parent.Done()
+		}
 	}
 }
 
