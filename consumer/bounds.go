@@ -154,5 +154,5 @@ func (s *session[K, V, T]) settled(l *lane) bool {
 			return false
 		}
 	}
-	return ours && !l.feed.NeedsRewind()
+	return ours && !l.feed.NeedsRewind() && !l.feed.Rewinding()
 }

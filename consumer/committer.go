@@ -133,6 +133,9 @@ func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any
 		finisher := b.Run.NewFinisher()
 		return core.Stage[T]{Push: func(v T) {
 			isl.In(info)
+			if !isl.Claim() { // it goes on without its token: nobody could throw it away later
+				return
+			}
 			stage.Observe(offset(v))
 			finisher.Done(isl.Out())
 			stage.Count()
@@ -159,6 +162,6 @@ func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any
 				vs[i] = o.v
 			}
 			return vs, nil
-		}).Named("commit")
+		}, stream.Ahead(1023)).Named("commit")
 	})
 }

@@ -160,6 +160,9 @@ func (s *session[K, V, T]) seen(topic string, p *kgo.FetchPartition, bytes int64
 	if pt == nil || pt.revoking {
 		return b, false
 	}
+	if pt.rewinding() {
+		return b, false // it is read again from a record before these
+	}
 	if pt.assignment == nil || pt.missed {
 		pt.miss(recs)
 		return b, false
@@ -239,7 +242,7 @@ func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 	case s.shape.ahead > 0: // they stay staged: the partition's last commit sets the offset back
 	case wanted:
 		pt.next = b.after
-	case !pt.missed:
+	case !pt.missed && !pt.rewinding():
 		pt.miss(recs)
 	}
 	s.mu.Unlock()
@@ -263,7 +266,7 @@ func (s *session[K, V, T]) rewind() {
 	s.mu.Lock()
 	lanes := s.lanes()
 	for _, p := range s.parts {
-		if p.missed && p.assignment != nil {
+		if p.missed && p.assignment != nil && !p.rewinding() {
 			p.missed = false
 			setOffset(offsets, p.TopicPartition, p.next)
 		}
@@ -278,7 +281,7 @@ func (s *session[K, V, T]) rewind() {
 			if p == nil || p.lane != l { // taken away, or with another sub-stream by now
 				continue
 			}
-			p.assignment, p.next = r.Assignment, r.From
+			p.assignment, p.next, p.missed = r.Assignment, r.From, false
 			p.unstageAll()
 			if p.userPaused {
 				p.assignment.Pause(true)
@@ -295,6 +298,9 @@ func (s *session[K, V, T]) rewind() {
 	s.bell.Ring() // who waits for the end of a bounded run has seen that there was something to rewind; perhaps there was not
 }
 
+// rewinding reports whether the partition waits to be read again from a record that was given up.
+func (p *part) rewinding() bool { return p.assignment != nil && p.assignment.Rewinding() }
+
 func setOffset(offsets map[string]map[int32]kgo.EpochOffset, p TopicPartition, offset int64) {
 	if offsets[p.Topic] == nil {
 		offsets[p.Topic] = map[int32]kgo.EpochOffset{}
@@ -310,7 +316,7 @@ func (s *session[K, V, T]) needsRewind() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts {
-		if p.missed && p.assignment != nil || p.lane != nil && p.lane.feed.NeedsRewind() {
+		if p.missed && p.assignment != nil && !p.rewinding() || p.lane != nil && p.lane.feed.NeedsRewind() {
 			return true
 		}
 	}

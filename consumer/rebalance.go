@@ -208,10 +208,10 @@ func (s *session[K, V, T]) drain(parts map[feed.Partition]*part) (ends []feed.En
 	s.mu.Unlock()
 	revocations := make([]*feed.Revocation[*kgo.Record], 0, len(of))
 	for l, keys := range of {
-		revocations = append(revocations, l.feed.Revoke(keys...)) // all of them hurry at the same time
+		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...)) // all of them hurry at the same time
 	}
 	for _, r := range revocations {
-		ends = append(ends, r.Wait(within-time.Since(begin))...)
+		ends = append(ends, r.Wait()...)
 	}
 	left := 0
 	for _, e := range ends {

@@ -191,7 +191,7 @@ func (s *session[K, V, T]) newLane(isl *core.Island, info *core.StageInfo) *lane
 	}
 	l.feed = feed.New[*kgo.Record](isl, feed.Options{
 		Limit: s.cfg.TrackLimit(), Queue: queue, Plain: s.shape.plain, Bell: s.bell,
-		More: s.more,
+		More: s.more, Once: s.shape.ahead > 0,
 	})
 	return l
 }

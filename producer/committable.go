@@ -164,7 +164,7 @@ func (s *committableSink[K, V, P, A]) single(a A, m *envelope.Message[K, V, P]) 
 		return
 	}
 	if !s.admit(1, e.bytes) {
-		s.isl.Abandon()
+		s.slabs.unget()
 		return
 	}
 	e.owner, e.envelope, e.token = s, s.offsetOf(a, m.PassThrough), s.isl.Out()
@@ -184,7 +184,6 @@ func (s *committableSink[K, V, P, A]) multi(a A, m *envelope.MultiMessage[K, V, 
 		return
 	}
 	if !s.admit(int64(len(entries)), bytes) {
-		s.isl.Abandon()
 		return
 	}
 	if len(s.wholes) == 0 {

@@ -90,10 +90,23 @@ func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Clie
 	return f
 }
 
-// admit takes the window for records of the element in hand; false: the run was stopped first.
+// admit takes the window for records of the element in hand, and begins it; false: it has ended here, since the
+// run was stopped, or it lies after the cut.
 func (f *flight) admit(records, bytes int64) bool {
+	if !f.makeRoom(records, bytes) {
+		return false
+	}
+	if !f.isl.ClaimRun() {
+		f.client.window.refund(records, bytes)
+		return false
+	}
+	return true
+}
+
+func (f *flight) makeRoom(records, bytes int64) bool {
 	switch {
-	case f.run.Stopped(): // also when user code has come back behind the end of the run: nothing is written any more
+	case f.run.Stopped(): // also when user code has come back after the end of the run: nothing is written any more
+		f.isl.Abandon()
 		return false
 	case f.client.closed.Load():
 		f.isl.Fail(f.info, ErrClosed)
@@ -112,16 +125,22 @@ func (f *flight) admit(records, bytes int64) bool {
 	h := &waiter{records: records, bytes: bytes, wake: f.isl.Wake}
 	w.enqueue(h)
 	admitted := false
-	if f.isl.Await(func() bool {
+	ready := f.isl.Await(func() bool {
 		admitted = admitted || w.admit(h)
-		return admitted
-	}) {
+		return admitted || f.isl.CutOff()
+	})
+	switch {
+	case ready && admitted:
 		return true
-	}
-	if admitted {
+	case admitted:
 		w.refund(records, bytes)
-	} else {
+	default:
 		w.leave(h)
+	}
+	if ready {
+		f.isl.GiveBack()
+	} else {
+		f.isl.Abandon()
 	}
 	return false
 }

@@ -59,7 +59,7 @@ func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind st
 	return stream.BuildFlow(func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
 		cl, ok := open(b, ps.ProducerConfig, o)
 		recv := b.Run.NewIsland()
-		st := next(core.At{Island: recv, Scope: at.Scope})
+		st := next(at.Begun().On(recv))
 		info := at.Island.AddStage(name)
 		if !ok {
 			return core.Stage[A]{Link: &core.Link{}}
@@ -182,7 +182,8 @@ func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 		return
 	}
 	if !f.admit(1, e.bytes) {
-		f.isl.Abandon()
+		f.slabs.unget()
+		f.isl.TakeBack(f.slots.Token(slot))
 		return
 	}
 	f.slots.Publish(slot)
@@ -220,7 +221,7 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 		return
 	}
 	if n > 0 && !f.admit(n, bytes) {
-		f.isl.Abandon()
+		f.isl.TakeBack(f.slots.Token(slot))
 		return
 	}
 	f.slots.Publish(slot)

@@ -57,7 +57,7 @@ func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {
 		return
 	}
 	if !s.admit(1, e.bytes) {
-		s.isl.Abandon()
+		s.slabs.unget()
 		return
 	}
 	e.owner, e.token = s, s.isl.Out()

@@ -41,6 +41,9 @@ func (s Source[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 				link := &core.Link{}
 				loop = core.DriveHere(recv, core.Intake[T](bd), core.Stage[T]{Push: func(v T) {
 					recv.In(info)
+					if !recv.Claim() {
+						return
+					}
 					recv.HandOver()
 					if !left && !yield(v, nil) {
 						left = true

@@ -11,7 +11,7 @@ import "github.com/vicuna-go/vicuna/internal/core"
 //   - Fails when: never.
 //   - Order: kept.
 //   - Goroutines: one for what follows.
-func (s Source[T]) Async() Source[T] { return boundary(s, "async", core.DefaultCapacity) }
+func (s Source[T]) Async() Source[T] { return boundary(s, "async", core.DefaultCapacity, true) }
 
 // Buffer is Async with a capacity of n elements (at least one).
 //
@@ -21,19 +21,22 @@ func (s Source[T]) Async() Source[T] { return boundary(s, "async", core.DefaultC
 //   - Fails when: never.
 //   - Order: kept.
 //   - Goroutines: one for what follows.
-func (s Source[T]) Buffer(n int) Source[T] { return boundary(s, "buffer", n) }
+func (s Source[T]) Buffer(n int) Source[T] { return boundary(s, "buffer", n, false) }
 
-func boundary[T any](src Source[T], kind string, capacity int) Source[T] {
+func boundary[T any](src Source[T], kind string, capacity int, bounded bool) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(kind)
-		src.connect(b, func(at core.At) core.Stage[T] { return async(b, at, name, capacity, next) })
+		src.connect(b, func(at core.At) core.Stage[T] { return async(b, at, name, capacity, bounded, next) })
 	}}
 }
 
-func async[T any](b *core.Builder, at core.At, name string, capacity int, next func(core.At) core.Stage[T]) core.Stage[T] {
+func async[T any](b *core.Builder, at core.At, name string, capacity int, bounded bool, next func(core.At) core.Stage[T]) core.Stage[T] {
 	recv := b.Run.NewIsland()
-	st := next(core.At{Island: recv, Scope: at.Scope})
+	st := next(at.On(recv))
 	bd := core.NewBoundary[T](at, capacity, recv)
+	if bounded {
+		bd.Bounded(at)
+	}
 	info := at.Island.AddStage(name)
 	info.Buffers(bd.Len)
 	info.Counts(bd.Sent)

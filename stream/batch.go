@@ -34,7 +34,7 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 	if every > 0 {
 		src = src.Async()
 	}
-	return fused(src, "batch", func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
+	return effect(src, "batch", &stageConfig{}, func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
 		h := &batch[T]{isl: at.Island, scope: at.Scope, push: st.Push, expanding: at.Island.TakeExpanding(), count: count, every: every}
 		var deadline func() time.Time
 		if every > 0 {
@@ -93,7 +93,23 @@ func (h *batch[T]) deadline() time.Time {
 	return h.since.Add(h.every)
 }
 
-// flush emits what is there, under hurry (no time given) or when its time has come.
+// only returns the items that are kept; kept nil is all of them.
+func only[T any](items []T, kept func(i int) bool) []T {
+	if kept == nil {
+		return items
+	}
+	left := items[:0]
+	for i, v := range items {
+		if kept(i) {
+			left = append(left, v)
+		}
+	}
+	clear(items[len(left):])
+	return left
+}
+
+// flush emits what is there, under hurry (no time given) or when its time has come. What a drain or a revoke gives
+// back is left out.
 func (h *batch[T]) flush(now time.Time) {
 	if len(h.items) > 0 && (now.IsZero() || h.every > 0 && !now.Before(h.deadline())) {
 		h.emit()
@@ -106,11 +122,12 @@ func (h *batch[T]) emit() {
 	}
 	items := h.items
 	h.items, h.bytes = nil, 0
-	if h.held.Dropped(h.isl.Run().Ledger) {
-		h.held.Abandon(h.isl, nil) // the partition is gone: nobody may see them any more
+	em := h.held.Emit(h.isl)
+	items = only(items, em.Kept)
+	if em.Empty {
 		return
 	}
-	outer := h.isl.Enter(h.held.Merge(h.isl), h.expanding)
+	outer := h.isl.Enter(em.Token, h.expanding)
 	h.push(items)
 	h.isl.Leave(outer)
 }

@@ -109,6 +109,21 @@ func fused[A, B any](src Source[A], kind string, attach func(at core.At, info *c
 	}}
 }
 
+// effect is fused for a stage whose function has effects: elements begin in it.
+func effect[A, B any](src Source[A], kind string, cfg *stageConfig, attach func(at core.At, info *core.StageInfo, st core.Stage[B]) core.Stage[A]) Source[B] {
+	return Source[B]{build: func(b *core.Builder, next func(core.At) core.Stage[B]) {
+		name := b.Name(kind)
+		src.connect(b, func(at core.At) core.Stage[A] {
+			after := at
+			if !cfg.repeatable {
+				after = at.Begun()
+			}
+			st := next(after)
+			return attach(at, at.Island.AddStage(name), st)
+		})
+	}}
+}
+
 // BuildSource makes a source of an engine's stage. It is for this module's own packages: others cannot name the argument's type, and compose
 // sources from [FromFunc] and operators instead.
 func BuildSource[T any](build func(b *core.Builder, next func(core.At) core.Stage[T])) Source[T] {

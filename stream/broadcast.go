@@ -18,8 +18,8 @@ func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
 		branches := make([]core.Stage[T], len(sinks))
 		link := &core.Link{}
 		for i, sink := range sinks {
-			inner := core.At{Island: at.Island, Scope: scopes[i]}
-			branches[i] = async(b, inner, name, core.DefaultCapacity, func(at core.At) core.Stage[T] { return sink.stage(b, at) })
+			inner := core.At{Island: at.Island, Scope: scopes[i], Line: at.Line}.Begun()
+			branches[i] = async(b, inner, name, core.DefaultCapacity, true, func(at core.At) core.Stage[T] { return sink.stage(b, at) })
 			branches[i].Link.Up = func() {
 				scopes[i].End()
 				if scopes[i].Over() {
@@ -28,6 +28,7 @@ func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
 			}
 		}
 		at.Island.Expanding()
+		at.Island.Splits(scopes)
 		return core.Stage[T]{Push: func(v T) {
 			if link.Cancelled() {
 				at.Island.Refuse(at.Scope)

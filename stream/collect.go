@@ -18,7 +18,9 @@ func Fold[T, R any](ctx context.Context, src Source[T], init R, f func(R, T) R, 
 		info := at.Island.AddStage(b.Name("fold"))
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)
-			acc = f(acc, v)
+			if at.Island.Claim() {
+				acc = f(acc, v)
+			}
 		}, Done: func() {}, Link: &core.Link{}}
 	}}).Run(ctx, opts...)
 	return acc, err

@@ -14,15 +14,16 @@ func Concat[T any](sources ...Source[T]) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name("concat")
 		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
+		joint := core.Joint(isl)
+		st := next(joint)
 		isl.AddSource(name)
-		core.Drive(isl, core.Intake[T](&concat[T]{run: b.Run, isl: isl, waiting: sources}), st)
+		core.Drive(isl, core.Intake[T](&concat[T]{run: b.Run, joint: joint, waiting: sources}), st)
 	}}
 }
 
 type concat[T any] struct {
 	run     *core.Run
-	isl     *core.Island
+	joint   core.At
 	waiting []Source[T]
 	now     *core.Boundary[T]
 }
@@ -46,7 +47,8 @@ func (c *concat[T]) Next() (core.Chunk[T], core.Status) {
 		c.waiting = c.waiting[1:]
 		b := &core.Builder{Run: c.run}
 		src.connect(b, func(at core.At) core.Stage[T] {
-			c.now = core.NewBoundary[T](at, core.DefaultCapacity, c.isl)
+			c.joint.Input(at)
+			c.now = core.NewBoundary[T](at, core.DefaultCapacity, c.joint.Island)
 			return c.now.Stage()
 		})
 		if err := b.Err(); err != nil {

@@ -43,7 +43,7 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 	if cfg.policy.retries() {
 		src = src.Async()
 	}
-	tried := fused(src, "tryMap", func(at core.At, info *core.StageInfo, st core.Stage[outcome[A, B]]) core.Stage[A] {
+	tried := effect(src, "tryMap", &cfg, func(at core.At, info *core.StageInfo, st core.Stage[outcome[A, B]]) core.Stage[A] {
 		isl, push, ctx := at.Island, st.Push, at.Island.Run().Context()
 		if cfg.policy.retries() {
 			isl.Retries()
@@ -51,12 +51,11 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 		return core.Stage[A]{Push: func(a A) {
 			isl.In(info)
 			var o outcome[A, B]
-			tries, givenUp, err := inPlaceAttempts(isl, info, cfg.policy, func() (err error) {
+			tries, ended, err := inPlaceAttempts(at, info, &cfg, func() (err error) {
 				o.value, err = f(ctx, a)
 				return err
 			})
-			if givenUp {
-				giveUp(at, info)
+			if ended {
 				return
 			}
 			if err != nil {

@@ -41,10 +41,7 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 			case err == nil:
 				return true
 			case r.Stopped():
-			case core.OnlyDrained(err):
-				r.Cut()
-			case errors.Is(err, ErrDrainTimeout): // the parent's drain, which has the same limit: no fault of the child's
-				r.Stop(ErrDrainTimeout)
+			case r.Draining() && r.AdoptEnd(err): // its siblings go on
 			case cfg.policy.skip:
 				info.Skip()
 				return true
@@ -55,6 +52,9 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 		}
 		return core.Stage[Sub[K, T]]{Push: func(sub Sub[K, T]) {
 			isl.In(info)
+			if !isl.Claim() {
+				return
+			}
 			if n > 0 && !isl.Await(func() bool { return running.Load() < int64(n) }) {
 				isl.Abandon()
 				return

@@ -8,11 +8,13 @@ import (
 
 // Errors that Run returns; match them with errors.Is.
 var (
-	// ErrDrained: the sources were stopped before their end, and everything in flight was finished. The error is the cause of the drain too.
+	// ErrDrained: the sources were stopped before their end, or records were given back, and everything that
+	// had begun was finished. The error is the cause of the drain too.
 	ErrDrained = core.ErrDrained
 	// ErrStopped: the run was stopped by [Control.Stop].
 	ErrStopped = core.ErrStopped
-	// ErrDrainTimeout: a drain did not finish within the [DrainTimeout], and the rest was stopped hard.
+	// ErrDrainTimeout: a drain did not finish within the [DrainTimeout]: retries were given up, or the rest was
+	// stopped hard. The error is a [*GivenUpError].
 	ErrDrainTimeout = core.ErrDrainTimeout
 	// ErrGoexit: a user function has ended a goroutine of the run with [runtime.Goexit].
 	ErrGoexit = core.ErrGoexit
@@ -28,6 +30,13 @@ var (
 
 // StageError is an error of a stage with its place: the stage's name and, where known, topic, partition and offset of the record.
 type StageError = core.StageError
+
+// GivenUpError says that a run has ended before all that had begun was finished, and counts what was given up.
+// It matches its cause: [ErrDrainTimeout] or [ErrStopped].
+type GivenUpError = core.GivenUpError
+
+// GivenUp counts the records of a partition that were given up in a stage.
+type GivenUp = core.GivenUp
 
 // PanicError is a panic of a user function, with the stack.
 type PanicError = core.PanicError

@@ -31,8 +31,9 @@ func CloseTimeout(d time.Duration) RunOption { return runOption(func(l *core.Lim
 // Run runs the graph to its end and returns its outcome:
 //
 //   - nil: every source has completed by itself (or nobody wanted more of it), and everything was finished;
-//   - an error that is [ErrDrained] and the context's cause: ctx was cancelled, the sources were stopped, and everything in flight was finished;
-//   - an error that is [ErrDrainTimeout]: the drain did not finish in time;
+//   - an error that is [ErrDrained] and the context's cause: ctx was cancelled, the sources were stopped, and everything
+//     that had begun was finished;
+//   - a [*GivenUpError] that is [ErrDrainTimeout] and the context's cause: the drain did not finish in time;
 //   - else the first fault, usually a [*StageError] with its place, joined with what was lost sight of by it.
 //
 // No goroutine of the run's outlives it, except user code that does not return: a [*StuckError] says so. Configuration problems are returned before anything runs,
@@ -94,8 +95,10 @@ func (g Graph) buildInto(r *core.Run) (*core.Run, error) {
 // Control is the handle of a running graph. Its methods may be called from any goroutine, any number of times.
 type Control struct{ r *core.Run }
 
-// Drain stops the sources, lets everything in flight finish, and waits for the end of the run. It returns nil when all was finished. When ctx ends
-// first it returns ctx's cause; the drain goes on, up to the [DrainTimeout].
+// Drain stops the sources, lets everything that has begun finish, and waits for the end of the run. A record has begun
+// when a stage with effects has it: a function with a context was called with it, it was produced, a receiver has taken
+// it over. What has not begun is given back, and will be delivered again. Drain returns nil when all that had begun was
+// finished. When ctx ends first it returns ctx's cause; the drain goes on, up to the [DrainTimeout].
 func (c *Control) Drain(ctx context.Context) error {
 	c.r.Drain(nil)
 	select {

@@ -37,7 +37,7 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 	if cfg.policy.retries() {
 		src = src.Async()
 	}
-	return fused(src, "tryMap", func(at core.At, info *core.StageInfo, st core.Stage[B]) core.Stage[A] {
+	return effect(src, "tryMap", &cfg, func(at core.At, info *core.StageInfo, st core.Stage[B]) core.Stage[A] {
 		isl, push, ctx := at.Island, st.Push, at.Island.Run().Context()
 		if cfg.policy.retries() {
 			isl.Retries()
@@ -45,6 +45,9 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 		if cfg.policy.plain() {
 			return core.Stage[A]{Push: func(a A) {
 				isl.In(info)
+				if !cfg.begin(isl) {
+					return
+				}
 				b, err := f(ctx, a)
 				if err != nil {
 					isl.Fail(info, err)
@@ -56,7 +59,7 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 		return core.Stage[A]{Push: func(a A) {
 			isl.In(info)
 			var b B
-			if inPlace(at, info, cfg.policy, func() (err error) { b, err = f(ctx, a); return err }) {
+			if inPlace(at, info, &cfg, func() (err error) { b, err = f(ctx, a); return err }) {
 				push(b)
 			}
 		}, Done: st.Done, Link: st.Link}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
 )
@@ -44,19 +45,18 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 //   - Goroutines: as MapAsync.
 func MapAsyncDivert[A, B any](src Source[A], n int, f func(context.Context, A) (B, error), failed Sink[Failed[A]], opts ...Option) Source[B] {
 	cfg := configure(opts)
-	tried := callAsync(src, "mapAsync", n, false, func(r *core.Run, a A, t core.Token, info *core.StageInfo) (o outcome[A, B], how core.Outcome) {
-		tries, givenUp, err := onWorkerAttempts(r, t, info, cfg.policy, func() (err error) {
+	tried := callAsync(src, "mapAsync", n, false, &cfg, func(r *core.Run, a A, c call) (o outcome[A, B], how core.Outcome, until time.Time) {
+		err := safely(func() (err error) {
 			o.value, err = f(r.Context(), a)
 			return err
 		})
-		if givenUp {
-			info.GiveUp(1)
-			return o, core.GiveUp
-		}
 		if err != nil {
-			o.failed = &Failed[A]{Value: a, Attempts: tries, Err: err}
+			if how, until = c.failed(r, &cfg, err); how == core.GiveUp || how == core.Again {
+				return o, how, until
+			}
+			o.failed = &Failed[A]{Value: a, Attempts: c.before + 1, Err: err}
 		}
-		return o, core.Emit
+		return o, core.Emit, until
 	})
 	return divertFailed(tried, failed)
 }
@@ -69,32 +69,60 @@ type outcome[A, B any] struct {
 
 // mapAsync builds the stage.
 func mapAsync[A, B any](src Source[A], kind string, n int, unordered bool, f func(context.Context, A) (B, error), cfg stageConfig) Source[B] {
-	return callAsync(src, kind, n, unordered, func(r *core.Run, a A, t core.Token, info *core.StageInfo) (b B, how core.Outcome) {
-		_, givenUp, err := onWorkerAttempts(r, t, info, cfg.policy, func() (err error) {
+	return callAsync(src, kind, n, unordered, &cfg, func(r *core.Run, a A, c call) (b B, how core.Outcome, until time.Time) {
+		err := safely(func() (err error) {
 			b, err = f(r.Context(), a)
 			return err
 		})
-		switch {
-		case err == nil:
-			return b, core.Emit
-		case givenUp:
-			info.GiveUp(1)
-			return b, core.GiveUp
-		case cfg.policy.skip:
-			info.Skip()
-			return b, core.Finish
+		if err == nil {
+			return b, core.Emit, until
 		}
-		r.FailAt(info, t, err)
-		return b, core.GiveUp
+		switch how, until = c.failed(r, &cfg, err); {
+		case how == core.GiveUp || how == core.Again:
+		case cfg.policy.skip && !r.Stopped(): // its context may be why it failed
+			c.info.Skip()
+			how = core.Finish
+		default:
+			r.FailAt(c.info, c.token, err)
+			how = core.GiveUp
+		}
+		return b, how, until
 	})
 }
 
-func callAsync[A, B any](src Source[A], kind string, n int, unordered bool, call func(*core.Run, A, core.Token, *core.StageInfo) (B, core.Outcome)) Source[B] {
+// call is one of a stage with workers.
+type call struct {
+	token  core.Token
+	info   *core.StageInfo
+	before int // how often it failed before
+}
+
+// failed decides what becomes of an element whose call has failed: it is called again after a pause, or given
+// up, or (Finish) it is the policy's.
+func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome, until time.Time) {
+	if !cfg.policy.again(c.before+1, err) {
+		return core.Finish, until
+	}
+	switch what, until := r.Retry(c.token, time.Now().Add(cfg.policy.backoff.pause(c.before+1))); {
+	case r.Stopped(), what == core.OutOfTime:
+		if !r.Stopped() {
+			c.info.GiveUp(r, c.token)
+		}
+		return core.GiveUp, until
+	default: // also where it lies after the cut by now: that is seen before the next call
+		c.info.Retry()
+		return core.Again, until
+	}
+}
+
+func callAsync[A, B any](src Source[A], kind string, n int, unordered bool, cfg *stageConfig, f func(*core.Run, A, call) (B, core.Outcome, time.Time)) Source[B] {
 	return Source[B]{build: func(b *core.Builder, next func(core.At) core.Stage[B]) {
 		name, r := b.Name(kind), b.Run
 		m := core.MapAsync[A, B]{
-			Name: name, N: max(n, 1), Unordered: unordered,
-			Call: func(a A, t core.Token, info *core.StageInfo) (B, core.Outcome) { return call(r, a, t, info) },
+			Name: name, N: max(n, 1), Unordered: unordered, Ahead: cfg.ahead, Repeatable: cfg.repeatable,
+			Call: func(a A, t core.Token, before int, info *core.StageInfo) (B, core.Outcome, time.Time) {
+				return f(r, a, call{t, info, before})
+			},
 		}
 		src.connect(b, func(at core.At) core.Stage[A] { return m.Attach(at, next) })
 	}}

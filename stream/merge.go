@@ -14,11 +14,13 @@ func Merge[T any](sources ...Source[T]) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name("merge")
 		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
+		joint := core.Joint(isl)
+		st := next(joint)
 		m := &merge[T]{}
 		info := isl.AddSource(name)
 		for _, src := range sources {
 			src.connect(b, func(at core.At) core.Stage[T] {
+				joint.Input(at)
 				bd := core.NewBoundary[T](at, core.DefaultCapacity, isl)
 				m.inputs = append(m.inputs, bd)
 				return bd.Stage()

@@ -13,7 +13,14 @@ import (
 // Option is an option of an operator.
 type Option interface{ configure(*stageConfig) }
 
-type stageConfig struct{ policy Policy }
+type stageConfig struct {
+	policy     Policy
+	repeatable bool
+	ahead      int
+}
+
+// begin begins the element in hand; false: it lies after the cut, and is given back.
+func (c *stageConfig) begin(isl *core.Island) bool { return c.repeatable || isl.Claim() }
 
 func configure(opts []Option) stageConfig {
 	cfg := stageConfig{policy: Stop()}
@@ -31,6 +38,21 @@ func (f optionFunc) configure(c *stageConfig) { f(c) }
 // alone, never what follows it. The default is [Stop].
 func OnError(p Policy) Option { return optionFunc(func(c *stageConfig) { c.policy = p }) }
 
+// Repeatable says that a stage's function may be called again for an element without harm, although it takes
+// a context: a parser, a look-up without an effect. Its calls do not count as begun: what has met no other
+// stage with effects when the stream is drained, or the element's partition is taken away, is given back
+// and will be delivered again, instead of being finished. By default every function with a context begins its
+// element, and an end finishes what has begun.
+func Repeatable() Option { return optionFunc(func(c *stageConfig) { c.repeatable = true }) }
+
+// Ahead sets how many elements a stage with workers takes in beside the n that are in work: they wait for a
+// worker, or with their results for a slower one before them. The more, the less a slow call holds up the
+// others; what has met a stage with effects before waits there with its effect made, and a drain waits for it.
+// The default is max(1024, 64 n) in all, and 2n in all, with the one that waits to be taken in, after another
+// stage with effects, after a [Batch], and in a branch of a [Broadcast]. Other stages ignore it; less than 1 is
+// 1.
+func Ahead(n int) Option { return optionFunc(func(c *stageConfig) { c.ahead = max(n, 1) }) }
+
 // Policy says what becomes of an element on which a stage failed. It is never silent: a skip is counted ([Snapshot]), a stop is an error of
 // Run, a diverted element has a sink.
 type Policy struct {
@@ -44,13 +66,21 @@ func Stop() Policy { return Policy{} }
 // Skip counts the element, leaves it out and goes on; the element is finished: its offset advances.
 func Skip() Policy { return Policy{skip: true} }
 
-// Retry calls the function again, after a pause. The element, and in a stage without workers everything behind it, waits meanwhile; a hard stop ends the
-// wait. When the element's partition is being taken away, or a drain began and the record will be delivered again, it tries
-// once more at once and then gives the element up. When the attempts are used up, the stream stops; see [Policy.Else].
+// Retry calls the function again, after a pause. The element waits meanwhile, and in a stage without workers
+// everything after it; a stage with n workers goes on with others until n elements wait. A hard stop ends the
+// wait.
 //
-// When other partitions are being taken away, what a stage without workers has of them behind the element goes ahead of it, so that nobody waits for the pause
-// (an element that fails then is given up at once); the order within each partition stays. An element of several partitions, as a [Batch], goes ahead when all of them are
-// being taken away. Stages with workers do not go ahead: what waits there for a worker that pauses, or for its turn, waits as long as who takes its partition away does.
+// When the stream is drained, or the element's partition is taken away, retries go on until shortly before
+// whoever waits for them gives up (the drain time-out, the revoke time-out; less a quarter of it, 5 s at most,
+// for the last commit), with pauses of a second at most, and of an eighth of the time that is left. Then the element is given up: it
+// will be delivered again, and so is everything after it in its partition, since nothing overtakes it. The
+// error of the run counts it. Without a token it is tried until the hard stop. When the attempts are used up,
+// the stream stops; see [Policy.Else].
+//
+// When other partitions are being taken away, what a stage without workers has of them after the element goes
+// ahead of it, so that nobody waits for the pause; the order within each partition stays. An element of several
+// partitions, as a [Batch], goes ahead when all of them are being taken away. In a stage with workers the
+// results of partitions that are being taken away go ahead of elements that wait.
 func Retry(b Backoff) Policy { return Policy{backoff: &b} }
 
 // Else says what follows when the retries are used up, or the error is not one to retry: Stop or Skip.
@@ -117,36 +147,17 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// attempts calls f until it succeeds or the policy ends it. wait waits for d, or less when it becomes clear that the record will be delivered
-// again (then hopeless reports true); it reports false at a hard stop. It returns the last error, and whether the element is given up.
-func attempts(p Policy, info *core.StageInfo, f func() error, hopeless func() bool, wait func(d time.Duration) bool) (failed int, givenUp bool, err error) {
-	for {
-		last := hopeless()
-		if err = safely(f); err == nil {
-			return failed, false, nil
-		}
-		failed++
-		switch {
-		case !p.retries() || !p.backoff.again(failed, err):
-			return failed, false, err
-		case last:
-			return failed, true, err
-		case !wait(p.backoff.pause(failed)):
-			return failed, true, err
-		}
-		info.Retry()
-	}
-}
-
-// inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a result to push.
-func inPlace(at core.At, info *core.StageInfo, p Policy, f func() error) bool {
-	_, givenUp, err := inPlaceAttempts(at.Island, info, p, f)
+// inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a result to
+// push.
+func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) bool {
+	_, ended, err := inPlaceAttempts(at, info, cfg, f)
 	switch {
+	case ended:
 	case err == nil:
 		return true
-	case givenUp:
-		giveUp(at, info)
-	case p.skip:
+	case at.Island.Halted(): // its context has ended: nothing is skipped that may have failed for that
+		at.Island.Fail(info, err)
+	case cfg.policy.skip:
 		info.Skip()
 	default:
 		at.Island.Fail(info, err)
@@ -154,43 +165,44 @@ func inPlace(at core.At, info *core.StageInfo, p Policy, f func() error) bool {
 	return false
 }
 
-// giveUp ends an element in whose pause nobody wanted it any more, or it became clear that it will be delivered again.
-func giveUp(at core.At, info *core.StageInfo) {
-	if at.Island.Unwanted() {
-		at.Island.Refuse(at.Scope)
-		return
+// inPlaceAttempts begins the element in hand and calls f until it succeeds or the policy ends it. ended: the
+// element has come to its end here, without a result: it was given back, given up or refused.
+func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) (failed int, ended bool, err error) {
+	isl := at.Island
+	if !cfg.begin(isl) {
+		return 0, true, nil
 	}
-	info.GiveUp(1)
-	at.Island.Abandon()
-}
-
-func inPlaceAttempts(isl *core.Island, info *core.StageInfo, p Policy, f func() error) (failed int, givenUp bool, err error) {
-	hopeless := func() bool { return isl.Run().Hopeless(isl.Token()) }
-	return attempts(p, info, f, hopeless, func(d time.Duration) bool {
-		return isl.Pause(hopeless, time.Now().Add(d)) && !isl.Unwanted()
-	})
-}
-
-// onWorker is inPlace on a worker's goroutine.
-func onWorkerAttempts(r *core.Run, t core.Token, info *core.StageInfo, p Policy, f func() error) (failed int, givenUp bool, err error) {
-	hopeless := func() bool { return r.Hopeless(t) }
-	return attempts(p, info, f, hopeless, func(d time.Duration) bool {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		for {
-			raised := r.HurryRaised() // before the look: a raise in between is not missed
-			if hopeless() {
-				return true
-			}
-			select {
-			case <-timer.C:
-				return true
-			case <-raised:
-			case <-r.StopC():
-				return false
-			}
+	for {
+		if err = safely(f); err == nil {
+			return failed, false, nil
 		}
-	})
+		failed++
+		if !cfg.policy.again(failed, err) {
+			return failed, false, err
+		}
+		what := isl.Pause(time.Now().Add(cfg.policy.backoff.pause(failed)))
+		switch {
+		case isl.Unwanted():
+			isl.Refuse(at.Scope)
+			return failed, true, err
+		case isl.Halted():
+			isl.Abandon()
+			return failed, true, err
+		case what == core.CutAway:
+			isl.GiveBack()
+			return failed, true, err
+		case what == core.OutOfTime:
+			info.GiveUp(isl.Run(), isl.Token())
+			isl.Abandon()
+			return failed, true, err
+		}
+		info.Retry()
+	}
+}
+
+// again reports whether a call that has failed is to be made again.
+func (p Policy) again(failed int, err error) bool {
+	return p.retries() && p.backoff.again(failed, err)
 }
 
 // cancelledBy reports whether err is nothing but the end of ctx.

@@ -61,12 +61,15 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 				isl.HandOver()
 			}
 			if cfg.policy.plain() {
+				if !cfg.begin(isl) {
+					return
+				}
 				if err := f(ctx, v); err != nil {
 					isl.Fail(info, err)
 				}
 				return
 			}
-			if !inPlace(at, info, cfg.policy, func() error { return f(ctx, v) }) && manual {
+			if !inPlace(at, info, &cfg, func() error { return f(ctx, v) }) && manual {
 				isl.Withdraw() // skipped: nobody is going to call Commit
 			}
 		}, Done: func() {}, Link: &core.Link{}}
@@ -74,7 +77,7 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
 		name := b.Name(kind)
 		if cfg.policy.retries() {
-			return async(b, at, "async", core.DefaultCapacity, func(at core.At) core.Stage[T] { return attach(b, at, name) })
+			return async(b, at, "async", core.DefaultCapacity, true, func(at core.At) core.Stage[T] { return attach(b, at, name) })
 		}
 		return attach(b, at, name)
 	}}
@@ -98,8 +101,11 @@ func ToChan[T any](ch chan<- T) Sink[T] {
 		return core.Stage[T]{Push: func(v T) {
 			isl.In(info)
 			isl.HandOver() // before the send: the receiver may call Commit at once
-			if !core.Send(isl, ch, v) {
+			switch core.Send(isl, ch, v) {
+			case core.Halted:
 				isl.Abandon()
+			case core.Withdrawn:
+				isl.GiveBack()
 			}
 		}, Done: func() {}, Link: &core.Link{}}
 	}}

@@ -14,7 +14,13 @@ type Snapshot struct {
 	// Outstanding is how many records of tracked sources were delivered and are not finished, and Oldest the age of the oldest of them since it was delivered.
 	Outstanding int
 	Oldest      time.Duration
-	// Dropped counts the elements that were thrown away because their partition was taken away before they were finished.
+	// GivenBack is how many records were given back when the run was drained or their partition was taken
+	// away: they had been delivered to the graph, and no stage with effects had begun them.
+	GivenBack int64
+	// GivenUp are the records that had begun and were given up, by stage and partition.
+	GivenUp []GivenUp
+	// Dropped counts the elements that were thrown away on their way, because their records were given back,
+	// or lay after one that was given up.
 	Dropped int64
 	// Busy are the goroutines that have been at work on one chunk for over a second, by the stages that they run: a slow, or stuck, user function is in
 	// one of them.
@@ -33,13 +39,14 @@ type StageSnapshot struct {
 	Calls int64
 	// Skipped and Retried count what its error policy has done.
 	Skipped, Retried uint64
-	// GivenUp counts elements that waited for another attempt when their partition was taken away or a drain began: they will be delivered again.
+	// GivenUp counts elements whose retries were ended by a drain or a revoke that could not wait any longer:
+	// they will be delivered again.
 	GivenUp uint64
 }
 
 // Snapshot takes a picture of the run.
 func (c *Control) Snapshot() Snapshot {
-	s := Snapshot{At: time.Now(), State: "running", Dropped: c.r.Dropped(), Busy: c.r.Busy(time.Second)}
+	s := Snapshot{At: time.Now(), State: "running", Dropped: c.r.Dropped(), GivenBack: c.r.GivenBack(), GivenUp: c.r.GivenUps(), Busy: c.r.Busy(time.Second)}
 	s.Outstanding, s.Oldest = c.r.Outstanding()
 	select {
 	case <-c.r.DoneC():

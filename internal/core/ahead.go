@@ -14,7 +14,7 @@ import "time"
 //  1. An element goes ahead only if every record behind it is being revoked, and none is of an assignment of which the element that pauses, or one that
 //     was set aside before it, has a record too. So no partition's order changes, that of the revoked ones neither. Behind an element that is kept and has a record
 //     of an assignment that has ended, nothing goes ahead: the partition may have come back, under an index that does not tell.
-//  2. A stage gives such an element up when it fails on it (Hopeless, which stays so): no pause begins inside a pause.
+//  2. No pause begins inside a pause: a stage that fails on such an element gives it up.
 //  3. The stage that pauses is the first of the chain and has pushed nothing yet. No stage behind it is at work, and holders behind it
 //     may be flushed: what they keep came before the element.
 //  4. What was set aside is given out before what comes from the boundary, in its order.
@@ -66,9 +66,11 @@ func newAhead[T any](isl *Island, b *Boundary[T], push func(T)) *ahead[T] {
 	return &ahead[T]{Boundary: b, isl: isl, push: push, limit: limit, blocked: map[uint32]struct{}{}}
 }
 
-// Pause waits between two attempts at the element in hand. It ends when it is time, when hopeless reports true, or when downstream wants no more; false is a hard stop.
-func (isl *Island) Pause(hopeless func() bool, until time.Time) bool {
-	r, first := isl.run, isl.ahead
+// Pause waits between two attempts at the element in hand, until due or until whoever waits for the element
+// makes that sooner. It says how to go on; Halted is said by the run's being stopped, and a downstream that
+// wants no more ends the pause as TryAgain does (Unwanted tells).
+func (isl *Island) Pause(due time.Time) Wait {
+	r, first, t := isl.run, isl.ahead, isl.frame.cur
 	isl.pending.flush(r.Ledger)
 	for {
 		seen := r.epoch.Load() // before the looks
@@ -78,16 +80,19 @@ func (isl *Island) Pause(hopeless func() bool, until time.Time) bool {
 			more = first.step()
 			isl.ahead = first
 		}
+		if r.Stopped() || isl.unwanted() {
+			return TryAgain
+		}
+		var what Wait
+		what, due = r.Retry(t, due)
 		switch {
-		case r.Stopped():
-			return false
-		case isl.unwanted() || hopeless() || !time.Now().Before(until):
-			return true
+		case what != KeepWaiting:
+			return what
 		case more:
 			continue
 		}
 		isl.seenEpoch = seen
-		isl.park(func() bool { return hopeless() || isl.unwanted() || leaving && first.input() }, until)
+		isl.park(func() bool { return isl.unwanted() || leaving && first.input() }, due)
 	}
 }
 
@@ -254,13 +259,14 @@ func (a *ahead[T]) again() {
 // of the same partition may be set aside already, and who comes first goes first.
 func (a *ahead[T]) goes(v T, t Token) bool {
 	l := a.isl.run.Ledger
-	switch {
-	case t == 0:
+	if t == 0 {
 		return false
-	case l.Dropped(t):
-		a.isl.run.dropped.Add(1)
-		a.isl.abandon(t)
+	}
+	if gone, how := l.gone(t); gone {
+		a.isl.run.sweepOut(t, how)
 		return true
+	}
+	switch {
 	case l.revoking(t) && a.revokes == l.revokes.Load() && !a.all && !l.anyIndex(t, a.isBlocked):
 		a.inside(func() {
 			outer := a.isl.Enter(t, a.isl.frame.expanding)
@@ -285,7 +291,7 @@ func (a *ahead[T]) block(t Token) {
 	l := a.isl.run.Ledger
 	l.anyIndex(t, func(index uint32) bool {
 		a.blocked[index] = struct{}{}
-		a.all = a.all || l.Dropped(MakeToken(index, 0))
+		a.all = a.all || l.entry(index) == nil
 		return false
 	})
 }

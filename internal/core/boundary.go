@@ -31,6 +31,8 @@ type Boundary[T any] struct {
 	capacity uint64
 	scope    *Scope
 
+	ahead *runAhead // bounds what has begun; nil where nothing has, or the user has set the capacity
+
 	send     *Island
 	sendLink *Link // what the sender's chain is told when the receiver has cancelled
 	recv     *Island
@@ -86,7 +88,11 @@ func (b *Boundary[T]) Sent() uint64 { return b.tail.Load() }
 // Push hands an element over; it waits while the boundary is full.
 func (b *Boundary[T]) Push(v T) {
 	t := b.ltail
-	if t-b.chead >= b.capacity && !b.space() {
+	if (t-b.chead >= b.capacity || b.ahead != nil && t-b.chead >= b.ahead.limit.Load()) && !b.space() {
+		if !b.sealed.Load() && b.send.CutOff() {
+			b.send.GiveBack()
+			return
+		}
 		b.send.Refuse(b.scope)
 		b.checkCancelled()
 		return
@@ -117,12 +123,32 @@ func (b *Boundary[T]) space() bool {
 	if b.hasSpace() {
 		return !b.sealed.Load()
 	}
-	return b.send.Await(b.hasSpace) && !b.sealed.Load()
+	room := false
+	b.send.Await(func() bool {
+		room = b.hasSpace()
+		return room || b.send.CutOff()
+	})
+	return room && !b.sealed.Load()
 }
 
 func (b *Boundary[T]) hasSpace() bool {
 	b.chead = b.head.Load()
-	return b.ltail-b.chead < b.capacity || b.sealed.Load()
+	n := b.ltail - b.chead
+	return n < b.capacity && (b.ahead == nil || b.ahead.room(n, b.recv)) || b.sealed.Load()
+}
+
+// leastAhead is how many begun elements may wait in front of a slow stage.
+const leastAhead = 2
+
+// Bounded makes the boundary bound how far elements that have begun run ahead, where any have.
+func (b *Boundary[T]) Bounded(at At) *Boundary[T] {
+	b.send.run.OnStart(func() {
+		if at.Line.begun() {
+			b.ahead = &runAhead{}
+			b.ahead.init(leastAhead, b.capacity)
+		}
+	})
+	return b
 }
 
 // resolve finds out whether the element at t was taken before the seal (invariant 3).

@@ -23,10 +23,15 @@ const (
 type composite struct {
 	parts     atomic.Int32
 	abandoned atomic.Bool
+	merged    bool        // a merge, and not a split
+	siblings  *siblings   // of a split: the Broadcast that it was made for
+	untracked bool        // of a merge: it has elements without a token
+	void      atomic.Bool // a merge with a member at or after a gap; see cut.go
 	gen       uint16
 	slot      uint32
 	members   []span
 	one       [1]span // a split has one member: no allocation
+	returned  atomic.Bool
 }
 
 func (c *composite) token() Token {
@@ -36,6 +41,7 @@ func (c *composite) token() Token {
 type composites struct {
 	mu     sync.Mutex
 	free   []*composite
+	merges int // on their way
 	blocks atomic.Pointer[[]*[blockSize]composite]
 }
 
@@ -70,20 +76,43 @@ func (cs *composites) get() *composite {
 }
 
 // split opens a composite of one token with one part.
-func (cs *composites) split(t Token) Token {
+func (cs *composites) split(t Token, of *siblings) Token {
 	c := cs.get()
+	c.siblings = of
 	c.one[0] = span{t, 1}
 	c.members = c.one[:]
 	c.parts.Store(1)
 	return c.token()
 }
 
-// merge opens a composite of many tokens with one part. It keeps the slice.
-func (cs *composites) merge(members []span) Token {
+// merge opens a composite of many tokens with one part. It keeps the slice. The caller holds the ledger's
+// cutMu.
+func (cs *composites) merge(members []span, untracked bool) Token {
 	c := cs.get()
-	c.members = members
 	c.parts.Store(1)
+	cs.mu.Lock()
+	c.members, c.merged, c.untracked = members, true, untracked
+	cs.merges++
+	cs.mu.Unlock()
 	return c.token()
+}
+
+// eachMerge calls f with every merge that is on its way. The caller holds the ledger's cutMu, so that none
+// is made meanwhile; none ends while f looks at it.
+func (cs *composites) eachMerge(f func(t Token, void bool)) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	blocks := cs.blocks.Load()
+	if blocks == nil || cs.merges == 0 {
+		return
+	}
+	for _, block := range *blocks {
+		for i := range block {
+			if c := &block[i]; c.merged {
+				f(c.token(), c.void.Load())
+			}
+		}
+	}
 }
 
 func (cs *composites) add(t Token) { cs.at(t).parts.Add(1) }
@@ -93,8 +122,11 @@ func (cs *composites) members(t Token) []span { return cs.at(t).members }
 // end ends n parts. With the last one it frees the composite and returns its fate and its members: many, or, where it has but one, that one.
 func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how fate, last bool) {
 	c := cs.at(t)
-	if f == abandoned {
+	switch f {
+	case abandoned:
 		c.abandoned.Store(true)
+	case returned:
+		c.returned.Store(true)
 	}
 	left := c.parts.Add(-int32(n))
 	if invariants && left < 0 {
@@ -103,8 +135,11 @@ func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how
 	if left > 0 {
 		return span{}, nil, fine, false
 	}
-	if c.abandoned.Load() {
+	switch {
+	case c.abandoned.Load():
 		how = abandoned
+	case c.returned.Load():
+		how = returned
 	}
 	if len(c.members) == 1 {
 		one = c.members[0]
@@ -113,8 +148,14 @@ func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how
 	}
 	cs.mu.Lock()
 	c.gen++
-	c.members = nil
+	c.members, c.siblings = nil, nil
+	if c.merged {
+		c.merged, c.untracked = false, false
+		cs.merges--
+		c.void.Store(false)
+	}
 	c.abandoned.Store(false)
+	c.returned.Store(false)
 	cs.free = append(cs.free, c)
 	cs.mu.Unlock()
 	return one, many, how, true

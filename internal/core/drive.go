@@ -99,6 +99,7 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			} else {
 				n = chunk(isl, c, st.Push, isSource)
 			}
+			isl.chunkSince.Store(0)
 			in.Taken(n)
 			if isl.source != nil {
 				isl.source.in += uint64(n)
@@ -171,6 +172,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 			}
 		}
 	case c.First != 0:
+		isl.runEnd, isl.runClaimed = c.First+Token(len(c.Vals)-1), 0
 		for ; n < len(c.Vals); n++ {
 			t := c.First + Token(n)
 			if attention.Load() != 0 {
@@ -218,13 +220,22 @@ const (
 // attend is called between two elements while something wants attention; it is the only check that is made per element.
 func (isl *Island) attend(t Token, isSource bool) verdict {
 	a := isl.run.attention.Load()
-	if a&attendStop != 0 || isSource && a&attendDrain != 0 {
+	switch {
+	case a&attendStop != 0:
 		return leave
-	}
-	if a&attendDrop != 0 && t != 0 && isl.run.Ledger.Dropped(t) {
-		isl.run.dropped.Add(1)
-		isl.abandon(t)
-		return skip
+	case a&attendDrop == 0 || t == 0:
+		if isSource && a&attendDrain != 0 {
+			return leave
+		}
+	default:
+		if gone, how := isl.run.Ledger.gone(t); gone {
+			if isSource && a&attendDrain != 0 {
+				return leave // it is still the source's
+			}
+			isl.run.sweepOut(t, how)
+			return skip
+		}
+		// What has begun goes on in a drain, too: a stage may have begun a whole chunk.
 	}
 	if a&attendHurry != 0 {
 		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token

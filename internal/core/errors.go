@@ -66,20 +66,13 @@ func (e *StuckError) Error() string {
 }
 
 // drainedError is ErrDrained with its cause.
-type drainedError struct {
-	cause   error
-	givenUp uint64 // elements whose retries the drain has ended
-}
+type drainedError struct{ cause error }
 
 func (e *drainedError) Error() string {
-	s := ErrDrained.Error()
-	if e.givenUp > 0 {
-		s += fmt.Sprintf("; %d elements that waited for another attempt were given up and will be delivered again", e.givenUp)
+	if e.cause == nil {
+		return ErrDrained.Error()
 	}
-	if e.cause != nil {
-		s += ": " + e.cause.Error()
-	}
-	return s
+	return ErrDrained.Error() + ": " + e.cause.Error()
 }
 
 func (e *drainedError) Unwrap() []error {
@@ -89,17 +82,8 @@ func (e *drainedError) Unwrap() []error {
 	return []error{ErrDrained, e.cause}
 }
 
-// OnlyDrained reports whether err says no more than that the run was drained and everything in flight was finished.
+// OnlyDrained reports whether err says no more than that the run was drained and what had begun was finished.
 func OnlyDrained(err error) bool {
-	e, ok := err.(*drainedError)
-	return ok && e.givenUp == 0
-}
-
-// DrainedWith reports whether err says that a run was drained, and how many elements it has given up.
-func DrainedWith(err error) (givenUp uint64, ok bool) {
-	e, ok := err.(*drainedError)
-	if !ok {
-		return 0, false
-	}
-	return e.givenUp, true
+	_, ok := err.(*drainedError)
+	return ok
 }

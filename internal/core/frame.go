@@ -44,7 +44,7 @@ func (isl *Island) out() Token {
 		return fr.cur
 	}
 	if fr.split == 0 {
-		fr.split = isl.run.Ledger.composites.split(fr.cur)
+		fr.split = isl.run.Ledger.composites.split(fr.cur, isl.siblings)
 	}
 	isl.run.Ledger.composites.add(fr.split)
 	return fr.split
@@ -55,7 +55,7 @@ func (isl *Island) Refused(t Token, scope *Scope) {
 	if t == 0 {
 		return
 	}
-	f := scope.refusal(isl.run)
+	f := scope.refusal(isl.run, t)
 	if isl.frame.split != 0 {
 		isl.run.Ledger.end(span{t, 1}, f)
 		return
@@ -67,10 +67,75 @@ func (isl *Island) Refused(t Token, scope *Scope) {
 // Abandon gives up the element in hand: a stage failed on it, or a stage that has completed refuses it.
 func (isl *Island) Abandon() { isl.frame.fate = abandoned }
 
+// Claim begins the element in hand, for a stage with effects. False: it lies after the cut, and ends as
+// given back when the stage returns.
+func (isl *Island) Claim() bool {
+	t := isl.frame.cur
+	if t == 0 {
+		return true
+	}
+	if !t.composite() {
+		e := isl.claimed
+		if e == nil || e.index != t.Index() {
+			if e = isl.run.Ledger.entry(t.Index()); e != nil {
+				isl.claimed = e
+			}
+		}
+		if e != nil && e.claim(isl.run.Ledger, t.Position()) {
+			return true
+		}
+	} else if isl.run.Ledger.Claim(t) {
+		return true
+	}
+	isl.GiveBack()
+	return false
+}
+
+// ClaimRun is [Island.Claim] for a stage whose effects take no time of the island's: it begins at once
+// what follows the element in its chunk, and will be pushed in any case.
+func (isl *Island) ClaimRun() bool {
+	t := isl.frame.cur
+	if t == 0 {
+		return true
+	}
+	if t > isl.runEnd || t.Index() != isl.runEnd.Index() {
+		return isl.Claim()
+	}
+	if t < isl.runClaimed {
+		return true
+	}
+	if e := isl.run.Ledger.entry(t.Index()); e != nil && e.claim(isl.run.Ledger, isl.runEnd.Position()) {
+		isl.runClaimed = isl.runEnd + 1
+		return true
+	}
+	return isl.Claim() // below the cut, perhaps
+}
+
+// GiveBack ends the element in hand as one that lies after the cut.
+func (isl *Island) GiveBack() {
+	isl.frame.fate = isl.run.sweptFate(isl.frame.cur)
+	isl.run.dropped.Add(1)
+}
+
+// TakeBack takes back an output of the element in hand that Out has counted with t: the element has ended in
+// the stage, as its fate says.
+func (isl *Island) TakeBack(t Token) {
+	switch {
+	case t == 0:
+	case isl.frame.split != 0:
+		isl.run.Ledger.end(span{t, 1}, isl.frame.fate)
+	default:
+		isl.frame.outs--
+	}
+}
+
+// CutOff reports whether the element in hand lies after the cut, and so is not to be waited for.
+func (isl *Island) CutOff() bool { return isl.run.CutOff(isl.frame.cur) }
+
 // Refuse gives up the element in hand because what follows is cancelled. Inside a Broadcast of which another branch lives, this branch has
 // simply ended, and its part with it.
 func (isl *Island) Refuse(scope *Scope) {
-	if scope.refusal(isl.run) == abandoned {
+	if scope.refusal(isl.run, isl.frame.cur) == abandoned {
 		isl.frame.fate = abandoned
 	}
 }
@@ -99,8 +164,8 @@ func (isl *Island) settle() {
 	case fr.split != 0:
 		isl.run.Ledger.end(span{fr.split, 1}, fr.fate)
 		fr.split = 0
-	case fr.fate == abandoned:
-		isl.abandon(fr.cur)
+	case fr.fate != fine:
+		isl.run.Ledger.end(span{fr.cur, 1}, fr.fate)
 	case fr.outs == 0:
 		isl.Done(fr.cur)
 	}
@@ -135,57 +200,5 @@ func (isl *Island) refuseToken(t Token, scope *Scope) {
 	if t == 0 {
 		return
 	}
-	isl.run.Ledger.end(span{t, 1}, scope.refusal(isl.run))
-}
-
-// Held collects the tokens of the elements that a holder keeps, as spans.
-type Held struct {
-	spans []span
-}
-
-// Keep counts the element in hand as kept by the holder.
-func (h *Held) Keep(isl *Island) {
-	if t := isl.Out(); t != 0 {
-		h.add(t)
-	}
-}
-
-func (h *Held) add(t Token) {
-	if n := len(h.spans); n > 0 && h.spans[n-1].joins(t) {
-		h.spans[n-1].n++
-		return
-	}
-	h.spans = append(h.spans, span{t, 1})
-}
-
-// Dropped reports whether every record that is held belongs to a dropped assignment (and there is one).
-func (h *Held) Dropped(l *Ledger) bool {
-	for _, s := range h.spans {
-		if !l.Dropped(s.first) {
-			return false
-		}
-	}
-	return len(h.spans) > 0
-}
-
-// Merge returns one token for all that is held, and holds nothing any more.
-func (h *Held) Merge(isl *Island) Token {
-	spans := h.spans
-	h.spans = nil
-	switch {
-	case len(spans) == 0:
-		return 0
-	case len(spans) == 1 && spans[0].n == 1:
-		return spans[0].first
-	}
-	return isl.run.Ledger.composites.merge(spans)
-}
-
-// Abandon gives up all that is held.
-func (h *Held) Abandon(isl *Island, scope *Scope) {
-	f := scope.refusal(isl.run)
-	for _, s := range h.spans {
-		isl.run.Ledger.end(s, f)
-	}
-	h.spans = nil
+	isl.run.Ledger.end(span{t, 1}, scope.refusal(isl.run, t))
 }

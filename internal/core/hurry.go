@@ -84,26 +84,7 @@ func (r *Run) HurryRaised() <-chan struct{} {
 	return r.hurry.c
 }
 
-// Revoking notes that an assignment is being taken away: retries of its elements are not worth their pauses any more. Raise the hurry
-// behind it.
-func (r *Run) Revoking(index uint32) {
-	l := r.Ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.entry(index); e != nil && !e.revoking.Load() {
-		l.leaving.Add(1)
-		l.revokes.Add(1) // before: who finds it being revoked finds this too
-		e.revoking.Store(true)
-		l.revokes.Add(1) // and behind: who has looked between the two looks again
-	}
-}
-
-// Hopeless reports whether waiting for another attempt at an element makes no sense, because every record behind its token will be delivered again:
-// its partitions are being taken away, or the run is drained. An element without a token would be lost, so there is always hope.
-func (r *Run) Hopeless(t Token) bool {
-	return t != 0 && (r.Draining() || r.Ledger.revoking(t))
-}
-
+// revoking reports whether every record behind a token belongs to an assignment that is being taken away.
 func (l *Ledger) revoking(t Token) bool {
 	if t.composite() {
 		for _, s := range l.composites.members(t) {
@@ -114,7 +95,7 @@ func (l *Ledger) revoking(t Token) bool {
 		return true
 	}
 	e := l.entry(t.Index())
-	return e == nil || e.revoking.Load() || e.dropped.Load()
+	return e == nil || e.revoking.Load()
 }
 
 // anyIndex calls f with the assignment of each record behind a token, until it reports true, and reports that. An assignment may come several times.

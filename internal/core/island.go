@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -36,10 +37,11 @@ func (l *Link) Cancel() {
 // Cancelled reports whether Cancel was called.
 func (l *Link) Cancelled() bool { return l.cancelled }
 
-// At is where a stage is being attached: in which island, in which branch.
+// At is where a stage is being attached: in which island, in which branch, after which stages.
 type At struct {
 	Island *Island
 	Scope  *Scope
+	Line   *Line
 }
 
 // output is an end of the chain that leads to another goroutine; it may be cancelled from there.
@@ -65,6 +67,10 @@ type Island struct {
 	_          [64]byte
 	frame      frame
 	stage      *StageInfo // the stage whose user function was called last, for a panic
+	siblings   *siblings  // of the Broadcast that stands in the island
+	claimed    *entry     // the assignment whose element was claimed last
+	runEnd     Token      // the last of the dense run of tokens in hand
+	runClaimed Token      // what of it is before this was claimed with it
 	noMore     bool       // the chain has cancelled its intake
 	passPanics bool       // the chain's end is a range loop of the caller's
 	_          [64]byte
@@ -81,15 +87,17 @@ type Island struct {
 	retries   bool    // the first stage pauses between attempts
 	ahead     pausing // nil without such a stage, and inside a pause
 
-	wake      chan struct{}
-	timer     *time.Timer
-	seenEpoch uint64
-	busySince atomic.Int64
-	swept     atomic.Uint32 // up to this drop
+	wake       chan struct{}
+	timer      *time.Timer
+	seenEpoch  uint64
+	busySince  atomic.Int64
+	chunkSince atomic.Int64  // since when it is at its chunk, also while it is held back; 0 is at none
+	swept      atomic.Uint32 // up to this drop
 
-	_      [64]byte
-	parked atomic.Uint32
-	_      [64]byte
+	_       [64]byte
+	parked  atomic.Uint32
+	handing atomic.Uint32 // an element is being handed to user code
+	_       [64]byte
 }
 
 // NewIsland adds an island to the run. Its goroutine starts with the run, or at once where the run has started.
@@ -202,11 +210,28 @@ func (isl *Island) waitOn(w Waiter) {
 	}
 }
 
-// Send sends to a user's channel, or reports that the run was stopped first.
-func Send[T any](isl *Island, ch chan<- T, v T) bool {
+// Sent is how a send to a user's channel has ended.
+type Sent uint8
+
+const (
+	// TakenOver: the receiver has the element.
+	TakenOver Sent = iota
+	// Halted: the run was stopped first.
+	Halted
+	// Withdrawn: the element lay after the cut before anybody took it; it is given back.
+	Withdrawn
+)
+
+// Send sends the element in hand to a user's channel. It begins when the channel has taken it.
+func Send[T any](isl *Island, ch chan<- T, v T) Sent {
+	tracked := isl.frame.cur != 0
+	if tracked && !isl.beginHandOver() {
+		return Withdrawn
+	}
 	select {
 	case ch <- v:
-		return true
+		isl.endHandOver(tracked, true)
+		return TakenOver
 	default:
 	}
 	isl.pending.flush(isl.run.Ledger)
@@ -216,16 +241,52 @@ func Send[T any](isl *Island, ch chan<- T, v T) bool {
 		isl.parked.Store(1)
 		if isl.run.Stopped() {
 			isl.unpark()
-			return false
+			break
 		}
 		select {
 		case ch <- v:
 			isl.unpark()
-			return true
+			isl.endHandOver(tracked, true)
+			return TakenOver
 		case <-isl.wake:
+			// Who makes a cut waits until it is known whether the channel has taken the element.
+			isl.endHandOver(tracked, false)
+			if tracked && !isl.beginHandOver() {
+				return Withdrawn
+			}
 		}
 	}
-	return false
+	isl.endHandOver(tracked, false)
+	return Halted
+}
+
+// beginHandOver lets the element in hand be handed to user code, unless it lies after the cut. No cut is
+// made until endHandOver.
+func (isl *Island) beginHandOver() bool {
+	for {
+		isl.handing.Store(1)
+		if isl.run.Ledger.freezing.Load() == 0 {
+			break
+		}
+		isl.handing.Store(0)
+		runtime.Gosched()
+	}
+	if isl.run.CutOff(isl.frame.cur) {
+		isl.handing.Store(0)
+		return false
+	}
+	return true
+}
+
+// endHandOver ends what beginHandOver has begun; taken: user code has the element.
+func (isl *Island) endHandOver(tracked, taken bool) {
+	if !tracked {
+		return
+	}
+	if taken {
+		isl.run.Ledger.Claim(isl.frame.cur)
+	}
+	isl.handing.Store(0)
 }
 
 // Await parks until ready, on behalf of a sink or a push that waits. It reports false when the run was stopped hard first. Holders are not
@@ -305,7 +366,11 @@ func (isl *Island) publish() {
 	isl.busySince.Store(0)
 }
 
-func (isl *Island) busy() { isl.busySince.Store(isl.run.clock()) }
+func (isl *Island) busy() {
+	now := isl.run.clock()
+	isl.busySince.Store(now)
+	isl.chunkSince.Store(now)
+}
 
 func (isl *Island) describe() string {
 	names := ""

@@ -15,6 +15,8 @@ func (nobody) Done(uint64, uint64)     {}
 func (nobody) HandOver(uint64, uint64) {}
 func (nobody) Withdraw(uint64, uint64) {}
 func (nobody) Abandon(uint64, uint64)  {}
+func (nobody) Return(uint64, uint64)   {}
+func (nobody) Cut(uint64, uint64) int  { return 0 }
 func (nobody) Locate(uint64) (string, int32, int64, bool) {
 	return "", 0, 0, false
 }
@@ -27,14 +29,14 @@ func TestLeavingIsCounted(t *testing.T) {
 	require.NoError(t, err)
 	b, err := l.Register(nobody{})
 	require.NoError(t, err)
-	r.Revoking(a)
-	r.Revoking(a)
+	r.FreezeFor([]uint32{a}, time.Second)
+	r.FreezeFor([]uint32{a}, time.Second)
 	require.EqualValues(t, 1, l.leaving.Load())
-	r.Revoking(b)
+	r.FreezeFor([]uint32{b}, time.Second)
 	require.EqualValues(t, 2, l.leaving.Load())
 	l.Release(a)
 	l.Release(a)
-	r.Revoking(a) // too late
+	r.FreezeFor([]uint32{a}, time.Second) // too late
 	require.EqualValues(t, 1, l.leaving.Load())
 	l.Release(b)
 	require.Zero(t, l.leaving.Load())
@@ -63,7 +65,7 @@ func TestRevokesAreCountedBehindTheFlag(t *testing.T) {
 			}
 		}()
 		<-begun
-		r.Revoking(index)
+		r.FreezeFor([]uint32{index}, time.Second)
 		require.NotEqual(t, l.revokes.Load(), <-last)
 		l.Release(index)
 	}

@@ -18,6 +18,12 @@ type Assignment interface {
 	Withdraw(base, mask uint64)
 	// Abandon says that the positions were given up: they must be delivered again.
 	Abandon(base, mask uint64)
+	// Return says that positions after the cut were thrown away: nothing holds them any more.
+	Return(base, mask uint64)
+	// Cut says that no position at or after it finishes: those are not outstanding any more and
+	// not done. begun is how many positions some stage with effects has begun. It returns how many
+	// outstanding ones it has given back. A cut is lowered by a later call, never raised.
+	Cut(position, begun uint64) int
 	// Locate tells where a position lies, for errors.
 	Locate(position uint64) (topic string, partition int32, offset int64, ok bool)
 }
@@ -25,31 +31,42 @@ type Assignment interface {
 // ErrIndexesUsedUp is returned by Register after 16,777,213 assignments in one run.
 var ErrIndexesUsedUp = errors.New("vicuna: the run has used up its assignment indexes")
 
-// Ledger knows every assignment whose tokens travel in a run, and the composites made of them. Child runs share their parent's.
+// Ledger knows every assignment whose tokens travel in a run, and the composites made of them. A
+// child run has one of its own.
 type Ledger struct {
+	run *Run // nil in tests of the ledger alone
+
 	mu      sync.Mutex
 	next    uint32
-	entries atomic.Pointer[map[uint32]*entry] // copied on write: assignments come and go seldom, marks are many
+	closed  bool // a drain has begun: what is assigned now begins nothing
+	entries entries
+
+	// cutMu is held while cuts are made and while merges are made and claimed. It comes before
+	// mu, the composites' lock and the trackers'.
+	cutMu    sync.Mutex
+	freezing atomic.Int32 // freezes under way: no element is handed to user code meanwhile
 
 	leaving atomic.Int32  // assignments that are being revoked
-	revokes atomic.Uint64 // that have begun, each counted before it can be seen and behind
+	revokes atomic.Uint64 // that have begun, each counted before it can be seen and after
 
 	composites composites
 }
 
 type entry struct {
 	assignment Assignment
+	index      uint32
+	word       atomic.Uint64 // count and state; see cut.go
 	revoking   atomic.Bool
-	dropped    atomic.Bool
+	deadline   atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
+
+	// Under Ledger.cutMu.
+	gap   uint64 // nothing at or after it finishes: something there was given up
+	begun uint64 // how many positions had begun when a cut was lowered first
 }
 
-func newLedger() *Ledger {
-	l := &Ledger{next: firstIndex}
-	l.entries.Store(&map[uint32]*entry{})
-	return l
-}
+func newLedger() *Ledger { return &Ledger{next: firstIndex} }
 
-// Register gives the assignment a fresh index.
+// Register gives the assignment a fresh index. During a drain it begins nothing.
 func (l *Ledger) Register(a Assignment) (uint32, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +75,12 @@ func (l *Ledger) Register(a Assignment) (uint32, error) {
 	}
 	index := l.next
 	l.next++
-	l.edit(func(m map[uint32]*entry) { m[index] = &entry{assignment: a} })
+	e := &entry{assignment: a, index: index, gap: noGap}
+	if l.closed {
+		e.word.Store(frozen)
+		a.Cut(0, 0)
+	}
+	l.entries.add(index, e)
 	return index, nil
 }
 
@@ -69,52 +91,18 @@ func (l *Ledger) Release(index uint32) {
 	if e := l.entry(index); e != nil && e.revoking.Load() {
 		l.leaving.Add(-1)
 	}
-	l.edit(func(m map[uint32]*entry) { delete(m, index) })
+	l.entries.remove(index)
 }
 
-func (l *Ledger) edit(change func(map[uint32]*entry)) {
-	old := *l.entries.Load()
-	m := make(map[uint32]*entry, len(old)+1)
-	for k, v := range old {
-		m[k] = v
-	}
-	change(m)
-	l.entries.Store(&m)
-}
-
-func (l *Ledger) entry(index uint32) *entry { return (*l.entries.Load())[index] }
-
-// drop marks an assignment whose elements are to be dropped wherever they are found.
-func (l *Ledger) drop(index uint32) {
-	if e := l.entry(index); e != nil {
-		e.dropped.Store(true)
-	}
-}
-
-// Dropped reports whether every record behind the token belongs to dropped (or released) assignments: a merged element goes on while one
-// of its marks is still wanted.
-func (l *Ledger) Dropped(t Token) bool {
-	if t == 0 {
-		return false
-	}
-	if t.composite() {
-		for _, s := range l.composites.members(t) {
-			if !l.Dropped(s.first) {
-				return false
-			}
-		}
-		return true
-	}
-	e := l.entry(t.Index())
-	return e == nil || e.dropped.Load()
-}
+func (l *Ledger) entry(index uint32) *entry { return l.entries.at(index) }
 
 // fate is what became of a token.
 type fate uint8
 
 const (
-	fine fate = iota
-	abandoned
+	fine      fate = iota
+	abandoned      // given up: it must be delivered again, and nothing after it finishes
+	returned       // given back: it lies after the cut and has not begun
 )
 
 // end ends n tokens from s.first on, or n parts of a composite.
@@ -123,6 +111,9 @@ func (l *Ledger) end(s span, f fate) {
 		return
 	}
 	if s.first.composite() {
+		if f == abandoned {
+			l.gapAt(s.first)
+		}
 		one, many, how, last := l.composites.end(s.first, s.n, f)
 		if !last {
 			return
@@ -137,10 +128,18 @@ func (l *Ledger) end(s span, f fate) {
 	if e == nil {
 		return
 	}
+	if f == abandoned {
+		if !l.gap(e, s.first.Position()) {
+			f = returned // it was given back, or lies after a gap
+		}
+	}
 	eachWord(s, func(base, mask uint64) {
-		if f == abandoned {
+		switch f {
+		case abandoned:
 			e.assignment.Abandon(base, mask)
-		} else {
+		case returned:
+			e.assignment.Return(base, mask)
+		default:
 			e.assignment.Done(base, mask)
 		}
 	})

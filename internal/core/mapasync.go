@@ -1,6 +1,9 @@
 package core
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Outcome is what a call of a stage with workers came to.
 type Outcome uint32
@@ -9,39 +12,74 @@ const (
 	Emit   Outcome = slotResult  // the value goes on
 	Finish Outcome = slotDone    // nothing goes on, the element is finished
 	GiveUp Outcome = slotGivenUp // nothing goes on, the element must be delivered again
+	// Again: the call failed, and is to be made again after a pause.
+	Again Outcome = ^Outcome(0)
 )
 
-// Window is the number of elements that a stage with n workers takes in ahead: enough that one slow call in fifty keeps the others busy.
+// Window is the number of elements that a stage with n workers takes in at most: enough that one slow call
+// in fifty keeps the others busy.
 func Window(n int) int { return max(1024, 64*n) }
 
-// MapAsync is a stage that runs up to n calls at once. Results go on in input order, or, where unordered, as they come.
+// shortWindow is that of a stage after another with effects: what it takes in has begun, and an end waits
+// for it. With the element that waits to be taken in these are two calls for each worker.
+func shortWindow(n int) int { return 2*n - 1 }
+
+// MapAsync is a stage that runs up to n calls at once. Results go on in input order, or, where unordered,
+// as they come.
 type MapAsync[A, B any] struct {
 	Name      string
 	N         int
 	Unordered bool
-	// Call works on one element, on a worker's goroutine.
-	Call func(a A, t Token, s *StageInfo) (B, Outcome)
+	// Ahead is how many elements are taken in beside those in work; 0 is as the stage's place asks for.
+	Ahead int
+	// Repeatable: a call begins nothing, since it may be made again.
+	Repeatable bool
+	// Call works on one element, on a worker's goroutine. failed is how often it failed before. With Again
+	// it says when the pause ends.
+	Call func(a A, t Token, failed int, s *StageInfo) (b B, how Outcome, until time.Time)
 }
+
+// window is how many elements the stage takes in, once the whole graph is known.
+func (m *MapAsync[A, B]) window(at At) int {
+	switch {
+	case m.Ahead > 0:
+		return m.N + m.Ahead
+	case at.Line.begun():
+		return shortWindow(m.N)
+	}
+	return Window(m.N)
+}
+
+func (m *MapAsync[A, B]) most() int { return max(Window(m.N), m.N+m.Ahead) }
 
 // Attach builds the stage; the results are driven by a new island whose chain next builds.
 func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	r := at.Island.run
 	recv := r.NewIsland()
-	st := next(At{Island: recv, Scope: at.Scope})
+	after := at.On(recv)
+	if !m.Repeatable {
+		after = after.Begun()
+	}
+	st := next(after)
 	info := at.Island.AddStage(m.Name)
 	if m.Unordered {
 		return attachUnordered(m, at, recv, st, info)
 	}
-	s := NewSlots[B](at, Window(m.N), recv)
+	s := NewSlots[B](at, m.most(), recv)
+	r.OnStart(func() { s.limit = uint64(m.window(at)) })
 	info.Buffers(s.Len)
 	ins := make([]A, s.Size())
+	tries := make([]int32, s.Size())
 	w := newWorkers(r, m.N, m.Name)
 	var claimed atomic.Uint64
-	w.backlog = func() bool { return claimed.Load() < s.tail.Load() }
+	begins := beginning{run: r, recv: recv, begun: &claimed, taken: &s.head, more: w.more}
+	begins.ahead.init(uint64(2*m.N), uint64(s.Size()))
+	s.taken = begins.resume
+	w.backlog = func() bool { return claimed.Load() < s.tail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
 			c := claimed.Load()
-			if c >= s.tail.Load() {
+			if c >= s.tail.Load() || !begins.may() {
 				return 0, false
 			}
 			if claimed.CompareAndSwap(c, c+1) {
@@ -49,22 +87,29 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 			}
 		}
 	}
+	var none A
 	w.work = func(slot uint64) {
 		i := slot & s.mask
-		a := ins[i]
-		var none A
-		ins[i] = none
+		t := s.toks[i]
 		switch {
 		case s.cancelled.Load():
+			ins[i], tries[i] = none, 0
 			s.settle(slot, slotResult) // refused: the scope says what that means
 			return
-		case r.unwanted(s.toks[i]):
-			s.GiveUp(slot)
+		case !m.begin(r, t, tries[i] == 0):
+			ins[i], tries[i] = none, 0
+			s.settle(slot, slotReturned)
 			return
 		}
 		info.Calls.Add(1)
-		b, how := m.Call(a, s.toks[i], info)
+		b, how, until := m.Call(ins[i], t, int(tries[i]), info)
 		info.Calls.Add(-1)
+		if how == Again {
+			tries[i]++
+			w.pause(slot, t, until, s.cancelled.Load)
+			return
+		}
+		ins[i], tries[i] = none, 0
 		if how == Emit {
 			s.vals[i] = b
 		}
@@ -90,9 +135,15 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	}
 }
 
-// unwanted reports whether the token's partition was taken away: nobody wants the element any more.
-func (r *Run) unwanted(t Token) bool {
-	return r.attention.Load()&attendDrop != 0 && r.Ledger.Dropped(t)
+// begin begins an element at its first call, and looks before each whether it is still wanted.
+func (m *MapAsync[A, B]) begin(r *Run, t Token, first bool) bool {
+	switch {
+	case t == 0:
+		return true
+	case first && !m.Repeatable:
+		return r.Ledger.Claim(t)
+	}
+	return !r.CutOff(t)
 }
 
 // cells is the transport of an unordered stage: elements lie in cells that any order can free. Cell numbers travel through three rings: free (receiver
@@ -103,6 +154,7 @@ type cells[A, B any] struct {
 	toks  []Token
 	hows  []uint32
 	seqs  []uint64 // how many were sent before
+	tries []int32
 	mask  uint64
 	scope *Scope
 
@@ -110,6 +162,7 @@ type cells[A, B any] struct {
 	sendLink *Link
 	recv     *Island
 
+	limit    uint64 // cells in use, at most
 	free     []uint32
 	freeTail atomic.Uint64
 	freeHead uint64
@@ -127,15 +180,17 @@ type cells[A, B any] struct {
 
 	closed    atomic.Bool
 	cancelled atomic.Bool
+
+	told func() // called by the receiver when it has taken a result
 }
 
 func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B], info *StageInfo) Stage[A] {
 	n := 1
-	for n < Window(m.N) {
+	for n < m.most() {
 		n *= 2
 	}
 	c := &cells[A, B]{
-		ins: make([]A, n), outs: make([]B, n), toks: make([]Token, n), hows: make([]uint32, n), seqs: make([]uint64, n), mask: uint64(n - 1),
+		ins: make([]A, n), outs: make([]B, n), toks: make([]Token, n), hows: make([]uint32, n), seqs: make([]uint64, n), tries: make([]int32, n), mask: uint64(n - 1),
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 		free: make([]uint32, n), in: make([]atomic.Uint32, n), out: make([]atomic.Uint32, n),
 	}
@@ -146,12 +201,17 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	at.Island.outputs = append(at.Island.outputs, c)
 	info.Buffers(func() int { return max(0, int(c.inTail.Load())-int(c.taken.Load())) })
 	r := at.Island.run
+	c.limit = uint64(n)
+	r.OnStart(func() { c.limit = uint64(m.window(at)) })
 	w := newWorkers(r, m.N, m.Name)
-	w.backlog = func() bool { return c.claim.Load() < c.inTail.Load() }
+	begins := beginning{run: r, recv: recv, begun: &c.claim, taken: &c.taken, more: w.more}
+	begins.ahead.init(uint64(2*m.N), uint64(n))
+	c.told = begins.resume
+	w.backlog = func() bool { return c.claim.Load() < c.inTail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
 			k := c.claim.Load()
-			if k >= c.inTail.Load() {
+			if k >= c.inTail.Load() || !begins.may() {
 				return 0, false
 			}
 			// Before the claim: the place in the ring may be written again as soon as it is claimed.
@@ -162,18 +222,23 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		}
 	}
 	w.work = func(cell uint64) {
-		a := c.ins[cell]
-		var none A
-		c.ins[cell] = none
-		how := GiveUp
+		how, t := Outcome(slotReturned), c.toks[cell]
 		switch {
 		case c.cancelled.Load():
 			how = Emit // refused: the scope says what that means
-		case !r.unwanted(c.toks[cell]):
+		case m.begin(r, t, c.tries[cell] == 0):
+			var until time.Time
 			info.Calls.Add(1)
-			c.outs[cell], how = m.Call(a, c.toks[cell], info)
+			c.outs[cell], how, until = m.Call(c.ins[cell], t, int(c.tries[cell]), info)
 			info.Calls.Add(-1)
+			if how == Again {
+				c.tries[cell]++
+				w.pause(cell, t, until, c.cancelled.Load)
+				return
+			}
 		}
+		var none A
+		c.ins[cell], c.tries[cell] = none, 0
 		c.hows[cell] = uint32(how)
 		k := c.tickets.Add(1) - 1
 		c.out[k&c.mask].Store(uint32(cell) + 1)
@@ -185,7 +250,11 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	return Stage[A]{
 		Push: func(a A) {
 			info.in++
-			if c.freeHead == c.freeTail.Load() && !c.send.Await(c.hasCell) || c.cancelled.Load() {
+			if !c.hasRoom() && !c.space() || c.cancelled.Load() {
+				if !c.cancelled.Load() && c.send.CutOff() {
+					c.send.GiveBack()
+					return
+				}
 				c.send.Refuse(c.scope)
 				c.checkCancelled()
 				return
@@ -209,8 +278,20 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	}
 }
 
-func (c *cells[A, B]) hasCell() bool {
-	return c.freeHead != c.freeTail.Load() || c.cancelled.Load()
+// space waits for a free cell; false where the receiver has cancelled, the run was stopped, or the element in
+// hand came to lie after the cut.
+func (c *cells[A, B]) space() bool {
+	room := false
+	c.send.Await(func() bool {
+		room = c.hasRoom() || c.cancelled.Load()
+		return room || c.send.CutOff()
+	})
+	return room
+}
+
+// hasRoom reports whether another element may be taken in; the sender asks.
+func (c *cells[A, B]) hasRoom() bool {
+	return c.freeHead+uint64(len(c.free))-c.freeTail.Load() < c.limit
 }
 
 func (c *cells[A, B]) checkCancelled() {
@@ -237,12 +318,22 @@ func (c *cells[A, B]) Next() (Chunk[B], Status) {
 		switch c.hows[cell] {
 		case slotResult:
 			return Chunk[B]{Vals: c.outs[cell : cell+1], Toks: c.toks[cell : cell+1]}, Ready
-		case slotDone:
-			c.recv.Done(c.toks[cell])
 		default:
-			c.recv.abandonToken(c.toks[cell])
+			c.endCell(cell)
 		}
 		c.Taken(1)
+	}
+}
+
+// endCell ends the token of a cell of which nothing goes on.
+func (c *cells[A, B]) endCell(cell uint32) {
+	switch t := c.toks[cell]; c.hows[cell] {
+	case slotDone:
+		c.recv.Done(t)
+	case slotGivenUp:
+		c.recv.abandonToken(t)
+	default:
+		c.recv.run.sweepOut(t, c.recv.run.sweptFate(t))
 	}
 }
 
@@ -259,6 +350,7 @@ func (c *cells[A, B]) Taken(n int) {
 	c.out[c.lhead&c.mask].Store(0)
 	c.lhead++
 	c.taken.Store(c.lhead)
+	c.told()
 	k := c.freeTail.Load()
 	c.free[k&c.mask] = cell
 	c.freeTail.Store(k + 1)
@@ -283,13 +375,10 @@ func (c *cells[A, B]) Cancel() {
 			if !ok {
 				return c.closed.Load() && c.inTail.Load() == c.lhead
 			}
-			switch c.hows[cell] {
-			case slotDone:
-				c.recv.Done(c.toks[cell])
-			case slotGivenUp:
-				c.recv.abandonToken(c.toks[cell])
-			default:
+			if c.hows[cell] == slotResult {
 				c.recv.refuseToken(c.toks[cell], c.scope)
+			} else {
+				c.endCell(cell)
 			}
 			c.Taken(1)
 		}

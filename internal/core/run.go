@@ -40,7 +40,9 @@ type Run struct {
 	attention atomic.Uint32
 	epoch     atomic.Uint64
 	cut       atomic.Bool  // a source was stopped by the drain
-	dropped   atomic.Int64 // elements thrown away because their partition was taken away
+	everCut   atomic.Bool  // some assignment has a cut, or had one
+	dropped   atomic.Int64 // elements thrown away because they lay after a cut
+	givenBack atomic.Int64 // positions that a freeze has given back
 	sweepMu   sync.Mutex
 	drops     atomic.Uint32 // how many there were
 
@@ -48,6 +50,8 @@ type Run struct {
 	cancelUser context.CancelCauseFunc
 	srcCtx     context.Context
 	cancelSrc  context.CancelFunc
+
+	drainUntil atomic.Int64 // when retries are given up in a drain, from start on; 0 is no drain
 
 	stopC   chan struct{}
 	drainC  chan struct{}
@@ -74,9 +78,14 @@ type Run struct {
 	onEnd     []func(context.Context) error
 	onLast    []func(context.Context) error
 	fault     error
+	late      error // of a stage, after the run was stopped
 	stopErr   error
 	cause     error // why it is drained
-	result    error
+
+	givenUps    []GivenUp
+	drainGaveUp bool // something was given up in the drain
+
+	result error
 }
 
 type loop struct {
@@ -122,6 +131,7 @@ func newRun(ctx context.Context, limits Limits, h *hurry) *Run {
 		stopC: make(chan struct{}), drainC: make(chan struct{}), endedC: make(chan struct{}), doneC: make(chan struct{}),
 		live: map[int]*goroutine{}, lingerC: make(chan struct{}),
 	}
+	r.Ledger.run = r
 	r.userCtx, r.cancelUser = context.WithCancelCause(context.WithoutCancel(ctx))
 	r.srcCtx, r.cancelSrc = context.WithCancel(r.userCtx)
 	h.join(r)
@@ -196,14 +206,24 @@ func (r *Run) FailAt(s *StageInfo, t Token, err error) {
 	r.Fail(err)
 }
 
-// Fail ends the run with a fault: the first one counts.
+// Fail ends the run with a fault: the first one counts. A fault of a stage whose context the run has ended
+// already is none, and one that comes after that for another reason does not hide why the run has ended.
 func (r *Run) Fail(err error) {
 	r.mu.Lock()
-	if r.fault == nil {
+	switch {
+	case r.stopErr == nil && r.fault == nil:
 		r.fault = err
+	case r.fault == nil && r.late == nil && !consequence(err):
+		r.late = err
 	}
 	r.mu.Unlock()
 	r.Stop(err)
+}
+
+// consequence reports whether an error says no more than that a context has ended.
+func consequence(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, ErrStopped) || errors.Is(err, ErrDrainTimeout)
 }
 
 // Stop ends the run at once; err says why to user functions' contexts. Harmless when repeated.
@@ -238,8 +258,10 @@ func (r *Run) Drain(cause error) {
 	r.onDrain = nil
 	children := r.snapshotChildren()
 	r.mu.Unlock()
+	r.drainUntil.Store(int64(max(1, time.Since(r.start)+r.limits.Drain-giveUpMargin(r.limits.Drain))))
 	close(r.drainC)
 	r.cancelSrc()
+	r.freezeAll() // before anybody is told to hurry
 	r.drainMu.Lock()
 	if !r.left {
 		r.RaiseHurry() // until the run is over: holders emit, sinks flush, retries try once more
@@ -550,19 +572,22 @@ func (r *Run) finish(stuck *StuckError) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	errs := make([]error, 0, 3)
-	switch {
+	switch gaveUp := len(r.givenUps) > 0; {
 	case r.fault != nil:
 		errs = append(errs, r.fault)
 	case errors.Is(r.stopErr, ErrDrainTimeout):
-		e := fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain)
-		if r.cause != nil {
-			e = fmt.Errorf("%w: %w", e, r.cause)
-		}
-		errs = append(errs, e)
+		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
+	case r.stopErr != nil && gaveUp:
+		errs = append(errs, &GivenUpError{Cause: r.stopErr, Because: r.cause, Records: r.givenUps})
 	case r.stopErr != nil:
 		errs = append(errs, r.stopErr)
+	case r.drainGaveUp:
+		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
 	case r.cut.Load():
-		errs = append(errs, &drainedError{cause: r.cause, givenUp: r.givenUp()})
+		errs = append(errs, &drainedError{cause: r.cause})
+	}
+	if r.late != nil {
+		errs = append(errs, r.late)
 	}
 	errs = append(errs, reports...)
 	if stuck != nil {
@@ -572,13 +597,6 @@ func (r *Run) finish(stuck *StuckError) error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Run) givenUp() (n uint64) {
-	for _, s := range r.stages {
-		n += s.givenUp.Load()
-	}
-	return n
 }
 
 // Discard ends a run that was built and is not going to start: what was opened while building is closed.
@@ -631,19 +649,19 @@ func (r *Run) Stages() []StageCounts {
 
 // Outstanding reads how many positions were delivered and are not finished, in this run and its children, and the age of the oldest.
 func (r *Run) Outstanding() (n int, oldest time.Duration) {
-	for _, e := range *r.Ledger.entries.Load() {
+	r.Ledger.entries.each(func(e *entry) {
 		a, ok := e.assignment.(interface {
 			Outstanding() int
 			Oldest() (offset int64, age time.Duration, ok bool)
 		})
 		if !ok {
-			continue
+			return
 		}
 		n += a.Outstanding()
 		if _, age, ok := a.Oldest(); ok {
 			oldest = max(oldest, age)
 		}
-	}
+	})
 	r.mu.Lock()
 	children := r.snapshotChildren()
 	r.mu.Unlock()

@@ -17,6 +17,19 @@ type Scope struct {
 	outer    *Scope
 	siblings *siblings
 	verdict  atomic.Uint32 // 0 while the branch lives, then fate + 1
+
+	// A joint stands for the branch that one of the inputs of a Merge or Concat is in, which becomes known
+	// when that is built. Elements of the other inputs are none of the branch's.
+	joint bool
+	inner atomic.Pointer[Scope]
+}
+
+// branch is the branch itself, where the scope is a joint; nil outside of any.
+func (s *Scope) branch() *Scope {
+	for s != nil && s.joint {
+		s = s.inner.Load()
+	}
+	return s
 }
 
 type siblings struct {
@@ -36,6 +49,7 @@ func Branches(outer *Scope, n int) []*Scope {
 
 // End says that the branch is cancelled by its downstream. Whoever cancels calls it first. Harmless when repeated, and on nil.
 func (s *Scope) End() {
+	s = s.branch()
 	if s == nil {
 		return
 	}
@@ -55,21 +69,48 @@ func (s *Scope) End() {
 
 // Over reports whether every branch of the Broadcast has ended.
 func (s *Scope) Over() bool {
+	s = s.branch()
 	s.siblings.mu.Lock()
 	defer s.siblings.mu.Unlock()
 	return s.siblings.alive == 0
 }
 
 func (s *Scope) fate() fate {
+	s = s.branch()
 	if s != nil && s.verdict.Load() == uint32(fine)+1 {
 		return fine
 	}
 	return abandoned
 }
 
-func (s *Scope) refusal(r *Run) fate {
-	if r.Stopped() {
+// refusal is how an element ends that is refused in the branch.
+func (s *Scope) refusal(r *Run, t Token) fate {
+	if r.Stopped() || s != nil && s.joint && !s.branch().sent(r.Ledger, t) {
 		return abandoned
 	}
 	return s.fate()
+}
+
+// sent reports whether an element came by the branch's Broadcast: its token is one that was split there.
+func (s *Scope) sent(l *Ledger, t Token) bool {
+	if s == nil || !t.composite() {
+		return false
+	}
+	c := l.composites.at(t)
+	if !c.merged {
+		return c.siblings == s.siblings || s.sent(l, c.one[0].first)
+	}
+	for _, m := range c.members {
+		if !s.sent(l, m.first) {
+			return false
+		}
+	}
+	return true
+}
+
+// Splits notes that the tokens that the island splits are those of the branches of a Broadcast.
+func (isl *Island) Splits(branches []*Scope) {
+	if len(branches) > 0 {
+		isl.siblings = branches[0].siblings
+	}
 }

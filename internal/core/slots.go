@@ -24,23 +24,28 @@ type Slots[T any] struct {
 	tail  atomic.Uint64
 	chead uint64
 
-	_     [64]byte
-	head  atomic.Uint64
-	lhead uint64
-	sweep sweep
+	_       [64]byte
+	head    atomic.Uint64
+	lhead   uint64
+	passing uint64 // the slot that Next gave out before its turn, plus one; 0 is none
+	sweep   sweep
 
 	_         [64]byte
 	closed    atomic.Bool
 	cancelled atomic.Bool
+
+	taken func() // called by the receiver when it has taken results; nil is nobody
 }
 
 // States of a slot.
 const (
-	slotOpen    = iota // free, or reserved and not settled
-	slotResult         // the value goes on
-	slotDone           // nothing goes on: the token is done
-	slotGivenUp        // nothing goes on: the token is abandoned
-	slotTaken          // the receiver has cancelled and disposed of it
+	slotOpen     = iota // free, or reserved and not settled
+	slotResult          // the value goes on
+	slotDone            // nothing goes on: the token is done
+	slotGivenUp         // nothing goes on: the token is abandoned
+	slotReturned        // nothing goes on: the element lies after the cut
+	slotTaken           // the receiver has cancelled and disposed of it
+	slotPassed          // the receiver has taken it before its turn; see pass
 )
 
 // NewSlots joins the sender's chain to the receiving island. size is how many slots are in use at most.
@@ -71,6 +76,10 @@ func (s *Slots[T]) Len() int { return max(0, int(s.tail.Load())-int(s.head.Load(
 func (s *Slots[T]) Reserve() (slot uint64, ok bool) {
 	t := s.tail.Load()
 	if t-s.chead >= s.limit && !s.space() || s.cancelled.Load() {
+		if !s.cancelled.Load() && s.send.CutOff() {
+			s.send.GiveBack()
+			return 0, false
+		}
 		s.send.Refuse(s.scope)
 		s.checkCancelled()
 		return 0, false
@@ -86,7 +95,12 @@ func (s *Slots[T]) space() bool {
 	if s.hasSpace() {
 		return !s.cancelled.Load()
 	}
-	return s.send.Await(s.hasSpace) && !s.cancelled.Load()
+	room := false
+	s.send.Await(func() bool {
+		room = s.hasSpace()
+		return room || s.send.CutOff()
+	})
+	return room && !s.cancelled.Load()
 }
 
 func (s *Slots[T]) hasSpace() bool {
@@ -120,7 +134,7 @@ func (s *Slots[T]) settle(slot uint64, how uint32) {
 		}
 		return
 	}
-	if s.recv.parked.Load() != 0 && s.head.Load() == slot {
+	if s.recv.parked.Load() != 0 && (s.head.Load() == slot || s.recv.run.Ledger.leaving.Load() > 0) {
 		s.recv.Wake()
 	}
 }
@@ -133,8 +147,10 @@ func (s *Slots[T]) dispose(slot uint64, how uint32) {
 		ledger.end(span{t, 1}, fine)
 	case how == slotGivenUp:
 		ledger.end(span{t, 1}, abandoned)
+	case how == slotReturned:
+		s.recv.run.sweepOut(t, s.recv.run.sweptFate(t))
 	default:
-		ledger.end(span{t, 1}, s.scope.refusal(s.recv.run))
+		ledger.end(span{t, 1}, s.scope.refusal(s.recv.run, t))
 	}
 }
 
@@ -162,16 +178,19 @@ func (s *Slots[T]) Next() (Chunk[T], Status) {
 		if n > 0 {
 			return Chunk[T]{Vals: s.vals[i : i+n], Toks: s.toks[i : i+n]}, Ready
 		}
-		switch s.state[i].Load() {
-		case slotDone:
-			s.recv.Done(s.toks[i])
-		case slotGivenUp:
-			s.recv.abandonToken(s.toks[i])
+		switch how := s.state[i].Load(); how {
+		case slotDone, slotGivenUp, slotReturned:
+			s.endSlot(i, how)
+		case slotPassed:
 		case slotResult:
 			continue // settled since
 		default:
 			if s.closed.Load() && s.tail.Load() == s.lhead {
 				return Chunk[T]{}, Complete
+			}
+			if s.pass() {
+				i := (s.passing - 1) & s.mask
+				return Chunk[T]{Vals: s.vals[i : i+1], Toks: s.toks[i : i+1]}, Ready
 			}
 			return Chunk[T]{}, Empty
 		}
@@ -179,8 +198,69 @@ func (s *Slots[T]) Next() (Chunk[T], Status) {
 	}
 }
 
+// endSlot ends the token of a slot of which nothing goes on.
+func (s *Slots[T]) endSlot(i uint64, how uint32) {
+	switch t := s.toks[i]; how {
+	case slotDone:
+		s.recv.Done(t)
+	case slotGivenUp:
+		s.recv.abandonToken(t)
+	default:
+		s.recv.run.sweepOut(t, s.recv.run.sweptFate(t))
+	}
+}
+
+// pass looks, while the front is not settled and partitions are being taken away, for a result of theirs
+// that is: it may be given out before its turn, since nobody who stays asked for its place. It overtakes
+// nothing of its own partitions. What waits at the front may belong to a partition that is kept, and may
+// be tried again for longer than the revoke waits.
+func (s *Slots[T]) pass() bool {
+	l := s.recv.run.Ledger
+	if l.leaving.Load() == 0 {
+		return false
+	}
+	var blocked map[uint32]bool
+	isBlocked := func(index uint32) bool { return blocked[index] }
+	for slot := s.lhead; slot < s.tail.Load(); slot++ {
+		i := slot & s.mask
+		t, how := s.toks[i], s.state[i].Load()
+		if how == slotPassed {
+			continue
+		}
+		if how != slotOpen && t != 0 && l.revoking(t) && !l.anyIndex(t, isBlocked) {
+			if how == slotResult {
+				s.passing = slot + 1
+				return true
+			}
+			s.endSlot(i, how)
+			s.state[i].Store(slotPassed)
+			continue
+		}
+		if t != 0 && l.anyIndex(t, func(index uint32) bool {
+			if blocked == nil {
+				blocked = map[uint32]bool{}
+			}
+			blocked[index] = true
+			return l.entry(index) == nil
+		}) {
+			return false // of an assignment that has ended: the partition may have come back under another index
+		}
+	}
+	return false
+}
+
 // Taken implements Intake.
 func (s *Slots[T]) Taken(n int) {
+	if s.passing != 0 {
+		i := (s.passing - 1) & s.mask
+		s.passing = 0
+		if n > 0 {
+			var none T
+			s.vals[i] = none
+			s.state[i].Store(slotPassed)
+		}
+		return
+	}
 	i := s.lhead & s.mask
 	clear(s.vals[i : i+uint64(n)])
 	for k := range uint64(n) {
@@ -188,6 +268,9 @@ func (s *Slots[T]) Taken(n int) {
 	}
 	s.lhead += uint64(n)
 	s.head.Store(s.lhead)
+	if s.taken != nil {
+		s.taken()
+	}
 	if s.send.parked.Load() != 0 {
 		s.send.Wake()
 	}
@@ -195,7 +278,18 @@ func (s *Slots[T]) Taken(n int) {
 
 // Ready implements Intake.
 func (s *Slots[T]) Ready() bool {
-	return s.state[s.lhead&s.mask].Load() != slotOpen || s.closed.Load() && s.tail.Load() == s.lhead
+	return s.state[s.lhead&s.mask].Load() != slotOpen || s.closed.Load() && s.tail.Load() == s.lhead || s.passable()
+}
+
+// passable reports whether pass may find something: it is looked for once the island is awake.
+func (s *Slots[T]) passable() bool {
+	l := s.recv.run.Ledger
+	if l.leaving.Load() == 0 {
+		return false
+	}
+	found := s.pass()
+	s.passing = 0
+	return found
 }
 
 // Cancelled reports whether the receiver wants no more.
@@ -206,7 +300,7 @@ func (s *Slots[T]) Cancel() {
 	s.scope.End()
 	s.cancelled.Store(true)
 	for slot := s.lhead; slot < s.tail.Load(); slot++ {
-		if how := s.state[slot&s.mask].Swap(slotTaken); how == slotResult || how == slotDone || how == slotGivenUp {
+		if how := s.state[slot&s.mask].Swap(slotTaken); how == slotResult || how == slotDone || how == slotGivenUp || how == slotReturned {
 			s.dispose(slot, how)
 		}
 	}

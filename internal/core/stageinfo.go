@@ -34,9 +34,6 @@ func (isl *Island) AddSource(name string) *StageInfo {
 // Skip counts an element that an error policy has skipped.
 func (s *StageInfo) Skip() { s.skipped.Add(1) }
 
-// GiveUp counts elements that waited for another attempt when their partition was taken away or the run was drained: they will be delivered again.
-func (s *StageInfo) GiveUp(n uint64) { s.givenUp.Add(n) }
-
 // Retry counts a repeated call.
 func (s *StageInfo) Retry() { s.retried.Add(1) }
 

@@ -15,7 +15,7 @@ import (
 // the islands that send to it are swept, and it has taken what was on its way at that time. When all islands are swept up to the last drop, the attention bit is cleared.
 //
 // Invariants:
-//  1. A swept island sends no element whose records are all of dropped assignments. A holder in it may keep some, but throws them away when it emits (Held.Dropped), whatever the bit says. Should what it
+//  1. A swept island sends no element whose records are all of dropped assignments. A holder in it may keep some, but throws them away when it emits (Held.Emit), whatever the bit says. Should what it
 //     emits come to be dropped as a whole later, that is another drop.
 //  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in between is not lost.
 //  3. An island that becomes swept pokes the run: those behind it look again, also where nothing comes.
@@ -32,16 +32,6 @@ type Sweeper interface {
 
 // sweptForEver is said of islands that have ended, and of those whose elements have no tokens.
 const sweptForEver = math.MaxUint32
-
-// Drop makes every boundary, holder and worker throw away the elements of an assignment, from now on. It is called when no intake gives out anything of it any more.
-func (r *Run) Drop(index uint32) {
-	r.Ledger.drop(index)
-	r.sweepMu.Lock()
-	r.drops.Add(1)
-	r.attention.Or(attendDrop)
-	r.sweepMu.Unlock()
-	r.poke()
-}
 
 // Dropping reports whether elements of dropped assignments are still looked for.
 func (r *Run) Dropping() bool { return r.attention.Load()&attendDrop != 0 }

@@ -17,6 +17,8 @@ type workers struct {
 	work    func(uint64)
 	name    string
 
+	pauses pauses // pieces of work that wait for another attempt
+
 	started atomic.Int32
 	idle    atomic.Int32
 	waking  atomic.Bool
@@ -25,7 +27,32 @@ type workers struct {
 }
 
 func newWorkers(r *Run, n int, name string) *workers {
-	return &workers{run: r, n: int32(n), name: name, sem: make(chan struct{}, n)}
+	w := &workers{run: r, n: int32(n), name: name, sem: make(chan struct{}, n)}
+	w.pauses.wake = make(chan struct{}, 1)
+	return w
+}
+
+// next takes a piece of work whose pause is over, or else a new one. While as many wait for another attempt
+// as there are workers, nothing new begins: whatever is wrong, it would only come to wait as well.
+func (w *workers) next() (uint64, bool) {
+	if w.pauses.ready.Load() > 0 {
+		if slot, ok := w.pauses.take(); ok {
+			return slot, true
+		}
+	}
+	if w.crowded() {
+		return 0, false
+	}
+	return w.claim()
+}
+
+func (w *workers) anyWork() bool {
+	return w.pauses.ready.Load() > 0 || !w.crowded() && w.backlog()
+}
+
+// crowded: when somebody waits for an end, nothing is held back.
+func (w *workers) crowded() bool {
+	return w.pauses.waiting.Load() >= w.n && !w.run.Hurried()
 }
 
 // more is called when there is work that nobody has claimed.
@@ -79,23 +106,27 @@ func (w *workers) close() {
 func (w *workers) loop() {
 	woken := true
 	for !w.run.Stopped() {
-		slot, ok := w.claim()
+		slot, ok := w.next()
 		if woken {
 			w.waking.Store(false)
 			woken = false
 		}
 		if ok {
-			if w.backlog() {
+			if w.anyWork() {
 				w.more()
 			}
 			w.work(slot)
 			continue
 		}
 		if w.closed.Load() && !w.backlog() {
+			w.started.Add(-1)
+			if w.anyWork() { // a pause has ended since
+				w.more()
+			}
 			return
 		}
 		w.idle.Add(1)
-		if (w.backlog() || w.closed.Load()) && w.takeIdle() {
+		if (w.anyWork() || w.closed.Load() && !w.backlog()) && w.takeIdle() {
 			continue
 		}
 		select {

@@ -11,8 +11,9 @@ import (
 type state uint8
 
 const (
-	live     state = iota
-	revoking       // nothing more is delivered; what travels is waited for
+	live      state = iota
+	rewinding       // something was given up: what lies before it is waited for, and then it is read again
+	revoking        // nothing more is delivered; what travels is waited for
 	ended
 )
 
@@ -25,6 +26,8 @@ type Assignment[T any] struct {
 
 	// Under the feed's lock.
 	state  state
+	at     int            // in the feed's turns; -1 once it is out
+	before *Assignment[T] // an earlier one of the partition that is being revoked
 	queue  []core.Chunk[T]
 	queued int // elements in the queue, those that the island has in hand included
 	lent   int // elements at the front of the queue that the island has in hand
@@ -95,6 +98,17 @@ func (a *Assignment[T]) HandedOver() bool { return a.tracker.HandedOver() }
 
 // Full reports whether the tracker has reached its limit, and has no room yet.
 func (a *Assignment[T]) Full() bool { return a.tracker.Full() }
+
+// current reports whether the partition is assigned by it; the caller holds the lock.
+func (a *Assignment[T]) current() bool { return a.state == live || a.state == rewinding }
+
+// Rewinding reports whether it waits to be read again from a record that was given up: what is fetched
+// meanwhile is not wanted.
+func (a *Assignment[T]) Rewinding() bool {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	return a.state == rewinding
+}
 
 // Live reports whether deliveries are accepted.
 func (a *Assignment[T]) Live() bool {

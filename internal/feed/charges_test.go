@@ -82,15 +82,16 @@ func TestEndTells(t *testing.T) {
 		c, _ := in.Next()
 		require.Len(t, c.Vals, 3)
 		run.Ledger.End(c.First, true)
-		r := f.Revoke(p0)
+		require.True(t, run.Ledger.Claim(c.First+1), "it has begun, and is waited for")
+		r := f.Revoke(time.Second, p0)
 		in.Taken(2)
 		run.Ledger.End(c.First+1, true)
 		require.Equal(t, []feed.End{{
 			Partition: p0, Mark: tracker.Mark{Offset: 102, Epoch: 0}, Committable: true, Next: 102, Undone: 102,
-		}}, r.Wait(time.Second))
+		}}, r.Wait())
 
 		b := assign(t, f, p1) // nothing was delivered
-		require.Equal(t, []feed.End{{Partition: p1, Next: -1, Undone: -1}}, f.Revoke(p1).Wait(time.Second))
+		require.Equal(t, []feed.End{{Partition: p1, Next: -1, Undone: -1}}, f.Revoke(time.Second, p1).Wait())
 		require.False(t, b.Live())
 
 		b = assign(t, f, p1) // everything was finished
@@ -101,7 +102,7 @@ func TestEndTells(t *testing.T) {
 		run.Ledger.End(c.First+1, true)
 		require.Equal(t, []feed.End{{
 			Partition: p1, Mark: tracker.Mark{Offset: 9}, Committable: true, Next: -1, Undone: -1,
-		}}, f.Revoke(p1).Wait(time.Second))
+		}}, f.Revoke(time.Second, p1).Wait())
 
 		b = assign(t, f, p1) // the first is not, the second is
 		b.Deliver(make([]int, 2), offsetsFrom(20))

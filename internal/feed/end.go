@@ -2,7 +2,6 @@ package feed
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -26,36 +25,39 @@ type End struct {
 type Revocation[T any] struct {
 	f  *Feed[T]
 	as []*Assignment[T]
+	by time.Time
 }
 
-// Revoke begins to end the partitions' assignments: it delivers nothing more of them, takes back what has passed no operator, and hurries the
-// run. It does not wait. Partitions that are not assigned, or are being revoked already, are left out. A partition may be assigned again while it is being revoked.
-func (f *Feed[T]) Revoke(partitions ...Partition) *Revocation[T] {
-	r := &Revocation[T]{f: f}
+// Revoke begins to end the partitions' assignments, within a time: it delivers nothing more of them, takes
+// back what has passed no operator, makes the cut, and hurries the run. What has begun is finished, and
+// nothing else begins. It does not wait. Partitions that are not assigned, or are being revoked already, are
+// left out. A partition may be assigned again while it is being revoked.
+func (f *Feed[T]) Revoke(within time.Duration, partitions ...Partition) *Revocation[T] {
+	r := &Revocation[T]{f: f, by: time.Now().Add(within)}
 	f.mu.Lock()
 	for _, p := range partitions {
-		if a := f.live[p]; a != nil && a.state == live {
-			a.state = revoking
+		if a := f.live[p]; a != nil && a.current() {
+			f.setState(a, revoking)
 			a.reclaim()
 			r.as = append(r.as, a)
 		}
 	}
 	f.mu.Unlock()
-	for _, a := range r.as {
-		f.run.Revoking(a.index)
+	if len(r.as) > 0 {
+		f.run.FreezeFor(indexesOf(r.as), within)
 	}
 	f.run.RaiseHurry()
 	return r
 }
 
-// Wait waits until nothing of the partitions is outstanding, for so long at most; the rest is dropped. What it returns is to be committed now: afterwards nothing of
-// these assignments is committable.
-func (r *Revocation[T]) Wait(within time.Duration) []End {
+// Wait waits until nothing of the partitions is outstanding, or the time is over; the rest is dropped. What
+// it returns is to be committed now: afterwards nothing of these assignments is committable.
+func (r *Revocation[T]) Wait() []End {
 	defer r.f.run.LowerHurry()
 	if len(r.as) == 0 {
 		return nil
 	}
-	timer := time.NewTimer(within)
+	timer := time.NewTimer(time.Until(r.by))
 	defer timer.Stop()
 	r.f.await(r.as, timer.C)
 	return r.f.end(r.as)
@@ -94,17 +96,29 @@ func anyOutstanding[T any](as []*Assignment[T]) bool {
 func (f *Feed[T]) Lose(partitions ...Partition) []End {
 	f.mu.Lock()
 	var as []*Assignment[T]
-	for _, a := range f.turns {
-		if slices.Contains(partitions, a.partition) {
-			as = append(as, a)
-		}
+	for _, p := range partitions {
+		as = append(as, f.all(p)...)
 	}
 	f.mu.Unlock()
+	lost := f.run.Lose(indexesOf(as))
 	ends := f.end(as)
 	for i := range ends {
 		ends[i].Mark, ends[i].Committable = tracker.Mark{}, false
+		for k, a := range as {
+			if a.partition == ends[i].Partition {
+				ends[i].Outstanding += lost[k]
+			}
+		}
 	}
 	return ends
+}
+
+func indexesOf[T any](as []*Assignment[T]) []uint32 {
+	indexes := make([]uint32, len(as))
+	for i, a := range as {
+		indexes[i] = a.index
+	}
+	return indexes
 }
 
 // end ends assignments, and drops what is left of them.
@@ -117,25 +131,29 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 		if !any {
 			undone = -1
 		}
-		mark, ok, left := a.tracker.Close()
+		if offset, ok := a.tracker.Begun(); ok && (a.next < 0 || offset < a.next) {
+			a.next = offset // given back by the cut
+		}
+		left := a.tracker.Outstanding()
+		unfinished := a.tracker.Frontier()
+		f.mu.Unlock()
+		if left > 0 {
+			// Its time is over: nothing of it finishes any more, and no batch that it is in.
+			f.run.GiveUpFrom(a.index, unfinished)
+		}
+		f.mu.Lock()
+		mark, ok, _ := a.tracker.Close()
 		first := a.state != ended
-		a.state = ended
+		f.setState(a, ended)
 		f.remove(a)
 		f.mu.Unlock()
 		if !first {
 			continue // lost while it was being revoked
 		}
-		f.drop(a, left)
+		f.run.Ledger.Release(a.index)
 		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: a.next, Undone: undone, Outstanding: left})
 	}
 	return ends
-}
-
-func (f *Feed[T]) drop(a *Assignment[T], left int) {
-	if left > 0 {
-		f.run.Drop(a.index)
-	}
-	f.run.Ledger.Release(a.index)
 }
 
 // Rewound is an assignment that took the place of another from which something was abandoned.
@@ -145,38 +163,60 @@ type Rewound[T any] struct {
 	From int64
 }
 
-// Rewind gives a fresh assignment to each partition from which an element was abandoned, unless the feed or the run is ending. The poller calls it
-// when it is woken, and goes on from there. What was committable under the old assignment still is.
+// Rewind gives a fresh assignment to each partition from which an element was given up, unless the feed or
+// the run is ending. What lies before the element is finished first; until then the stream hurries, and the
+// partition is left out. The poller calls it when it is woken, and goes on from there. What was committable
+// under the old assignment still is.
 func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
-	if !f.abandoned.Swap(false) {
+	if !f.abandoned.Swap(false) && f.rewinding.Load() == 0 {
 		return nil, nil
 	}
 	f.run.CollectPending() // what is finished is not delivered again
 	f.mu.Lock()
-	var old []*Assignment[T]
-	if !f.ending() {
-		for _, a := range append([]*Assignment[T](nil), f.turns...) {
-			if a.state != live || !a.tracker.Abandoned() {
-				continue
-			}
-			from, _, _ := a.tracker.Oldest()
-			mark, _, _ := a.tracker.Close()
+	defer f.mu.Unlock()
+	if f.ending() {
+		return nil, nil
+	}
+	for _, a := range append([]*Assignment[T](nil), f.turns...) {
+		if a.state == live && a.tracker.Abandoned() {
+			f.setState(a, rewinding)
 			a.reclaim()
-			a.state = ended
-			f.remove(a)
-			old = append(old, a)
-			var fresh *Assignment[T]
-			if fresh, err = f.assign(a.partition, mark); err != nil {
-				break
-			}
-			rewound = append(rewound, Rewound[T]{Assignment: fresh, From: from})
+		}
+		if a.state != rewinding || a.tracker.Outstanding() > 0 {
+			continue
+		}
+		from, _, _ := a.tracker.Oldest()
+		if f.opts.Once {
+			from, _ = a.tracker.Begun()
+		}
+		mark, _, _ := a.tracker.Close()
+		a.reclaim()
+		f.setState(a, ended)
+		f.remove(a)
+		f.run.Ledger.Release(a.index)
+		fresh, err := f.assign(a.partition, mark)
+		if err != nil {
+			return rewound, err
+		}
+		rewound = append(rewound, Rewound[T]{Assignment: fresh, From: from})
+	}
+	return rewound, nil
+}
+
+// rewindable reports whether some partition waits for nothing more before it is rewound.
+func (f *Feed[T]) rewindable() bool {
+	if f.rewinding.Load() == 0 {
+		return false
+	}
+	f.run.CollectPending()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.turns {
+		if a.state == rewinding && a.tracker.Outstanding() == 0 {
+			return !f.ending()
 		}
 	}
-	f.mu.Unlock()
-	for _, a := range old {
-		f.drop(a, 1)
-	}
-	return rewound, err
+	return false
 }
 
 func (f *Feed[T]) ending() bool {

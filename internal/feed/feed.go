@@ -26,6 +26,8 @@ type Options struct {
 	Queue int
 	// Plain: elements carry no Committable, so a hand-over ends their tokens.
 	Plain bool
+	// Once: what has begun is never delivered again, whatever became of it.
+	Once bool
 	// More says, when a drain begins, whether there would have been more elements; nil is always. It is called with no lock held.
 	More func() bool
 	// Moved is called when some frontier has moved: there is more to commit. It must not block. nil is nobody.
@@ -41,8 +43,9 @@ type Feed[T any] struct {
 	opts Options
 	bell *Bell
 
-	abandoned atomic.Bool // some tracker has told so since Rewind looked last
-	over      atomic.Bool // complete or cancelled: nothing is rewound any more
+	abandoned atomic.Bool  // some tracker has told so since Rewind looked last
+	rewinding atomic.Int32 // assignments that wait to be rewound; each is a reason to hurry
+	over      atomic.Bool  // complete or cancelled: nothing is rewound any more
 
 	mu        sync.Mutex
 	live      map[Partition]*Assignment[T]
@@ -78,8 +81,12 @@ func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.Listen() }
 // Ring wakes those who listen.
 func (f *Feed[T]) Ring() { f.bell.Ring() }
 
-// NeedsRewind reports whether something was abandoned since Rewind looked last.
-func (f *Feed[T]) NeedsRewind() bool { return f.abandoned.Load() }
+// NeedsRewind reports whether something was given up since Rewind looked last, or is ready to be read again:
+// Rewind would find something to do.
+func (f *Feed[T]) NeedsRewind() bool { return f.abandoned.Load() || f.rewindable() }
+
+// Rewinding reports whether a partition waits to be read again.
+func (f *Feed[T]) Rewinding() bool { return f.rewinding.Load() > 0 }
 
 // ErrAssigned says that the partition is assigned already.
 var ErrAssigned = errors.New("vicuna: the partition is assigned already")
@@ -89,7 +96,7 @@ var ErrAssigned = errors.New("vicuna: the partition is assigned already")
 func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a := f.live[p]; a != nil && a.state == live {
+	if a := f.live[p]; a != nil && a.current() {
 		return nil, ErrAssigned
 	}
 	return f.assign(p, start)
@@ -110,7 +117,8 @@ func (f *Feed[T]) assign(p Partition, start tracker.Mark) (*Assignment[T], error
 		return nil, err
 	}
 	a.index = index
-	f.live[p] = a
+	a.before, f.live[p] = f.live[p], a
+	a.at = len(f.turns)
 	f.turns = append(f.turns, a)
 	return a, nil
 }
@@ -171,18 +179,54 @@ func (f *Feed[T]) Each(visit func(*Assignment[T])) {
 // Collect reports the finished tokens that islands have not reported yet. A commit loop calls it before it reads what is committable.
 func (f *Feed[T]) Collect() { f.run.CollectPending() }
 
-// remove takes an assignment out of the turns; the caller holds the lock.
+// remove takes an assignment out of the turns; the caller holds the lock. The last one takes its place, so
+// that tens of thousands can go at once.
 func (f *Feed[T]) remove(a *Assignment[T]) {
-	if f.live[a.partition] == a {
-		delete(f.live, a.partition)
+	if a.at < 0 {
+		return
 	}
-	for i, other := range f.turns {
-		if other == a {
-			f.turns = append(f.turns[:i:i], f.turns[i+1:]...)
-			if i < f.turn {
-				f.turn--
-			}
+	last := len(f.turns) - 1
+	f.turns[a.at] = f.turns[last]
+	f.turns[a.at].at = a.at
+	f.turns[last] = nil
+	f.turns = f.turns[:last]
+	a.at = -1
+	if f.live[a.partition] == a {
+		if a.before != nil {
+			f.live[a.partition] = a.before
+		} else {
+			delete(f.live, a.partition)
+		}
+		return
+	}
+	for other := f.live[a.partition]; other != nil; other = other.before {
+		if other.before == a {
+			other.before = a.before
 			return
 		}
+	}
+}
+
+// all are the assignments of a partition that have not ended: the current one, and those before it that are
+// being revoked. The caller holds the lock.
+func (f *Feed[T]) all(p Partition) (as []*Assignment[T]) {
+	for a := f.live[p]; a != nil; a = a.before {
+		as = append(as, a)
+	}
+	return as
+}
+
+// setState changes the state of an assignment; the caller holds the lock. While one waits to be rewound the
+// stream hurries.
+func (f *Feed[T]) setState(a *Assignment[T], s state) {
+	was := a.state
+	a.state = s
+	switch {
+	case s == rewinding && was != rewinding:
+		f.rewinding.Add(1)
+		f.run.RaiseHurry()
+	case was == rewinding && s != rewinding:
+		f.rewinding.Add(-1)
+		f.run.LowerHurry()
 	}
 }

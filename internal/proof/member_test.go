@@ -219,7 +219,7 @@ func (m *member) onRevoked(ctx context.Context, cl *kgo.Client, taken map[string
 		within = 0
 	}
 	ps := partitionsOf(taken)
-	ends := m.feed.Revoke(ps...).Wait(within)
+	ends := m.feed.Revoke(within, ps...).Wait()
 	if err := m.commitVia(ctx, cl, ends); err != nil {
 		m.run.Fail(err)
 	}

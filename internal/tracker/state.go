@@ -34,6 +34,13 @@ func (t *Tracker) Oldest() (offset int64, age time.Duration, ok bool) {
 	return offset, time.Since(t.polls.at(t.frontier)), true
 }
 
+// Frontier is the first position that is not done.
+func (t *Tracker) Frontier() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.frontier
+}
+
 // Outstanding is the number of positions that were delivered and neither finished nor abandoned.
 func (t *Tracker) Outstanding() int {
 	t.mu.Lock()

@@ -65,6 +65,9 @@ type Tracker struct {
 	outstanding int
 	abandoned   int // positions at or behind the frontier that were given up
 	start       bool
+	cut         uint64 // positions at or after it are given back; noCut while there is none
+	begun       uint64 // as Cut was told
+	top         uint64 // positions at or after it have not ended as done
 	full        bool
 	closed      bool
 
@@ -84,7 +87,10 @@ type word struct {
 	handed    uint64 // with user code; how often, beyond once, is in Tracker.extra
 	committed uint64 // Commit was called: sticky, before a hand-over too
 	settled   uint64 // not outstanding any more: counted down once, whatever comes again
+	returned  uint64 // given back by a cut, and not thrown away yet: somebody may hold it
 }
+
+const noCut = ^uint64(0)
 
 // New returns a tracker with nothing delivered.
 func New(o Options) *Tracker {
@@ -97,7 +103,7 @@ func New(o Options) *Tracker {
 	if o.Freed == nil {
 		o.Freed = func(int64, int) {}
 	}
-	return &Tracker{opts: o, words: make([]word, 4), start: o.Start != Mark{}}
+	return &Tracker{opts: o, words: make([]word, 4), cut: noCut, start: o.Start != Mark{}}
 }
 
 // Delivered counts n more positions as outstanding and returns the first. at tells offset and leader epoch of the i-th of them, in
@@ -185,6 +191,9 @@ func (t *Tracker) deliver(n int) {
 	if t.span() >= t.opts.Limit {
 		t.full = true
 	}
+	if end > t.cut {
+		t.giveBack(max(t.cut, end-uint64(n)))
+	}
 }
 
 func (t *Tracker) grow() {
@@ -216,6 +225,8 @@ func (t *Tracker) Done(base, mask uint64) {
 	}
 	w := t.word(base)
 	w.ended |= mask
+	t.top = max(t.top, base+uint64(bits.Len64(mask)))
+	t.let(w, base, mask)
 	t.tell(t.settle(w, base, mask))
 }
 
@@ -283,13 +294,87 @@ func (t *Tracker) Abandon(base, mask uint64) {
 		return
 	}
 	w := t.word(base)
-	if fresh := mask &^ w.abandoned; fresh != 0 {
+	fresh := mask & (^w.abandoned | w.returned) // the cut is made first, and has given them back
+	t.let(w, base, mask)
+	if fresh != 0 {
 		w.abandoned |= fresh
 		t.abandoned += bits.OnesCount64(fresh)
 		t.tell(t.settle(w, base, mask) | Abandoned)
 		return
 	}
-	t.mu.Unlock()
+	t.tell(0)
+}
+
+// Cut gives back every position from one on that is outstanding: it is not done, nobody is told that it was
+// given up, and the frontier does not pass it. What it holds in memory is held until it is thrown away
+// (Return), or the assignment ends. A later Cut may lower it. begun is how many positions had begun. It
+// returns how many were given back.
+func (t *Tracker) Cut(position, begun uint64) int {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return 0
+	}
+	t.cut, t.begun = min(t.cut, position), max(t.begun, begun)
+	before := t.outstanding
+	t.giveBack(t.cut)
+	n := before - t.outstanding
+	var ev Event
+	if n > 0 && t.outstanding == 0 {
+		ev = Zero
+	}
+	t.tell(ev)
+	return n
+}
+
+// giveBack counts down what is outstanding from a position on.
+func (t *Tracker) giveBack(from uint64) {
+	for base := max(from, t.frontier) &^ 63; base < t.delivered; base += 64 {
+		mask := ^uint64(0)
+		if base < from {
+			mask <<= from - base
+		}
+		w := t.word(base)
+		fresh := t.clip(base, mask) &^ w.settled
+		w.abandoned |= fresh
+		w.settled |= fresh
+		w.returned |= fresh
+		t.outstanding -= bits.OnesCount64(fresh)
+	}
+}
+
+// Return says that positions that a cut has given back were thrown away.
+func (t *Tracker) Return(base, mask uint64) {
+	t.mu.Lock()
+	if mask = t.clip(base, mask); mask != 0 {
+		t.let(t.word(base), base, mask)
+	}
+	t.tell(0)
+}
+
+// let gives back what positions hold in memory that a cut has given back, and that nobody holds any more.
+func (t *Tracker) let(w *word, base, mask uint64) {
+	if now := w.returned & mask; now != 0 {
+		w.returned &^= now
+		t.charges.settle(base, now, now, &t.freed)
+	}
+}
+
+// Begun tells the offset of the first position that had not begun when the assignment's cut was made; false
+// where everything that was delivered had, and it is the offset after that.
+func (t *Tracker) Begun() (offset int64, any bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := max(t.begun, t.top, t.frontier)
+	if t.cut == noCut || t.delivered == 0 {
+		return 0, false
+	}
+	if first >= t.delivered {
+		offset, _, _ = t.offsets.at(t.delivered - 1)
+		return offset + 1, false
+	}
+	offset, _, any = t.offsets.at(first)
+	return offset, any
 }
 
 // Commit is what the Committable of a record calls: the user has finished with it. It counts whether it comes before the hand-over, while parts
@@ -320,6 +405,7 @@ func (t *Tracker) Reclaim(from uint64) {
 			mask = t.clip(base, mask)
 			w := t.word(base)
 			w.abandoned |= mask
+			t.let(w, base, mask)
 			ev |= t.settle(w, base, mask)
 		}
 	}

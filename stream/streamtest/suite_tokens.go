@@ -25,7 +25,7 @@ type recorded[T any] struct {
 	marks     []mark
 }
 
-type mark struct{ done, handed, abandoned bool }
+type mark struct{ done, handed, abandoned, returned bool }
 
 func newRecorded[T any](elements []T) *recorded[T] {
 	return &recorded[T]{elements: elements, marks: make([]mark, len(elements))}
@@ -102,6 +102,23 @@ func (r *recorded[T]) Abandon(base, mask uint64) {
 	r.mark(base, mask, func(m *mark) { m.abandoned = true })
 }
 
+// Return implements core.Assignment.
+func (r *recorded[T]) Return(base, mask uint64) {
+	r.mark(base, mask, func(m *mark) { m.returned = true })
+}
+
+// Cut implements core.Assignment.
+func (r *recorded[T]) Cut(position, _ uint64) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := position; i < uint64(r.delivered); i++ {
+		if m := r.marks[i]; !m.done && !m.abandoned {
+			n++
+		}
+	}
+	return n
+}
+
 // Locate implements core.Assignment.
 func (r *recorded[T]) Locate(position uint64) (topic string, partition int32, offset int64, ok bool) {
 	return "recorded", 7, 1000 + int64(position), true
@@ -119,7 +136,8 @@ func (r *recorded[T]) look() []mark {
 func everySettled(t *testing.T, marks []mark) {
 	t.Helper()
 	for i, m := range marks {
-		require.True(t, m.done != m.abandoned, "the token of element %d: %+v", i, m)
+		require.True(t, m.done || m.abandoned || m.returned, "the token of element %d: %+v", i, m)
+		require.False(t, m.done && m.abandoned, "the token of element %d: %+v", i, m)
 	}
 }
 
@@ -305,7 +323,7 @@ func (s *flowSuite[A, B]) tokensLost(t *testing.T) {
 	g := newGate[B](false)
 	ctl := start(t, stream.Via(r.source(), s.New(t, fine[A])).To(g.sink()))
 	synctest.Wait()
-	r.run.Drop(r.index)
+	r.run.Lose([]uint32{r.index})
 	close(g.open)
 	require.NoError(t, over(t, ctl))
 	require.Len(t, g.all(), 1, "elements of a lost partition went on")

@@ -47,7 +47,7 @@ type TrackedSource[T any] struct {
 type session interface {
 	poke()
 	assign(partition int32) error
-	revoke(partitions []feed.Partition) (wait func(within time.Duration) []feed.End)
+	revoke(within time.Duration, partitions []feed.Partition) (wait func() []feed.End)
 	lose(partitions []feed.Partition)
 	collect()
 	committable(visit func(partition int32, m tracker.Mark))
@@ -158,9 +158,9 @@ func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []R
 		s.mu.Unlock()
 		return nil
 	}
-	wait := s.run.revoke(ps)
+	wait := s.run.revoke(within, ps)
 	s.mu.Unlock()
-	ends := wait(within)
+	ends := wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var revoked []Revoked

@@ -279,8 +279,8 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 	return nil
 }
 
-func (r *trackedRun[T, E]) revoke(ps []feed.Partition) func(time.Duration) []feed.End {
-	return r.feed.Revoke(ps...).Wait
+func (r *trackedRun[T, E]) revoke(within time.Duration, ps []feed.Partition) func() []feed.End {
+	return r.feed.Revoke(within, ps...).Wait
 }
 
 func (r *trackedRun[T, E]) lose(ps []feed.Partition) { r.feed.Lose(ps...) }

@@ -1,0 +1,71 @@
+package core
+
+import "sync"
+
+// Line is what a stage knows of what lies upstream of it: whether the elements that reach it may have
+// begun already, so that an end has to wait for all that the stage takes in. nil is a source's: nothing.
+type Line struct {
+	begins bool
+
+	mu  sync.Mutex // joins may come while the graph runs (Concat)
+	ups []*Line
+}
+
+// NewLine is the line after a stage that joins several; each is told with Join.
+func NewLine() *Line { return &Line{} }
+
+// Join adds a line that leads here.
+func (l *Line) Join(up *Line) {
+	if up == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ups = append(l.ups, up)
+}
+
+// Begins is the line after a stage that begins elements, or lets them wait for each other: one with effects,
+// a branch beside others, a batch.
+func (l *Line) Begins() *Line {
+	after := &Line{begins: true}
+	after.Join(l)
+	return after
+}
+
+// begun reports whether elements may have begun on the way here.
+func (l *Line) begun() bool {
+	if l == nil {
+		return false
+	}
+	if l.begins {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, up := range l.ups {
+		if up.begun() {
+			return true
+		}
+	}
+	return false
+}
+
+// On is the same place on another island, which a boundary leads to.
+func (at At) On(isl *Island) At { return At{Island: isl, Scope: at.Scope, Line: at.Line} }
+
+// Begun is the place after a stage that begins elements.
+func (at At) Begun() At {
+	at.Line = at.Line.Begins()
+	return at
+}
+
+// Joint is the place after a stage that joins several inputs on an island of its own; each is told with Input.
+func Joint(isl *Island) At { return At{Island: isl, Scope: &Scope{joint: true}, Line: NewLine()} }
+
+// Input tells a joint of one of its inputs.
+func (at At) Input(in At) {
+	at.Line.Join(in.Line)
+	if in.Scope != nil {
+		at.Scope.inner.CompareAndSwap(nil, in.Scope)
+	}
+}
