@@ -97,6 +97,23 @@ func (cs *composites) merge(members []span, untracked bool) Token {
 	return c.token()
 }
 
+// anyUntracked reports whether a token is, or is a part of, a merge with elements that have no token.
+func (cs *composites) anyUntracked(t Token) bool {
+	if !t.composite() {
+		return false
+	}
+	c := cs.at(t)
+	if c.untracked {
+		return true
+	}
+	for _, m := range c.members {
+		if cs.anyUntracked(m.first) {
+			return true
+		}
+	}
+	return false
+}
+
 // eachMerge calls f with every merge that is on its way. The caller holds the ledger's cutMu, so that none
 // is made meanwhile; none ends while f looks at it.
 func (cs *composites) eachMerge(f func(t Token, void bool)) {

@@ -186,7 +186,7 @@ func (l *Ledger) freeze(set []*entry) (givenBack int) {
 	l.coverMerges()
 	for _, e := range frozenNow {
 		count := e.word.Load() >> stateBits
-		givenBack += e.assignment.Cut(count, count)
+		givenBack += e.assignment.Cut(count, count, false)
 		e.word.Store(count<<stateBits | frozen)
 	}
 	return givenBack
@@ -305,7 +305,7 @@ func (l *Ledger) lower(e *entry, position uint64) bool {
 	if !wasFrozen || position < count {
 		count = position
 	}
-	e.assignment.Cut(count, e.begun)
+	e.assignment.Cut(count, e.begun, true)
 	e.word.Store(count<<stateBits | frozen)
 	l.composites.eachMerge(func(t Token, void bool) {
 		if c := l.composites.at(t); !void && !c.untracked && l.positions(t, func(other *entry, _, last uint64) bool { return other == e && last >= position }) {
@@ -322,7 +322,7 @@ func (l *Ledger) lose(e *entry) int {
 	defer l.cutMu.Unlock()
 	e.setState(busy)
 	begun := max(e.begun, e.word.Load()>>stateBits)
-	n := e.assignment.Cut(0, begun)
+	n := e.assignment.Cut(0, begun, false)
 	e.word.Store(frozen)
 	return n
 }

@@ -135,6 +135,7 @@ func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	}
 	l.mu.Unlock()
 	r.everCut.Store(true)
+	r.CollectPending() // what is finished is not given back
 	r.givenBack.Add(int64(l.freeze(set)))
 	r.sweepFor()
 }
@@ -148,6 +149,7 @@ func (r *Run) freezeAll() {
 	l.entries.each(func(e *entry) { set = append(set, e) })
 	l.mu.Unlock()
 	r.everCut.Store(true)
+	r.CollectPending() // what is finished is not given back
 	n := l.freeze(set)
 	if n > 0 {
 		r.givenBack.Add(int64(n))

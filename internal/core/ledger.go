@@ -21,9 +21,10 @@ type Assignment interface {
 	// Return says that positions after the cut were thrown away: nothing holds them any more.
 	Return(base, mask uint64)
 	// Cut says that no position at or after it finishes: those are not outstanding any more and
-	// not done. begun is how many positions some stage with effects has begun. It returns how many
-	// outstanding ones it has given back. A cut is lowered by a later call, never raised.
-	Cut(position, begun uint64) int
+	// not done. begun is how many positions some stage with effects has begun; gap says that the
+	// position was given up, and has to be delivered again if the assignment stays. It returns how
+	// many outstanding ones it has given back. A cut is lowered by a later call, never raised.
+	Cut(position, begun uint64, gap bool) int
 	// Locate tells where a position lies, for errors.
 	Locate(position uint64) (topic string, partition int32, offset int64, ok bool)
 }
@@ -78,7 +79,7 @@ func (l *Ledger) Register(a Assignment) (uint32, error) {
 	e := &entry{assignment: a, index: index, gap: noGap}
 	if l.closed {
 		e.word.Store(frozen)
-		a.Cut(0, 0)
+		a.Cut(0, 0, false)
 	}
 	l.entries.add(index, e)
 	return index, nil

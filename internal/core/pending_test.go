@@ -18,7 +18,7 @@ func (m *marks) HandOver(base, mask uint64)                 {}
 func (m *marks) Withdraw(base, mask uint64)                 {}
 func (m *marks) Abandon(base, mask uint64)                  {}
 func (m *marks) Return(base, mask uint64)                   {}
-func (m *marks) Cut(position, begun uint64) int             { return 0 }
+func (m *marks) Cut(position, begun uint64, gap bool) int   { return 0 }
 func (m *marks) Locate(uint64) (string, int32, int64, bool) { return "", 0, 0, false }
 
 // A token that is finished while somebody raises the hurry is reported: by who finished it, who looks at the hurry behind the bits, or by who raised it, who reads the

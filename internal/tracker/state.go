@@ -67,7 +67,7 @@ func (t *Tracker) Travelling() int {
 func (t *Tracker) Abandoned() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.abandoned > 0 && !t.closed
+	return (t.abandoned > 0 || t.gap) && !t.closed
 }
 
 // Room is how many more positions should be delivered. A full tracker has none until a quarter of its limit is finished.

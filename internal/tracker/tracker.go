@@ -68,6 +68,7 @@ type Tracker struct {
 	cut         uint64 // positions at or after it are given back; noCut while there is none
 	begun       uint64 // as Cut was told
 	top         uint64 // positions at or after it have not ended as done
+	gap         bool   // something was given up there
 	full        bool
 	closed      bool
 
@@ -308,8 +309,8 @@ func (t *Tracker) Abandon(base, mask uint64) {
 // Cut gives back every position from one on that is outstanding: it is not done, nobody is told that it was
 // given up, and the frontier does not pass it. What it holds in memory is held until it is thrown away
 // (Return), or the assignment ends. A later Cut may lower it. begun is how many positions had begun. It
-// returns how many were given back.
-func (t *Tracker) Cut(position, begun uint64) int {
+// returns how many were given back. gap: the position was given up, and has to be delivered again.
+func (t *Tracker) Cut(position, begun uint64, gap bool) int {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
@@ -322,6 +323,10 @@ func (t *Tracker) Cut(position, begun uint64) int {
 	var ev Event
 	if n > 0 && t.outstanding == 0 {
 		ev = Zero
+	}
+	if gap && !t.gap {
+		t.gap = true
+		ev |= Abandoned // in one step: who sees that nothing is outstanding sees this, too
 	}
 	t.tell(ev)
 	return n

@@ -108,7 +108,7 @@ func (r *recorded[T]) Return(base, mask uint64) {
 }
 
 // Cut implements core.Assignment.
-func (r *recorded[T]) Cut(position, _ uint64) (n int) {
+func (r *recorded[T]) Cut(position, _ uint64, _ bool) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := position; i < uint64(r.delivered); i++ {
