@@ -55,8 +55,14 @@ type PassThroughResult[K, V, P any] struct {
 	PassThrough P
 }
 
-// Pass returns the envelope's pass-through value.
-func (r *Result[K, V, P]) Pass() P { return r.Message.PassThrough }
+// Pass returns the envelope's pass-through value; P's zero value where there is no
+// envelope, in a Result that was made by hand.
+func (r *Result[K, V, P]) Pass() (p P) {
+	if r.Message == nil {
+		return p
+	}
+	return r.Message.PassThrough
+}
 
 // Pass returns the envelope's pass-through value.
 func (r *MultiResult[K, V, P]) Pass() P { return r.PassThrough }
