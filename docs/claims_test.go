@@ -198,7 +198,8 @@ func TestTopicCreation(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, k.Cluster().TopicInfo("created"))
 
-	_, err = element(t, ps).Send(t.Context(), newRecord("missing", "a", "a"))
+	hurried := ps.With(settings.RequestTimeout(500*time.Millisecond), settings.DeliveryTimeout(time.Second))
+	_, err = element(t, hurried).Send(t.Context(), newRecord("missing", "a", "a"))
 	require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
 	require.Nil(t, k.Cluster().TopicInfo("missing"))
 }

@@ -28,6 +28,7 @@ type Client struct {
 	closed    atomic.Bool
 
 	failed atomic.Int64
+	resends
 }
 
 // NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind the streams. It does not connect: the first
@@ -37,15 +38,14 @@ func NewClient[K, V any](ps settings.Producer[K, V]) (*Client, error) {
 }
 
 func newClient(cfg settings.ProducerConfig) (*Client, error) {
-	cl, err := kclient.NewProducerClient(cfg)
+	c := new(Client)
+	cl, err := kclient.NewProducerClient(cfg, refusals{c})
 	if err != nil {
 		return nil, err
 	}
 	records, bytes := cfg.Window()
-	c := &Client{
-		kgo: cl, is: kclient.Read(cl), delivery: cfg.DeliveryTimeout(), close: cfg.CloseTimeout(),
-		window: newWindow(records, bytes), made: true,
-	}
+	c.kgo, c.is, c.delivery, c.close = cl, kclient.Read(cl), cfg.DeliveryTimeout(), cfg.CloseTimeout()
+	c.window, c.made, c.requests = newWindow(records, bytes), true, kclient.Requests(cl)
 	c.onOutcome = c.promise
 	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
 	return c, nil
@@ -89,7 +89,7 @@ func (c *Client) Kgo() *kgo.Client { return c.kgo }
 func (c *Client) Reach(ctx context.Context) error { return kclient.Reach(ctx, c.kgo) }
 
 // Flush sends what lingers and waits until all that was produced before has its outcome, or ctx ends.
-func (c *Client) Flush(ctx context.Context) error { return c.kgo.Flush(ctx) }
+func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx) }
 
 // Close waits until all that was produced has its outcome, for ctx or the close time-out, whichever ends first, and closes the client. What has no outcome then
 // is failed, and may have been written; the error says how many those were. A wrapped client is flushed and left open. Harmless when repeated.
@@ -99,11 +99,11 @@ func (c *Client) Close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.close)
 	defer cancel()
-	err := c.kgo.Flush(ctx)
+	err := c.flush(ctx)
 	unknown, _ := c.window.inFlight()
 	c.shut()
 	if err != nil && unknown > 0 {
-		return &OutcomeError{Unknown: unknown, Err: context.Cause(ctx)}
+		return c.unknown(unknown, context.Cause(ctx))
 	}
 	return nil
 }

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/internal/partition"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -20,6 +24,19 @@ var ErrWindowFull = errors.New("vicuna: the window is full, and the record was n
 
 // ErrUnknownOutcome says that a sender stopped waiting before its record had an outcome: it may be written.
 var ErrUnknownOutcome = errors.New("vicuna: the record's outcome is not known: it may have been written")
+
+// ErrTakenBack says that a sender stopped waiting before the client had sent its record: it was not sent, and never will be. The error says why, where that is known: errors.As finds an
+// [*UnreachableError], and in it why no broker could be reached (a login that was refused, say), errors.Is the brokers' answer for the topic.
+var ErrTakenBack = errors.New("vicuna: the record was not sent, and is taken back")
+
+// unsentError is an unknown outcome of a record that the client keeps, and has not sent so far.
+type unsentError struct{ errs []error }
+
+func (e *unsentError) Error() string {
+	return "vicuna: the record has not been sent, but stays with the client until its delivery time-out: " + errors.Join(e.errs...).Error()
+}
+
+func (e *unsentError) Unwrap() []error { return append([]error{ErrUnknownOutcome}, e.errs...) }
 
 // Element sends records without a stream. Its methods are safe for concurrent use; records sent by one goroutine to one partition are written in
 // the order of the calls.
@@ -38,6 +55,9 @@ type Element[K, V any] struct {
 	refuse   context.CancelFunc
 	mu       sync.RWMutex // closing waits for the calls that are being handed over
 	closed   bool
+	closer   core.Serial   // closes for a callback
+	finished chan struct{} // closed when the Element is
+	closeErr error         // until then the closer's
 }
 
 // NewElement makes an Element, with a client of its own or, with [On], a shared one. It does not connect: the first record does. Of the options, SkipFailed
@@ -51,7 +71,7 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 	if err != nil {
 		return nil, err
 	}
-	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps}
+	p := &Element[K, V]{client: cl, owned: o.client == nil, settings: ps, finished: make(chan struct{})}
 	p.closing, p.refuse = context.WithCancel(cl.kgo.Context())
 	p.encoders.New = func() any { return newEncoder(ps, cl) }
 	p.calls.New = func() any { return &call{done: make(chan struct{}, 1), tally: &p.tally} }
@@ -62,8 +82,12 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 // handed to the client: it cannot be taken back.
 func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (envelope.Metadata, error) {
 	c := p.calls.Get().(*call)
+	c.entry.pending = new(partition.Pending) // the client may keep it for longer than the call
 	if err := p.start(ctx, rec, &c.entry, c); err != nil {
-		p.calls.Put(c)
+		if neverTaken(&c.entry) == nil { // else its promise is still to come
+			c.entry = entry{}
+			p.calls.Put(c)
+		}
 		return envelope.Metadata{}, err
 	}
 	select {
@@ -72,7 +96,7 @@ func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (e
 		select {
 		case <-c.done: // both: the outcome is known
 		default:
-			return envelope.Metadata{}, unknown(ctx) // c is the client's still, and is not used again
+			return envelope.Metadata{}, p.client.abandoned(ctx, rec.Topic, c.entry.pending, c.entry.requests) // c is the client's still, and is not used again
 		}
 	}
 	m, err := c.metadata, c.err
@@ -81,8 +105,22 @@ func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (e
 	return m, err
 }
 
-func unknown(ctx context.Context) error {
-	return fmt.Errorf("%w: %w", ErrUnknownOutcome, context.Cause(ctx))
+// abandoned is the error of a record that nobody waits for any more: it is taken back if that can be.
+func (c *Client) abandoned(ctx context.Context, topic string, pending *partition.Pending, requests uint64) error {
+	cause := context.Cause(ctx)
+	var errs []error
+	if obstacle := kclient.Obstacle(c.kgo, topic); obstacle != nil {
+		errs = append(errs, obstacle)
+	}
+	errs = append(errs, cause)
+	switch {
+	case c.is.ExplicitPartitions && pending.TakeBack():
+		return fmt.Errorf("%w: %w", ErrTakenBack, errors.Join(errs...))
+	case c.requests != nil && c.requests.Load() == requests:
+		return &unsentError{errs}
+	default:
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, cause)
+	}
 }
 
 // call is a Send that waits.
@@ -129,19 +167,27 @@ func (c *callback) settled(e *entry, err error) {
 	if err == nil {
 		m = e.metadata()
 	}
-	c.serial.Do(func() {
-		defer func() {
-			if v := recover(); v != nil {
-				c.logger().Error("vicuna: a callback of SendAsync has panicked", "panic", v, "topic", c.entry.rec.Topic, "stack", string(debug.Stack()))
-			}
-		}()
-		c.done(m, err)
-	})
+	if neverTaken(e) == nil { // else SendAsync returns it
+		c.serial.Do(func() { c.tell(m, err) })
+	}
 	c.tally.landed()
+}
+
+// tell calls the user's function. Its name is what insideCallback looks for.
+func (c *callback) tell(m envelope.Metadata, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.logger().Error("vicuna: a callback of SendAsync has panicked", "panic", v, "topic", c.entry.rec.Topic, "stack", string(debug.Stack()))
+		}
+	}()
+	c.done(m, err)
 }
 
 // Future is the outcome of a record that was sent.
 type Future struct {
+	client   *Client
+	topic    string
+	pending  partition.Pending
 	entry    entry
 	done     chan struct{}
 	metadata envelope.Metadata
@@ -172,13 +218,17 @@ func (f *Future) Wait(ctx context.Context) (envelope.Metadata, error) {
 	case <-f.done:
 		return f.metadata, f.err
 	case <-ctx.Done():
-		return envelope.Metadata{}, unknown(ctx)
+		return envelope.Metadata{}, f.client.abandoned(ctx, f.topic, &f.pending, f.entry.requests)
 	}
 }
 
 // SendFuture sends a record and returns its outcome to be waited for. It waits while the window is full, until ctx ends; an error says that the record was not sent.
 func (p *Element[K, V]) SendFuture(ctx context.Context, rec *envelope.Record[K, V]) (*Future, error) {
-	f := &Future{done: make(chan struct{}), tally: &p.tally}
+	f := &Future{client: p.client, done: make(chan struct{}), tally: &p.tally}
+	if rec != nil {
+		f.topic = rec.Topic
+	}
+	f.entry.pending = &f.pending
 	if err := p.start(ctx, rec, &f.entry, f); err != nil {
 		return nil, err
 	}
@@ -255,8 +305,14 @@ func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], e
 		return ErrClosed
 	}
 	p.tally.flying.Add(1)
-	p.client.produce(e, time.Now())
-	return nil
+	if p.client.crowded() {
+		caller, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		defer context.AfterFunc(p.closing, func() { stop(ErrClosed) })()
+		ctx = caller
+	}
+	p.client.produce(ctx, e, time.Now())
+	return neverTaken(e)
 }
 
 // tally counts what an Element has sent and what has no outcome yet.
@@ -308,18 +364,64 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 // Flush sends what lingers and waits until everything that was sent before has its outcome, or ctx ends. On a shared client that is everybody's.
 func (p *Element[K, V]) Flush(ctx context.Context) error { return p.client.Flush(ctx) }
 
+// ErrCloseInCallback says that [Element.Close] was called by a callback of SendAsync, which it would have to wait for. The Element closes all the same, in the background; another
+// Close waits for that.
+var ErrCloseInCallback = errors.New("vicuna: Close was called by a callback of SendAsync, which it does not wait for: the Element closes in the background")
+
 // Close refuses further records, also those that wait for the window, waits until all that were sent have their outcome and the callbacks have returned, up to ctx's end or
 // the close time-out, and closes the client if it is the Element's own. What has no outcome then is failed, or, on a shared client, still under way; the error
-// says how many those were. Harmless when repeated.
+// says how many those were. Harmless when repeated: who calls it while another one is under way waits for that, and gets its error. In a callback of SendAsync it returns
+// [ErrCloseInCallback] at once.
 func (p *Element[K, V]) Close(ctx context.Context) error {
+	p.refuse() // before mu, which a sender may hold while a wrapped client is full
 	p.mu.Lock()
-	already := p.closed
+	first := !p.closed
 	p.closed = true
 	p.mu.Unlock()
-	if already {
-		return nil
+	switch inside := insideCallback(); {
+	case first && inside:
+		ctx := context.WithoutCancel(ctx)
+		p.closer.Do(func() { p.finish(ctx) })
+		return ErrCloseInCallback
+	case first:
+		p.finish(ctx)
+		return p.closeErr
+	case inside:
+		return ErrCloseInCallback
 	}
-	p.refuse()
+	select {
+	case <-p.finished:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.client.close)
+	defer cancel()
+	select {
+	case <-p.finished:
+		return p.closeErr
+	case <-ctx.Done():
+		return fmt.Errorf("vicuna: the Element is still being closed: %w", context.Cause(ctx))
+	}
+}
+
+// insideCallback returns whether a callback of an Element is among the callers.
+func insideCallback() bool {
+	pcs := make([]uintptr, 512)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "/producer.(*callback).tell") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// finish closes the Element, once.
+func (p *Element[K, V]) finish(ctx context.Context) {
+	defer close(p.finished)
 	ctx, cancel := context.WithTimeout(ctx, p.client.close)
 	defer cancel()
 	idle, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -335,7 +437,7 @@ func (p *Element[K, V]) Close(ctx context.Context) error {
 	if late := p.serial.Wait(ctx); late != nil {
 		err = errors.Join(err, fmt.Errorf("vicuna: callbacks of SendAsync have not returned: %w", late))
 	}
-	return err
+	p.closeErr = err
 }
 
 // settle waits until everything sent has its outcome, or ctx ends.
@@ -348,10 +450,10 @@ func (p *Element[K, V]) settle(ctx, idle context.Context) error {
 	defer stop()
 	defer context.AfterFunc(idle, stop)()
 	if p.tally.flying.Load() > 0 {
-		_ = p.client.kgo.Flush(own)
+		_ = p.client.flush(own)
 	}
 	if n := p.tally.flying.Load(); n > 0 {
-		return &OutcomeError{Unknown: n, Err: context.Cause(ctx)}
+		return p.client.unknown(n, context.Cause(ctx))
 	}
 	return nil
 }

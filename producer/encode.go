@@ -33,7 +33,9 @@ type encoder[K, V any] struct {
 	values     serde.Serializer[V]
 	lendKey    serde.Lender[K]
 	lendValue  serde.Lender[V]
-	partitions bool // the client heeds a partition that a record names
+	client     *Client
+	partitions bool  // the client heeds a partition that a record names
+	lane       *lane // of the last record's topic
 	arena      []byte
 }
 
@@ -42,7 +44,7 @@ var errNegative = errors.New("partitions are numbered from 0")
 const arenaSize = 64 << 10
 
 func newEncoder[K, V any](ps settings.Producer[K, V], c *Client) *encoder[K, V] {
-	e := &encoder[K, V]{keys: ps.KeySerde(), values: ps.ValueSerde(), partitions: c.is.ExplicitPartitions}
+	e := &encoder[K, V]{keys: ps.KeySerde(), values: ps.ValueSerde(), client: c, partitions: c.is.ExplicitPartitions}
 	e.lendKey, _ = e.keys.(serde.Lender[K])
 	e.lendValue, _ = e.values.(serde.Lender[V])
 	return e
@@ -62,6 +64,10 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error
 	if r.Topic = rec.Topic; r.Topic == "" {
 		return ErrNoTopic
 	}
+	if e.lane == nil || e.lane.topic != rec.Topic {
+		e.lane = e.client.laneOf(rec.Topic)
+	}
+	to.lane = e.lane
 	to.named = -1
 	if p, ok := rec.Partition.Get(); ok {
 		if !e.partitions {

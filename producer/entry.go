@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/internal/partition"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -25,12 +27,20 @@ type entry struct {
 	rec      kgo.Record // first
 	owner    owner
 	slab     *slab
-	envelope any // what it belongs to: a Message, or the multi of a MultiMessage
+	lane     *lane // of its topic
+	envelope any   // what it belongs to: a Message, or the multi of a MultiMessage
 	token    core.Token
 	slot     uint64
 	bytes    int64
 	part     int32
 	named    int32 // the partition that the record names, or -1
+	searched bool  // for that partition
+
+	admission *admission // to a wrapped client that was nearly full
+
+	// Of an Element's records alone: how one is taken back, and how many produce requests the client had written before it.
+	pending  *partition.Pending
+	requests uint64
 }
 
 func entryOf(r *kgo.Record) *entry { return (*entry)(unsafe.Pointer(r)) }
@@ -40,19 +50,65 @@ type owner interface {
 	settled(e *entry, err error)
 }
 
-// produce hands an entry to the client. Its record is encoded, its window taken.
-func (c *Client) produce(e *entry, now time.Time) {
+// produce hands an entry to the client. Its record is encoded, its window taken. A wrapped client that is full with its owner's records may keep the caller waiting, until its context ends.
+func (c *Client) produce(caller context.Context, e *entry, now time.Time) {
 	if e.rec.Timestamp.IsZero() {
 		e.rec.Timestamp = now
 	}
-	e.rec.Context = nil
-	c.kgo.Produce(c.deadlines.Context(now), &e.rec, c.onOutcome)
+	e.rec.Context, e.searched, e.admission = nil, false, nil
+	if e.pending != nil {
+		e.pending.Context = c.deadlines.Context(now)
+		e.rec.Context = e.pending
+		if c.requests != nil {
+			e.requests = c.requests.Load()
+		}
+	}
+	if !e.lane.awaits(e, now) {
+		c.give(caller, e, now)
+	}
+}
+
+// give hands an entry to the client, or to its lane where that is closed.
+func (c *Client) give(caller context.Context, e *entry, now time.Time) {
+	l := e.lane
+	l.handed.Add(1)
+	for l.held.Load() {
+		l.handed.Add(-1)
+		if l.hold(e, now) {
+			return
+		}
+		l.handed.Add(1)
+	}
+	ctx := e.rec.Context
+	if ctx == nil {
+		ctx = c.deadlines.Context(now)
+	}
+	if c.crowded() {
+		c.offer(caller, ctx, e)
+		return
+	}
+	c.kgo.Produce(ctx, &e.rec, c.onOutcome)
+}
+
+// stamp gives an entry that waits outside of the client the deadline of its time.
+func (c *Client) stamp(e *entry, now time.Time) {
+	if e.rec.Context == nil {
+		e.rec.Context = c.deadlines.Context(now)
+	}
 }
 
 // promise is every record's. It only hands on: all promises of a client are run one after the other, and one that waits would stop all.
 func (c *Client) promise(r *kgo.Record, err error) {
 	e := entryOf(r)
-	if err != nil {
+	l := e.lane
+	defer l.counted()
+	if err != nil && (l.comesBack(e, err) || l.isMissing(e, err)) {
+		return
+	}
+	if never := neverTaken(e); err != nil && never != nil {
+		err = never
+		c.failed.Add(1)
+	} else if err != nil {
 		if errors.Is(err, kgo.ErrClientClosed) {
 			err = fmt.Errorf("%w: %w", ErrClosed, err)
 		}

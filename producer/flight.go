@@ -167,7 +167,7 @@ func (f *flight) room() bool {
 // send hands an entry over.
 func (f *flight) send(e *entry) {
 	f.sent.Store(f.sent.Load() + 1)
-	f.client.produce(e, f.clock.read())
+	f.client.produce(f.run.Context(), e, f.clock.read())
 }
 
 // sendAll hands the entries of one envelope over, which the window has admitted together. Stopped half-way, it gives the element in hand up; those that were sent
@@ -267,7 +267,8 @@ func (f *flight) finish(ctx context.Context, undelivered func() int64) error {
 		err = f.collect(ctx)
 	}
 	f.detached.Store(true)
-	o := &OutcomeError{Failed: f.failed.Load(), Unknown: f.sent.Load() - f.settled.Load(), Err: err}
+	o := f.client.unknown(f.sent.Load()-f.settled.Load(), err)
+	o.Failed = f.failed.Load()
 	if undelivered != nil && f.run.Stopped() {
 		o.Undelivered = undelivered()
 	}

@@ -1,6 +1,11 @@
 package producer
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vicuna-go/vicuna/internal/kclient"
+)
 
 // OutcomeError says what the end of a stream, or of a client, left behind: it is joined with the fault that ended it.
 type OutcomeError struct {
@@ -10,13 +15,18 @@ type OutcomeError struct {
 	Failed int64
 	// Unknown is the number of records that had no outcome when the close time-out ended. They may have been written.
 	Unknown int64
-	// Err is what ended the waiting; nil where nothing was waited for in vain.
+	// Unsent is how many of those are known not to have been sent, and so not written: the client never sent a record.
+	Unsent int64
+	// Err is what ended the waiting, and what kept the records from being written where that is known; nil where nothing was waited for in vain.
 	Err error
 }
 
 func (e *OutcomeError) Error() string {
 	s := fmt.Sprintf("vicuna: records in flight at the end: %d acknowledged and not passed on, %d failed, %d with unknown outcome",
-		e.Undelivered, e.Failed, e.Unknown)
+		e.Undelivered, e.Failed, e.Unknown-e.Unsent)
+	if e.Unsent > 0 {
+		s += fmt.Sprintf(", %d not sent", e.Unsent)
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -24,6 +34,21 @@ func (e *OutcomeError) Error() string {
 }
 
 func (e *OutcomeError) Unwrap() error { return e.Err }
+
+// unknown is the error of n records whose outcomes were waited for until err.
+func (c *Client) unknown(n int64, err error) *OutcomeError {
+	o := &OutcomeError{Unknown: n, Err: err}
+	if n == 0 {
+		return o
+	}
+	if c.requests != nil && c.requests.Load() == 0 {
+		o.Unsent = n
+	}
+	if obstacle := kclient.Obstacle(c.kgo, ""); obstacle != nil {
+		o.Err = errors.Join(obstacle, err)
+	}
+	return o
+}
 
 // RecordError is the failure of a record, with where it was to go.
 type RecordError struct {

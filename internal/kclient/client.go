@@ -36,13 +36,14 @@ const (
 //
 // It fails with the settings' own problems, with what franz-go rejects, and with
 // a [*ClientError] where the factory returned a client that is not as ordered.
-// The doubtful settings are logged as warnings.
-func NewProducerClient(cfg settings.ProducerConfig) (*kgo.Client, error) {
+// The doubtful settings are logged as warnings. What happens to batches that are
+// too large for their topic is told to r, which may be nil.
+func NewProducerClient(cfg settings.ProducerConfig, r Refusals) (*kgo.Client, error) {
 	if err := cfg.Err(); err != nil {
 		return nil, err
 	}
 	w := newWatch(cfg.Bootstrap(), cfg.Logger())
-	cl, err := create(cfg, producerOptions(cfg, w), func(cl *kgo.Client) error { return checkMade(cl, cfg) })
+	cl, err := create(cfg, producerOptions(cfg, w, r), func(cl *kgo.Client) error { return checkMade(cl, cfg) })
 	if err != nil {
 		return nil, err
 	}
@@ -74,33 +75,40 @@ func create(cfg common, opts []kgo.Opt, check func(*kgo.Client) error) (*kgo.Cli
 	if factory == nil {
 		cl, err := kgo.NewClient(opts...)
 		if err != nil {
-			return nil, fmt.Errorf("kclient: franz-go rejects the settings: %w", err)
+			return nil, fmt.Errorf("vicuna: franz-go rejects the settings: %w", err)
 		}
 		return cl, nil
 	}
 	cl, err := factory(opts...)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("kclient: the client factory: %w", err)
+		return nil, fmt.Errorf("vicuna: the client factory: %w", err)
 	case cl == nil:
-		return nil, errors.New("kclient: the client factory returned neither a client nor an error")
+		return nil, errors.New("vicuna: the client factory returned neither a client nor an error")
 	}
 	if err := check(cl); err != nil {
 		cl.Close()
-		return nil, fmt.Errorf("kclient: the client factory did not use the options it was given: %w", err)
+		return nil, fmt.Errorf("vicuna: the client factory did not use the options it was given: %w", err)
 	}
 	return cl, nil
 }
 
 // producerOptions returns the client's options in three layers: what the user may
 // change, the user's, what they may not.
-func producerOptions(cfg settings.ProducerConfig, w *watch) []kgo.Opt {
+func producerOptions(cfg settings.ProducerConfig, w *watch, r Refusals) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.RetryBackoffFn(backoff),
+		// A topic that was just made is not known to every broker at once, and four answers come within a second: the delivery time-out says how long a record may wait.
+		kgo.UnknownTopicRetries(-1),
 	}
 	opts = append(opts, cfg.ClientOptions()...)
 	opts = append(opts, clientOptions(cfg, w)...)
+	if r != nil {
+		log := newLogger(cfg.Logger())
+		log.refusals = r
+		opts = append(opts, kgo.WithLogger(log), kgo.WithHooks(partitionedHook{r}))
+	}
 	opts = append(opts,
 		kgo.RequiredAcks(acks(cfg.Acks())),
 		kgo.ProducerBatchCompression(cfg.Compression()...),

@@ -91,7 +91,7 @@ func TestEveryOptionReadBackIsThere(t *testing.T) {
 }
 
 func TestFaultySettingsMakeNoClient(t *testing.T) {
-	_, err := NewProducerClient(settings.ProducerConfig{})
+	_, err := NewProducerClient(settings.ProducerConfig{}, nil)
 	var p *settings.Problem
 	require.ErrorAs(t, err, &p)
 }
@@ -128,7 +128,7 @@ func TestFactory(t *testing.T) {
 		}, []string{"Linger (linger.ms) = 5ms: the client has 0s", "Window", "ManualFlushing"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cl, err := NewProducerClient(config(t, []string{"a:1"}, settings.ClientFactory(c.factory)))
+			cl, err := NewProducerClient(config(t, []string{"a:1"}, settings.ClientFactory(c.factory)), nil)
 			if c.says == nil {
 				require.NoError(t, err)
 				cl.Close()
@@ -139,7 +139,7 @@ func TestFactory(t *testing.T) {
 			}
 		})
 	}
-	_, err := NewProducerClient(config(t, []string{"a:1"}, settings.ClientFactory(func(...kgo.Opt) (*kgo.Client, error) { return nil, boom })))
+	_, err := NewProducerClient(config(t, []string{"a:1"}, settings.ClientFactory(func(...kgo.Opt) (*kgo.Client, error) { return nil, boom })), nil)
 	require.ErrorIs(t, err, boom)
 }
 

@@ -53,7 +53,7 @@ func newConsumerClient(cfg settings.ConsumerConfig, member bool, extra []kgo.Opt
 	if cfg.ClientFactory() != nil {
 		want, err := order(opts)
 		if err != nil {
-			return nil, fmt.Errorf("kclient: franz-go rejects the settings: %w", err)
+			return nil, fmt.Errorf("vicuna: franz-go rejects the settings: %w", err)
 		}
 		l := &look{made: map[*kgo.Client]values{}}
 		opts = append(opts, kgo.WithHooks(l))

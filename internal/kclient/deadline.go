@@ -89,6 +89,11 @@ func (d *Deadlines) Context(now time.Time) context.Context {
 	return ctx
 }
 
+// Gave returns whether ctx is one of these.
+func (d *Deadlines) Gave(ctx context.Context) bool {
+	return ctx != nil && ctx.Value(deadlinesKey{}) == d
+}
+
 // Close releases the timers. It ends every context given out: the client is to be
 // flushed before.
 func (d *Deadlines) Close() {

@@ -79,6 +79,10 @@ func (e *PartitionError) Unwrap() error { return e.Err }
 // A test holds it to that.
 const badChoice = "invalid record partitioning choice"
 
+// BadChoice returns whether a record failed because it names a partition that the
+// client does not know.
+func BadChoice(err error) bool { return strings.HasPrefix(err.Error(), badChoice) }
+
 // Explain returns the error of a record's promise with a type where franz-go has
 // none: [*DeliveryTimeoutError], [*PartitionError], else err as it is. It is to be
 // called in the promise, before r is reused; named is the partition that the
@@ -91,7 +95,7 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	if p := partition.Panic(r); p != nil {
 		return &PartitionError{Topic: r.Topic, Partition: -1, Err: p}
 	}
-	if strings.HasPrefix(err.Error(), badChoice) {
+	if BadChoice(err) {
 		return &PartitionError{Topic: r.Topic, Partition: named, Err: err}
 	}
 	if _, definite := errors.AsType[*kerr.Error](err); definite && !errors.Is(err, kgo.ErrRecordTimeout) {
@@ -107,6 +111,8 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	}
 	if u := Unreachable(cl); u != nil {
 		cause = u
+	} else if cause == nil {
+		cause = Obstacle(cl, r.Topic)
 	}
 	return &DeliveryTimeoutError{Topic: r.Topic, Timeout: timeout, Neighbour: neighbour, Err: cause}
 }

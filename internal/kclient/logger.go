@@ -19,6 +19,8 @@ const repeatAfter = 5 * time.Second
 type logger struct {
 	*slog.Logger
 
+	refusals Refusals // nil where nobody wants to know
+
 	mu   sync.Mutex
 	last map[string]*told // by message, of which franz-go has a fixed set
 }
@@ -31,12 +33,22 @@ type told struct {
 func newLogger(l *slog.Logger) *logger { return &logger{Logger: l, last: map[string]*told{}} }
 
 // Level is asked before each message, so it stays cheap: what is filtered out from
-// there on is for the handler to say.
-func (l *logger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+// there on is for the handler to say. A refused batch is told at Info.
+func (l *logger) Level() kgo.LogLevel {
+	if l.refusals != nil {
+		return kgo.LogLevelInfo
+	}
+	return kgo.LogLevelWarn
+}
 
 // Log is called by the client, from any goroutine.
 func (l *logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	if level != kgo.LogLevelError && level != kgo.LogLevelWarn {
+		if l.refusals != nil && msg == batchFailed {
+			if topic, ok := refused(keyvals); ok {
+				l.refusals.Refused(topic)
+			}
+		}
 		return
 	}
 	skipped, repeated := l.repeats(msg)

@@ -34,7 +34,7 @@ func quiet() settings.Option { return settings.Logger(slog.New(slog.DiscardHandl
 // client returns a client that is closed at the end.
 func client(t *testing.T, cfg settings.ProducerConfig) *kgo.Client {
 	t.Helper()
-	cl, err := NewProducerClient(cfg)
+	cl, err := NewProducerClient(cfg, nil)
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	return cl

@@ -244,7 +244,10 @@ func TestErrorsThatAreDefiniteStayAsTheyAre(t *testing.T) {
 	d := NewDeadlines(cl.Context(), time.Minute)
 	defer d.Close()
 	require.ErrorIs(t, await(t, send(cl, d, time.Minute, &kgo.Record{Topic: "t", Value: make([]byte, 1000), Partition: -1})).err, kerr.MessageTooLarge)
-	err := await(t, send(cl, d, time.Minute, &kgo.Record{Topic: "unknown", Partition: -1})).err
+	soon := NewDeadlines(cl.Context(), deliveryTimeout)
+	defer soon.Close()
+	err := await(t, send(cl, soon, deliveryTimeout, &kgo.Record{Topic: "unknown", Partition: -1})).err
+	require.ErrorIs(t, err, kgo.ErrRecordTimeout)
 	require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
 	require.NoError(t, Explain(cl, &kgo.Record{}, -1, time.Minute, nil))
 }

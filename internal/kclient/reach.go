@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,7 +36,7 @@ func Reach(ctx context.Context, cl *kgo.Client) error {
 			return context.Cause(ctx)
 		}
 		if _, ok := errors.AsType[*kerr.Error](err); ok {
-			return fmt.Errorf("kclient: the broker refuses the client: %w", err)
+			return fmt.Errorf("vicuna: the broker refuses the client: %w", err)
 		}
 		last = err
 	}
@@ -68,6 +70,31 @@ func ask(ctx context.Context, b *kgo.Broker, left int) error {
 func Unreachable(cl *kgo.Client) *UnreachableError {
 	if w := watchOf(cl); w != nil {
 		return w.state()
+	}
+	return nil
+}
+
+// Obstacle returns what keeps a client from writing to a topic, as far as is known:
+// an [*UnreachableError] where no broker is reached or all refuse the client, or the error that the brokers
+// answer with for the topic; else nil. It does not wait.
+func Obstacle(cl *kgo.Client, topic string) error {
+	if w := watchOf(cl); w != nil {
+		if u := w.state(); u != nil {
+			return u
+		}
+		if u := w.refusal(); u != nil {
+			return u
+		}
+	}
+	_, _, err := cl.PartitionLeader(topic, math.MaxInt32) // of no partition it tells the topic's error
+	return err
+}
+
+// Requests counts the produce requests that the client has written, at least in
+// part; nil for a client that was not made by this package.
+func Requests(cl *kgo.Client) *atomic.Uint64 {
+	if w := watchOf(cl); w != nil {
+		return &w.requests
 	}
 	return nil
 }

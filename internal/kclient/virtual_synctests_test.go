@@ -26,7 +26,7 @@ func TestDefaultsWithoutABroker(t *testing.T) {
 		bubble.Test(t, func(t *testing.T) {
 			j := newJournal()
 			cfg := config(t, []string{"kafka:9092"}, j.option(), settings.Dialer(c.dial))
-			cl, err := NewProducerClient(cfg)
+			cl, err := NewProducerClient(cfg, nil)
 			require.NoError(t, err)
 			defer cl.Close()
 			<-time.After(4 * time.Minute) // idle, up to the first periodic look at metadata

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const (
@@ -64,6 +65,8 @@ type watch struct {
 	// heard counts connections and responses. It is written per response, and
 	// so is not under the lock.
 	heard atomic.Uint64
+	// requests counts produce requests that were written, at least in part.
+	requests atomic.Uint64
 	// silent is since when nothing was heard, as the last warning said; nil
 	// where none is out, or something was heard since. It is read per response.
 	silent atomic.Pointer[time.Time]
@@ -73,6 +76,7 @@ type watch struct {
 	before  uint64    // heard, at that time
 	dials   int       // since then, or since the last warning
 	lastErr error     // since then
+	refused error     // why a broker that was dialled did not let the client in, by a refused login say; nil when one has
 	closed  bool
 	timer   *time.Timer
 }
@@ -140,10 +144,20 @@ func (w *watch) state() *UnreachableError {
 	return w.unreachable()
 }
 
+// refusal returns the error where brokers answer, and refuse the client, else nil.
+func (w *watch) refusal() *UnreachableError {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refused == nil {
+		return nil
+	}
+	return &UnreachableError{Addrs: w.addrs, Err: w.refused}
+}
+
 // OnBrokerConnect is called by the client after each attempt to set up a
 // connection. One that is set up has been read from before: franz-go asks for the
 // versions, and logs in, ahead of this hook.
-func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, conn net.Conn, err error) {
 	if err == nil {
 		w.hear()
 	}
@@ -151,8 +165,12 @@ func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Con
 	defer w.mu.Unlock()
 	if err != nil {
 		w.lastErr = err
+		if conn != nil {
+			w.refused = err
+		}
 		return
 	}
+	w.refused = nil
 	w.reset()
 }
 
@@ -160,6 +178,14 @@ func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Con
 func (w *watch) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
 	if err == nil {
 		w.hear()
+	}
+}
+
+// OnBrokerWrite is called by the client after each request that it has written, or
+// failed to.
+func (w *watch) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, written int, _, _ time.Duration, _ error) {
+	if key == produceKey && written > 0 {
+		w.requests.Add(1)
 	}
 }
 
@@ -183,8 +209,11 @@ func (w *watch) OnClientClosed(*kgo.Client) {
 	w.reset()
 }
 
+const produceKey = int16(kmsg.Produce)
+
 var (
 	_ kgo.HookBrokerConnect = (*watch)(nil)
+	_ kgo.HookBrokerWrite   = (*watch)(nil)
 	_ kgo.HookBrokerRead    = (*watch)(nil)
 	_ kgo.HookClientClosed  = (*watch)(nil)
 )

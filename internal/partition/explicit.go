@@ -133,6 +133,9 @@ func (t *topicPartitioner) RequiresConsistency(r *kgo.Record) (consistent bool) 
 
 // Partition may return an index out of range: franz-go fails such a record.
 func (t *topicPartitioner) Partition(r *kgo.Record, n int) (pick int) {
+	if lost(r) {
+		return outOfRange
+	}
 	if t.explicit = r.Partition >= 0; t.explicit {
 		return int(r.Partition)
 	}
@@ -149,6 +152,9 @@ type backupPartitioner struct {
 }
 
 func (t *backupPartitioner) PartitionByBackup(r *kgo.Record, n int, it kgo.TopicBackupIter) (pick int) {
+	if lost(r) {
+		return outOfRange
+	}
 	if t.explicit = r.Partition >= 0; t.explicit {
 		return int(r.Partition)
 	}
