@@ -24,10 +24,17 @@ func (is *island) goAhead(a *activation) (progress, bool) {
 	}
 	blocked := map[int32]bool{}
 	is.block(is.frame.cur, blocked)
+	if w.rules.AheadSeesAllPauses {
+		for i := range is.stack {
+			if is.stack[i].ahead {
+				is.block(is.stack[i].saved.cur, blocked)
+			}
+		}
+	}
 	for i, t := range is.aside.tokens {
 		if is.goesAhead(t, blocked) {
 			if !w.rules.RetryGoesAhead {
-				return wait, true // the pause is longer than anything else
+				return on, false
 			}
 			e := is.aside.elems[i]
 			is.aside.elems = append(is.aside.elems[:i:i], is.aside.elems[i+1:]...)
@@ -40,15 +47,12 @@ func (is *island) goAhead(a *activation) (progress, bool) {
 		return on, false
 	}
 	if !w.rules.RetryGoesAhead {
-		for _, t := range is.in.tokens {
-			if is.goesAhead(t, blocked) {
-				return wait, true
-			}
-			is.block(t, blocked)
-		}
 		return on, false
 	}
 	e, t := is.in.pop()
+	if is.dropGone(e, t) {
+		return pause, true
+	}
 	if is.goesAhead(t, blocked) {
 		return is.pass(a, e, t), true
 	}
@@ -72,7 +76,7 @@ func (is *island) pass(a *activation, e *elem, t token) progress {
 func (is *island) goesAhead(t token, blocked map[int32]bool) bool {
 	overtakes := false
 	leaving := t.index != 0 && is.w.marksOf(t, func(m token) bool {
-		overtakes = overtakes || blocked[m.index]
+		overtakes = overtakes || blocked[m.index] || blocked[everything]
 		a := is.w.assignment(m.index)
 		return a == nil || a.revoking
 	})
@@ -84,11 +88,19 @@ func (is *island) goesAhead(t token, blocked map[int32]bool) bool {
 }
 
 func (is *island) block(t token, blocked map[int32]bool) {
+	if gone, how := is.w.gone(t); gone && (how == returned || !is.w.rules.VoidStillBlocks) {
+		return // a void merge becomes a gap of its other partitions when it is dropped
+	}
 	is.w.marksOf(t, func(m token) bool {
 		blocked[m.index] = true
+		if is.w.stale(m) && is.w.rules.EndedBlocksAll {
+			blocked[everything] = true // the partition may be back, under another index
+		}
 		return true
 	})
 }
+
+const everything = 0 // no assignment's index
 
 // leaving tells whether something is being revoked.
 func (w *world) leaving() bool {

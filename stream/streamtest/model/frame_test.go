@@ -41,7 +41,7 @@ func (is *island) part() token {
 // has to count a mark once, else a revoke or an epoch believes that it has waited for everything.
 func (is *island) look() {
 	f, w := &is.frame, is.w
-	abandoned := f.fate != fine
+	abandoned := f.fate > returned
 	if f.outs > 0 && !w.rules.AbandonedWins {
 		abandoned = false
 	}
@@ -51,11 +51,15 @@ func (is *island) look() {
 		switch {
 		case abandoned:
 			w.abandon(f.split, f.fate)
+		case f.fate == returned:
+			w.giveBack(f.split, &is.pending)
 		case w.rules.SplitOwnHold:
 			w.done(f.split, &is.pending)
 		}
 	case abandoned:
 		w.abandon(f.cur, f.fate)
+	case f.fate == returned:
+		w.giveBack(f.cur, &is.pending)
 	case f.outs == 0 && w.rules.FrameZeroOutputsDone:
 		w.done(f.cur, &is.pending)
 	}

@@ -10,6 +10,9 @@ func (is *island) doBatch(a *activation, s *stage) progress {
 		if is.cancelAt > a.st {
 			return is.refuse(a.e)
 		}
+		if len(k.elems) == 0 && s.timed {
+			k.until = w.inTicks(1 + w.rng.IntN(10))
+		}
 		k.elems, k.tokens = append(k.elems, a.e), append(k.tokens, is.part())
 		if len(k.elems) < s.n {
 			return is.back(taken)
@@ -20,6 +23,12 @@ func (is *island) doBatch(a *activation, s *stage) progress {
 		a.pc = 1
 	}
 	if a.pc == 1 {
+		if !w.rules.EmitFilters && !a.pausing {
+			is.filterHeld(a.st) // and makes its token a moment later
+			a.pausing = true
+			return pause
+		}
+		a.pausing = false
 		e, t, ok := is.emission(k)
 		if !ok {
 			return is.back(taken)
@@ -42,26 +51,53 @@ func (is *island) doBatch(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-// emission takes what a holder keeps, without what went away meanwhile.
+// emission takes what a holder keeps, without what lies after a cut or went away. Filtering and making the token is one
+// step: so a merge lies before all its cuts when it is made.
 func (is *island) emission(k *holding) (*elem, token, bool) {
 	var prov []*delivery
 	var items []item
 	var tokens []token
+	untracked := false
 	for i, e := range k.elems {
-		if is.dropGone(e, k.tokens[i]) {
+		if is.w.rules.EmitFilters && is.dropGone(e, k.tokens[i]) {
 			continue
 		}
 		prov, items = append(prov, e.prov...), append(items, e.items...)
+		if k.tokens[i].index == 0 {
+			untracked = true
+			continue
+		}
+		untracked = untracked || is.carriesUntracked(k.tokens[i])
 		tokens = append(tokens, k.tokens[i])
 	}
 	k.elems, k.tokens = nil, nil
-	if len(tokens) == 0 {
+	for _, d := range prov {
+		d.untracked = d.untracked || untracked
+	}
+	if len(items) == 0 {
 		return nil, token{}, false
 	}
-	if !is.w.rules.JoinTokens {
+	if !is.w.rules.JoinTokens && len(tokens) > 0 {
 		tokens = tokens[len(tokens)-1:]
 	}
-	return &elem{prov: prov, items: items, batch: true}, is.w.merge(tokens), true
+	return &elem{prov: prov, items: items, batch: true}, is.w.merge(tokens, untracked), true
+}
+
+// filterHeld throws away what a holder keeps and lies after a cut.
+func (is *island) filterHeld(st int) (moved bool) {
+	k := &is.keeps[st]
+	for i := 0; i < len(k.elems); i++ {
+		if gone, _ := is.w.gone(k.tokens[i]); !gone {
+			continue
+		}
+		e, t := k.elems[i], k.tokens[i]
+		k.elems = append(k.elems[:i:i], k.elems[i+1:]...)
+		k.tokens = append(k.tokens[:i:i], k.tokens[i+1:]...)
+		is.drop(e, t)
+		i--
+		moved = true
+	}
+	return moved
 }
 
 // flush emits between two elements.

@@ -19,17 +19,11 @@ func (q *queue) pop() (*elem, token) {
 	return e, t
 }
 
-// slot is a call of a MapAsyncUnordered that was made and is not in the chain yet.
-type slot struct {
-	e       *elem
-	t       token
-	waiting int
-}
-
 // holding is what a stage of an island keeps between elements.
 type holding struct {
 	elems    []*elem
 	tokens   []token
+	until    int  // batch: its time
 	count    int  // take
 	complete bool // take
 }
@@ -37,6 +31,7 @@ type holding struct {
 // island interprets its fused stages as a stack of activations, one small step at a time.
 type island struct {
 	w       *world
+	id      int
 	spec    *islandSpec
 	in      *queue
 	stack   []activation
@@ -59,6 +54,16 @@ func (is *island) step() bool {
 	if is.over {
 		return false
 	}
+	if is.spec.workers == noWorkers {
+		return is.chain()
+	}
+	if is.w.rng.IntN(3) == 0 && is.work() {
+		return true
+	}
+	return is.chain() || !is.over && is.work()
+}
+
+func (is *island) chain() bool {
 	if len(is.late) > 0 {
 		for _, t := range is.late {
 			is.w.handOver(t, 1)
@@ -91,17 +96,17 @@ func (is *island) due() (st int, moved bool) {
 	ended := is.inputEnded()
 	hurry := w.rules.HurryFlush && w.hurry() && (len(is.in.elems) == 0 || w.rng.IntN(8) == 0)
 	for i := range is.keeps {
+		if is.filterHeld(i) {
+			return -1, true
+		}
 		if len(is.keeps[i].elems) == 0 {
 			continue
 		}
 		if ended || hurry {
 			return i, true
 		}
-		if is.spec.stages[i].timed {
-			if w.rng.IntN(12) == 0 {
-				return i, true
-			}
-			moved = len(is.in.elems) == 0
+		if is.spec.stages[i].timed && w.now >= is.keeps[i].until {
+			return i, true
 		}
 	}
 	return -1, moved
@@ -114,28 +119,17 @@ func (is *island) inputEnded() bool {
 // take gives the next element to the stages, or ends the island.
 func (is *island) take() bool {
 	w := is.w
-	if len(is.slots) < is.spec.async && len(is.in.elems) > 0 && (len(is.slots) == 0 || w.rng.IntN(2) == 0) {
-		e, t := is.in.pop()
-		if !is.dropGone(e, t) {
-			is.slots = append(is.slots, slot{e, t, w.stall()})
-		}
-		return true
-	}
-	if is.spec.async > 0 && len(is.slots) > 0 {
-		i := w.rng.IntN(len(is.slots))
-		s := &is.slots[i]
-		if s.waiting > 0 {
-			s.waiting--
+	if is.spec.workers != noWorkers {
+		if i := is.nextResult(); i >= 0 {
+			e, t := is.slots[i].e, is.slots[i].t
+			is.slots = append(is.slots[:i], is.slots[i+1:]...)
+			if !is.dropGone(e, t) {
+				is.begin(e, t)
+			}
 			return true
 		}
-		e, t := s.e, s.t
-		is.slots = append(is.slots[:i], is.slots[i+1:]...)
-		if !is.dropGone(e, t) {
-			is.begin(e, t)
-		}
-		return true
 	}
-	if q := is.next(); is.spec.async == 0 && len(q.elems) > 0 {
+	if q := is.next(); is.spec.workers == noWorkers && len(q.elems) > 0 {
 		if e, t := q.pop(); !is.dropGone(e, t) {
 			is.begin(e, t)
 		}
@@ -164,14 +158,24 @@ func (is *island) begin(e *elem, t token) {
 	is.call(0, e)
 }
 
-// dropGone drops an element of an assignment that ended: the look that every boundary, holder and claim takes.
+// dropGone drops an element that lies after a cut or whose assignment ended: the look that every boundary, holder and
+// worker takes.
 func (is *island) dropGone(e *elem, t token) bool {
-	if !is.w.gone(t) {
+	if gone, _ := is.w.gone(t); !gone {
 		return false
 	}
-	e.end(false)
-	is.w.abandon(t, revoked)
+	is.drop(e, t)
 	return true
+}
+
+// drop ends an element as what it is: given back, or given up with the merge that it is part of.
+func (is *island) drop(e *elem, t token) {
+	e.end(false)
+	if gone, how := is.w.gone(t); gone && how == revoked {
+		is.w.abandon(t, revoked)
+	} else {
+		is.w.giveBack(t, &is.pending)
+	}
 }
 
 // outletsCancelled tells whether nobody takes anything from this island any more.

@@ -11,16 +11,26 @@ import (
 )
 
 var (
+	kindFlag    = flag.Int("model.kind", 0, "the kind of world that TestReplay shows: 0 any, 1 aimed")
 	seedFlag    = flag.Uint64("model.seed", 0, "the seed that TestReplay shows")
+	worldsFlag  = flag.Int("model.worlds", 0, "so many worlds of each kind, instead of what takes a few seconds")
 	withoutFlag = flag.String("model.without", "", "the rule that TestReplay leaves out")
 )
 
 const (
-	seeds        = 5000 // with all rules
-	seedsWithout = 600  // with one left out …
-	seedsMore    = 5000 // … and up to so many for a rule whose case is rare
-	enough       = 10
+	worlds     = 1200 // of each kind, with all rules
+	worldsLeft = 5000 // of each kind, until a rule that is left out has shown itself …
+	enough     = 1    // … so often
 )
+
+// kinds are the kinds of worlds: any, and those that are about how things end.
+var kinds = []struct {
+	name string
+	draw func(seed uint64, rl *rules) *world
+}{
+	{"any", newWorld},
+	{"aimed", newAimedWorld},
+}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -29,13 +39,7 @@ func rulesWithout(t testing.TB, name string) *rules {
 	if name == "" {
 		return r
 	}
-	i := slices.IndexFunc(without, func(s struct {
-		name string
-		off  func(*rules)
-	},
-	) bool {
-		return s.name == name
-	})
+	i := slices.IndexFunc(without, func(s leftOut) bool { return s.name == name })
 	require.GreaterOrEqual(t, i, 0, "no rule is called %s", name)
 	without[i].off(r)
 	return r
@@ -44,55 +48,79 @@ func rulesWithout(t testing.TB, name string) *rules {
 // With all rules, no world goes wrong, and the worlds contain the situations that the rules are for.
 func TestAllRules(t *testing.T) {
 	var seen [sawCount]int
-	for seed := range uint64(seeds) {
-		w := newWorld(seed, allRules())
-		v := w.simulate()
-		require.Nil(t, v, "go test ./stream/streamtest/model -run TestReplay -v -model.seed=%d\n%v", seed, w)
-		for i, n := range w.seen {
-			seen[i] += min(n, 1)
+	n := max(worlds, *worldsFlag)
+	for i, kind := range kinds {
+		for seed := range uint64(n) {
+			w := kind.draw(seed, allRules())
+			v := w.simulate()
+			require.Nil(t, v, "go test ./stream/streamtest/model -run TestReplay -v -model.kind=%d -model.seed=%d\n%v", i, seed, w)
+			for i, n := range w.seen {
+				seen[i] += min(n, 1)
+			}
 		}
 	}
-	for i, n := range seen {
-		t.Logf("%-48s in %4d of %d worlds", situations[i], n, seeds)
-		require.Positive(t, n, "no world has %s", situations[i])
+	for i, k := range seen {
+		t.Logf("%-48s in %5d of %d worlds", situations[i], k, n*len(kinds))
+		require.Positive(t, k, "no world has %s", situations[i])
 	}
 }
 
-// Each rule is needed: without it some world goes wrong.
+// Each rule is needed: without it some world goes wrong. The rules that only make ends shorter are measured instead.
 func TestEachRuleIsNeeded(t *testing.T) {
+	limit, demanded := worldsLeft, enough
+	if *worldsFlag > 0 {
+		limit, demanded = *worldsFlag, 20
+	}
 	for _, s := range without {
+		if isMeasured(s.name) {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			rl := allRules()
 			s.off(rl)
-			kinds, wrong, first, seed := map[string]int{}, 0, "", 0
-			for ; seed < seedsWithout || seed < seedsMore && wrong < enough; seed++ {
-				if v := newWorld(uint64(seed), rl).simulate(); v != nil {
-					kinds[v.kind]++
+			what, wrong, n, first := map[string]int{}, 0, 0, ""
+			for ; n < 2*limit && wrong < demanded; n++ {
+				seed := uint64(n/2) + s.from
+				if v := kinds[n%2].draw(seed, rl).simulate(); v != nil {
+					what[v.kind]++
 					if wrong++; first == "" {
-						first = fmt.Sprintf("seed %d: %v", seed, v)
+						first = fmt.Sprintf("kind %d, seed %d: %v", n%2, seed, v)
 					}
 				}
 			}
-			t.Logf("%-22s wrong in %3d of %4d worlds %v, first %s", s.name, wrong, seed, kinds, first)
+			t.Logf("%-26s wrong in %3d of %5d worlds %v, first %s", s.name, wrong, n, what, first)
 			require.Positive(t, wrong, "the model does not show what %s is for", s.name)
 		})
 	}
 }
 
+// A merge's records need not begin in one step: once one of them has begun, whoever makes a cut covers the others.
+func TestMergeBeginsOneByOne(t *testing.T) {
+	for _, kind := range kinds {
+		for seed := range uint64(max(worlds/4, *worldsFlag)) {
+			rl := allRules()
+			rl.MergeClaimsAtOnce = false
+			require.Nil(t, kind.draw(seed, rl).simulate(), "kind %s, seed %d", kind.name, seed)
+		}
+	}
+}
+
 // A seed gives the same world each time.
 func TestSeedsReplay(t *testing.T) {
-	for seed := range uint64(100) {
-		a, b := newWorld(seed, allRules()), newWorld(seed, allRules())
-		a.simulate()
-		b.simulate()
-		require.Equal(t, a.steps, b.steps)
-		require.Equal(t, a.seen, b.seen)
+	for _, kind := range kinds {
+		for seed := range uint64(100) {
+			a, b := kind.draw(seed, allRules()), kind.draw(seed, allRules())
+			a.simulate()
+			b.simulate()
+			require.Equal(t, a.steps, b.steps)
+			require.Equal(t, a.seen, b.seen)
+		}
 	}
 }
 
 // TestReplay shows one world: -model.seed, -model.without.
 func TestReplay(t *testing.T) {
-	w := newWorld(*seedFlag, rulesWithout(t, *withoutFlag))
+	w := kinds[*kindFlag].draw(*seedFlag, rulesWithout(t, *withoutFlag))
 	if testing.Verbose() {
 		w.log = t.Logf
 	}

@@ -9,6 +9,12 @@ type run struct {
 
 	ending    bool // what is abandoned from here on is delivered again by the next run
 	draining  bool
+	completes bool // the sources have no more
+	outage    bool // calls failed for some time
+	drainedAt int
+	measured  bool
+	deadline  int // of the drain, 0: none
+	giveUpAt  int
 	stopped   bool
 	epochEnds bool // nothing is polled, everybody hurries
 	abort     bool // something was abandoned in this epoch
@@ -21,10 +27,10 @@ func (w *world) start() {
 		branches: make([]branch, len(g.branches)), living: make([]int, len(g.islands)),
 		parts: make([]*assignment, len(w.committed)),
 	}
-	w.run, w.failed, w.rewinds = r, false, nil
+	w.run, w.failed, w.half, w.plain = r, false, nil, nil
 	for i := range g.islands {
 		s := &g.islands[i]
-		is := &island{w: w, spec: s, keeps: make([]holding, len(s.stages)), cancelAt: -1}
+		is := &island{w: w, id: i, spec: s, keeps: make([]holding, len(s.stages)), cancelAt: -1}
 		is.in = &queue{capacity: s.capacity, producers: s.producers}
 		last := s.stages[len(s.stages)-1]
 		if last.kind == kBroadcast {
@@ -48,20 +54,24 @@ func (w *world) start() {
 // consequences of a step: rewinds, a failed run, a source that nobody listens to, the end.
 func (w *world) consequences() {
 	r := w.run
-	for _, a := range w.rewinds {
-		w.rewind(a)
+	if r.stopped {
+		return
 	}
-	w.rewinds = w.rewinds[:0]
+	w.rewindGaps()
+	if w.checkDrain() {
+		return
+	}
 	if r.epochEnds && w.checkEpoch() && r.stopped {
 		return
 	}
 	if w.failed {
 		w.trace("the run fails")
 		w.hardStop(false)
+		w.taintAll()
 		return
 	}
 	in := r.islands[0].in
-	if (r.draining && w.mayReclaim() || r.ending || in.cancelled) && in.producers > 0 {
+	if (r.draining && w.mayReclaim() || r.completes || r.ending || in.cancelled) && in.producers > 0 {
 		in.producers = 0
 		for _, a := range r.parts {
 			if a != nil {
@@ -72,6 +82,11 @@ func (w *world) consequences() {
 	if in.producers == 0 && w.finished() {
 		w.trace("the run is over")
 		w.tick()
+		w.checkMemory()
+		w.checkPlain()
+		if r.measured && !r.outage && !w.txn {
+			w.drains = append(w.drains, w.now-r.drainedAt)
+		}
 		if w.txn && !w.lastEpoch() {
 			return
 		}
@@ -100,6 +115,9 @@ func (w *world) finished() bool {
 			return false
 		}
 	}
+	if len(w.half) > 0 {
+		return false
+	}
 	w.readPending()
 	for _, a := range w.run.parts {
 		if a != nil && a.out > 0 {
@@ -126,6 +144,7 @@ func (w *world) hardStop(crash bool) {
 		}
 		w.sinks, w.user, w.loose = nil, nil, pendingRun{}
 		w.assignments = map[int32]*assignment{}
+		w.charged = 0
 	}
 	outside := map[*delivery]int{}
 	for _, s := range w.sinks {

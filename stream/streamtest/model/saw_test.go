@@ -22,6 +22,20 @@ const (
 	sawAbort
 	sawAhead
 	sawBlocked
+	sawFixpoint
+	sawRaised
+	sawGap
+	sawBegunAfterGap
+	sawVoid
+	sawGivenBack
+	sawSweptInChain
+	sawUntracked
+	sawPassed
+	sawDrainDeadline
+	sawRevokeInDrain
+	sawRewindWaits
+	sawDrainInRevoke
+	sawRunBegun
 	sawCount
 )
 
@@ -31,6 +45,10 @@ var situations = [sawCount]string{
 	"a Commit before the hand-over", "a hand-over withdrawn", "a negative acknowledgement", "a retry gave up",
 	"a revoke waited for everything", "a revoke met its deadline", "a partition lost", "a rewind", "a transaction committed",
 	"a transaction aborted", "an element went ahead of a retry", "an element did not overtake its partition",
+	"a cut was raised for a merge and that for another", "a cut was raised for a merge", "a gap", "a gap before what has begun",
+	"a merge became void", "a record was given back", "an element was thrown away inside a chain", "a batch with untracked elements",
+	"a result passed a kept one", "a drain met its deadline", "a revoke during a drain", "a rewind waited for what is before the gap",
+	"a drain during a revoke", "a run of records begun at once",
 }
 
 func (w *world) saw(s situation) { w.seen[s]++ }

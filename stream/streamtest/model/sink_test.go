@@ -12,7 +12,10 @@ type sink struct {
 }
 
 // handed is an element with the user, who calls Commit for each of its records, sometimes twice.
-type handed struct{ records []*delivery }
+type handed struct {
+	records []*delivery
+	until   int
+}
 
 func (is *island) arrived(e *elem) {
 	if is.sink.order {
@@ -21,7 +24,7 @@ func (is *island) arrived(e *elem) {
 }
 
 func (is *island) doForEach(a *activation, s *stage) progress {
-	ok, p := is.userCall(a, s)
+	ok, p := is.userCall(a, s, true)
 	if !ok {
 		return p
 	}
@@ -30,16 +33,26 @@ func (is *island) doForEach(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-func (is *island) doKafka(a *activation, _ *stage) progress {
+func (is *island) doKafka(a *activation, s *stage) progress {
 	if a.pc == 0 {
 		a.pc = 1
 		return pause
 	}
+	if is.swept() {
+		return is.sweep(a)
+	}
 	if len(is.sink.pending) >= is.sink.full {
 		return wait
 	}
+	if !is.w.claim(is.frame.cur) {
+		return is.sweep(a)
+	}
+	is.claimRun()
+	is.begins(is.id*100+a.st, a.e, is.frame.cur)
 	is.arrived(a.e)
-	is.sink.pending = append(is.sink.pending, slot{e: a.e, t: is.part()})
+	is.effect(a.st, a.e, false, s.order)
+	until := is.w.inTicks(is.w.rng.IntN(4) * is.w.rng.IntN(3))
+	is.sink.pending = append(is.sink.pending, slot{e: a.e, t: is.part(), until: until})
 	return is.back(taken)
 }
 
@@ -50,11 +63,15 @@ func (w *world) acknowledge(s *sink) bool {
 	}
 	i := w.rng.IntN(len(s.pending))
 	p := s.pending[i]
+	if w.now < p.until {
+		return false
+	}
 	s.pending = append(s.pending[:i], s.pending[i+1:]...)
 	if w.faults > 0 && w.rng.IntN(12) == 0 {
 		w.faults--
 		w.saw(sawNegative)
 		p.e.end(false)
+		p.e.excuse()
 		if w.rng.IntN(3) == 0 {
 			w.failed = true // the policy is to stop: the run fails
 		}
@@ -90,6 +107,12 @@ func (is *island) doHand(a *activation, s *stage) progress {
 		}
 		return pause
 	}
+	if is.swept() { // the send is withdrawn
+		if w.rules.HandOverBeforeSend {
+			w.handOver(is.frame.cur, -1)
+		}
+		return is.sweep(a)
+	}
 	if k.broke || s.n > 0 && k.count >= s.n && !w.final {
 		k.broke = true
 		if w.rules.HandOverBeforeSend && w.rules.HandOverWithdrawn {
@@ -101,8 +124,11 @@ func (is *island) doHand(a *activation, s *stage) progress {
 		return is.refuse(a.e)
 	}
 	k.count++
+	w.claim(is.frame.cur)
+	is.begins(is.id*100+a.st, a.e, is.frame.cur)
+	is.effect(a.st, a.e, false, s.order)
 	is.arrived(a.e)
-	h := handed{}
+	h := handed{until: w.inTicks(w.rng.IntN(4) * w.rng.IntN(3))}
 	for _, d := range a.e.prov {
 		d.handed++
 	}
@@ -132,6 +158,9 @@ func (w *world) userStep() bool {
 		return false
 	}
 	i := w.rng.IntN(len(w.user))
+	if w.now < w.user[i].until {
+		return false
+	}
 	for _, d := range w.user[i].records {
 		w.userCommit(d)
 	}

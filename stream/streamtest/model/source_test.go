@@ -4,6 +4,9 @@ package model
 
 func (w *world) assign(part int) {
 	a := &assignment{part: part, base: w.committed[part], next: w.committed[part], bound: 2 + w.rng.IntN(6)}
+	if w.measured != nil {
+		a.bound += 15
+	}
 	w.generation++
 	a.generation = w.generation
 	if w.rules.FreshIndex {
@@ -29,12 +32,13 @@ func (w *world) deliveryAt(a *assignment, pos int) *delivery {
 }
 
 func (w *world) poll(a *assignment) bool {
-	if a == nil || a.over || a.revoking || w.run.epochEnds || a.next >= w.records || a.out >= a.bound {
+	if a == nil || a.over || a.revoking || w.run.epochEnds || a.frozen || a.next >= w.records || a.out >= a.bound || w.charged >= w.budget {
 		return false
 	}
 	for n := 1 + w.rng.IntN(3); n > 0 && a.next < w.records; n-- {
-		a.marks = append(a.marks, mark{})
-		d := &delivery{part: a.part, rec: a.next}
+		a.marks = append(a.marks, mark{charged: true, counted: w.rules.CountedFromPoll})
+		w.charged++
+		d := &delivery{part: a.part, rec: a.next, era: w.eras[a.part][a.next]}
 		d.mark = token{index: a.index, pos: int32(len(a.marks)), generation: a.generation}
 		w.deliveries[a.part][a.next] = append(w.deliveries[a.part][a.next], d)
 		a.queue = append(a.queue, d)
@@ -52,9 +56,11 @@ func (w *world) deliver(a *assignment) bool {
 	if a == nil || a.over || len(a.queue) == 0 || in.cancelled || in.producers == 0 || len(in.elems) >= in.capacity {
 		return false
 	}
-	in.push(a.elems[0], a.queue[0].mark)
+	mark := a.queue[0].mark
+	in.push(a.elems[0], mark)
 	a.queue, a.elems = a.queue[1:], a.elems[1:]
 	if !w.rules.CountedFromPoll {
+		a.marks[mark.pos-1].counted = true
 		a.out++
 	}
 	return true
@@ -65,17 +71,18 @@ func (w *world) reclaim(a *assignment) {
 	for i, d := range a.queue {
 		a.elems[i].end(false)
 		m := &a.marks[d.mark.pos-1]
-		m.abandoned, m.settled = true, true
-		if w.rules.CountedFromPoll {
+		if m.counted && !m.back {
 			a.out--
 		}
+		m.abandoned, m.settled, m.back = true, true, true
+		w.uncharge(m)
 	}
 	a.queue, a.elems = nil, nil
 }
 
 // heldBack tells whether the source has more to give and its tracker is full.
 func (a *assignment) heldBack(w *world) bool {
-	return !a.over && !a.revoking && a.next < w.records && a.out >= a.bound
+	return !a.over && !a.revoking && !a.frozen && a.next < w.records && (a.out >= a.bound || w.charged >= w.budget)
 }
 
 // hurry is a level: on while there is a reason, for every island.
@@ -85,7 +92,7 @@ func (w *world) hurry() bool {
 		return true
 	}
 	for _, a := range r.parts {
-		if a != nil && !a.over && (a.revoking || w.rules.HurryWhenHeldBack && a.heldBack(w)) {
+		if a != nil && !a.over && (a.revoking || w.rules.HurryWhenHeldBack && a.heldBack(w) || w.rules.HurryForRewind && a.gap > 0) {
 			return true
 		}
 	}
@@ -129,60 +136,21 @@ func (w *world) finishAssignment(a *assignment, mayCommit bool) {
 		w.commit(a.part, a.base+a.frontier)
 	}
 	w.reclaim(a)
+	for i := range a.marks {
+		w.uncharge(&a.marks[i])
+	}
 	a.over = true
 	w.run.parts[a.part] = nil
-}
-
-// revoke starts a revoke: nothing more is delivered, what passed no operator is taken back, everybody hurries.
-func (w *world) revoke(a *assignment, deadline int) {
-	w.trace("revoke p%d, deadline %d", a.part, deadline)
-	w.reclaim(a)
-	a.revoking, a.deadline = true, deadline
-}
-
-// checkRevokes ends the revokes that have waited for everything, or long enough.
-func (w *world) checkRevokes() bool {
-	moved := false
-	for _, a := range w.run.parts {
-		if a == nil || a.over || !a.revoking {
-			continue
-		}
-		w.readPending()
-		if a.out > 0 && a.deadline > 0 {
-			a.deadline--
-			moved = true
-		}
-		switch {
-		case a.out <= 0:
-			w.saw(sawCleanRevoke)
-			w.checkClean(a)
-		case a.deadline == 1:
-			w.saw(sawDeadline)
-		default:
-			continue
-		}
-		w.finishAssignment(a, true)
-		moved = true
-	}
-	return moved
 }
 
 // checkClean: a revoke that says it has waited for everything leaves nothing behind that still lives.
 func (w *world) checkClean(a *assignment) {
 	for pos := range a.marks {
+		if pos >= a.cut && a.frozen {
+			return
+		}
 		if d := w.deliveryAt(a, pos+1); !a.marks[pos].abandoned && !d.done() {
 			w.violate("not done", "a revoke of partition %d ended while record %d was still on its way", a.part, d.rec)
 		}
 	}
-}
-
-// rewind delivers again from the first record that is not done, under a fresh index.
-func (w *world) rewind(a *assignment) {
-	if a.over || a.revoking || w.run.parts[a.part] != a {
-		return
-	}
-	w.saw(sawRewind)
-	w.readPending()
-	w.finishAssignment(a, true)
-	w.assign(a.part)
 }

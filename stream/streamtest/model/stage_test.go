@@ -6,6 +6,7 @@ type activation struct {
 	pc      int
 	e       *elem
 	i, n    int
+	until   int // the call returns, or the pause ends
 	partial bool
 	pausing bool // between two attempts
 	ahead   bool // something has gone ahead in the pause
@@ -106,24 +107,51 @@ func (is *island) advance(a *activation, s *stage) progress {
 	}
 }
 
-// userCall plays a user function: it may take long, and fail. ok tells that it returned without an error.
-func (is *island) userCall(a *activation, s *stage) (ok bool, p progress) {
+// userCall plays a user function: it may take long, and fail. One with effects claims first. ok tells that it returned
+// without an error.
+func (is *island) userCall(a *activation, s *stage, effect bool) (ok bool, p progress) {
 	w := is.w
+	claims := effect && !s.repeat
 	if a.pc == 0 {
-		a.pc, a.n = 1, w.stall()
+		if claims && !w.rules.MergeClaimsAtOnce && is.claimOne(a) {
+			return false, pause
+		}
+		if claims && !w.claim(is.frame.cur) {
+			return false, is.sweep(a)
+		}
+		if claims {
+			is.begins(is.id*100+a.st, a.e, is.frame.cur)
+		}
+		a.pc, a.until = 1, w.inTicks(w.stall())
 		return false, pause
 	}
 	if a.pausing {
 		if p, moved := is.goAhead(a); moved {
 			return false, p
 		}
-	}
-	if a.n > 0 {
-		a.n--
+		if is.swept() {
+			return false, is.sweep(a)
+		}
+		switch is.retry(is.frame.cur, &a.until) {
+		case keepWaiting:
+			return false, wait
+		case outOfTime:
+			w.gaveUp(a.e, is.frame.cur, is.id*100+a.st)
+			a.e.end(false)
+			is.frame.fate = revoked
+			return false, is.back(taken)
+		}
+		a.pausing = false
+		a.until = w.inTicks(w.stall())
 		return false, pause
 	}
-	a.pausing = false
-	if !w.fails(s.policy) {
+	if w.now < a.until {
+		return false, wait
+	}
+	if !is.fails(a, s) {
+		if effect {
+			is.effect(a.st, a.e, s.repeat, s.order)
+		}
 		return true, on
 	}
 	switch s.policy {
@@ -131,34 +159,32 @@ func (is *island) userCall(a *activation, s *stage) (ok bool, p progress) {
 		a.e.end(true)
 		return false, is.back(taken)
 	case pRetry:
-		if is.givesUp() {
-			w.saw(sawGiveUp)
-			a.e.end(false)
-			is.frame.fate = revoked
-			return false, is.back(taken)
-		}
-		a.n, a.pausing = w.rng.IntN(6), true
+		a.until, a.pausing = w.inTicks(1+w.rng.IntN(8)), true
 		return false, pause
 	}
 	a.e.end(false)
 	return false, is.back(fault)
 }
 
-// givesUp tells whether a waiting retry abandons: what it works on is about to leave, all of it.
-func (is *island) givesUp() bool {
-	leaving := func(m token) bool {
-		a := is.w.assignment(m.index)
-		return a == nil || a.revoking
+// fails tells whether a user function fails. One that is skipped fails for the same records each time.
+func (is *island) fails(a *activation, s *stage) bool {
+	w := is.w
+	switch s.policy {
+	case pSkip:
+		return a.e.hash(s.salt+1)%10 == 0
+	case pRetry:
+		return w.outage(is.id*100+a.st, a.e)
 	}
-	if !is.w.rules.RetryGivesUpRevoked {
-		return is.w.hurry()
+	if w.faults > 0 && w.rng.IntN(15) == 0 {
+		w.faults--
+		return true
 	}
-	return is.frame.cur.index != 0 && is.w.marksOf(is.frame.cur, leaving)
+	return false
 }
 
 func (is *island) doMap(a *activation, s *stage) progress {
 	if a.pc < 2 {
-		ok, p := is.userCall(a, s)
+		ok, p := is.userCall(a, s, s.effect)
 		if !ok {
 			return p
 		}
@@ -190,6 +216,9 @@ func (is *island) doFlatMap(a *activation, s *stage) progress {
 		if a.i == a.n {
 			a.e.end(true)
 			return is.back(taken)
+		}
+		if is.swept() {
+			return is.sweep(a)
 		}
 		a.pc = 2
 		if a.i > 0 {
@@ -246,6 +275,9 @@ func (is *island) doFinish(a *activation) progress {
 		if is.cancelAt > a.st {
 			return is.refuse(a.e)
 		}
+		if w.rules.FinishingFlowClaims && !w.claim(is.frame.cur) {
+			return is.sweep(a)
+		}
 		w.done(is.part(), &is.pending)
 		a.e.end(true)
 		a.saved, a.pc = is.frame, 1
@@ -283,6 +315,9 @@ func (is *island) doBoundary(a *activation, s *stage) progress {
 		is.cancel(a.st)
 		return is.refuse(a.e)
 	}
+	if is.swept() {
+		return is.sweep(a)
+	}
 	if len(q.elems) >= q.capacity {
 		return wait
 	}
@@ -308,6 +343,8 @@ func (is *island) doBroadcast(a *activation, s *stage) progress {
 			if !to.verdict() {
 				a.partial = true
 			}
+		case is.swept():
+			return is.sweep(a)
 		case len(to.in.elems) >= to.in.capacity:
 			return wait
 		default:

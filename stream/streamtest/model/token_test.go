@@ -14,15 +14,22 @@ type composite struct {
 	split     bool
 	parts     int  // parts of a split that travel, the frame's own hold included
 	abandoned bool // one part was abandoned: reported at once, once
+	returned  bool // one part was given back
+
+	live      bool // a merge that was emitted and has not ended
+	void      bool // a merge with a record at or after a gap
+	byGap     bool // really so
+	untracked bool // a merge with an element that has no token: it has begun
 }
 
 // reason says why a token is abandoned; what follows depends on it.
 type reason int
 
 const (
-	fine    reason = iota // not abandoned
-	revoked               // its assignment left, or is about to
-	faulted               // a fault, a cancelled downstream, a negative acknowledgement
+	fine     reason = iota // not abandoned
+	returned               // given back: it lies after the cut
+	revoked                // its assignment left, or its time is over, or its merge is void
+	faulted                // a fault, a cancelled downstream, a negative acknowledgement
 )
 
 func (w *world) compose(c composite) token {
@@ -32,12 +39,20 @@ func (w *world) compose(c composite) token {
 
 func (w *world) composite(t token) *composite { return &w.composites[-t.index-1] }
 
-// merge joins the tokens of what a holder emits.
-func (w *world) merge(ts []token) token {
-	if len(ts) == 1 {
+// merge joins the tokens of what a holder emits. A merge with elements that have no token has begun.
+func (w *world) merge(ts []token, untracked bool) token {
+	switch {
+	case len(ts) == 0:
+		return token{}
+	case len(ts) == 1 && !untracked:
 		return ts[0]
 	}
-	return w.compose(composite{of: ts})
+	t := w.compose(composite{of: ts, live: true, untracked: untracked && w.rules.UntrackedIsFinished})
+	if untracked && w.rules.UntrackedIsFinished {
+		w.saw(sawUntracked)
+		w.beginAll(t)
+	}
+	return t
 }
 
 // done ends a token (or one part of it) as finished. Positions go to the pending run of whoever ends them.
@@ -48,6 +63,7 @@ func (w *world) done(t token, run *pendingRun) {
 	case t.index < 0:
 		c := w.composite(t)
 		if !c.split {
+			c.live = false
 			for _, u := range c.of {
 				w.done(u, run)
 			}
@@ -66,16 +82,21 @@ func (w *world) abandon(t token, why reason) {
 	case t.index < 0:
 		c := w.composite(t)
 		if !c.split {
+			if c.void && !c.byGap {
+				w.quiet++ // no reason to give anything up
+				defer func() { w.quiet-- }()
+			}
 			for _, u := range c.of {
 				w.abandon(u, why)
 			}
+			c.live = false
 			return
 		}
 		if w.rules.AbandonedPartWins {
 			first := !c.abandoned
 			c.abandoned = true
 			c.parts--
-			if first {
+			if w.rules.SplitTellsAtOnce && first || !w.rules.SplitTellsAtOnce && c.parts == 0 {
 				w.abandon(c.of[0], why)
 			}
 			return
@@ -85,7 +106,17 @@ func (w *world) abandon(t token, why reason) {
 }
 
 func (w *world) endPart(c *composite, run *pendingRun) {
-	if c.parts--; c.parts == 0 && !c.abandoned {
+	if c.parts--; c.parts > 0 {
+		return
+	}
+	switch {
+	case c.abandoned:
+		if !w.rules.SplitTellsAtOnce {
+			w.abandon(c.of[0], revoked)
+		}
+	case c.returned:
+		w.giveBack(c.of[0], run)
+	default:
 		w.done(c.of[0], run)
 	}
 }
@@ -103,24 +134,4 @@ func (w *world) marksOf(t token, f func(token) bool) bool {
 		}
 	}
 	return true
-}
-
-// gone tells whether an element with this token is dropped where it stands: all its marks are of assignments that ended.
-func (w *world) gone(t token) bool {
-	if t.index == 0 {
-		return false
-	}
-	all, some := true, false
-	w.marksOf(t, func(m token) bool {
-		stale := w.stale(m)
-		all, some = all && stale, some || stale
-		return true
-	})
-	if some && !all {
-		w.saw(sawMixedMerged)
-	}
-	if w.rules.MergedGoesWhenAllGone {
-		return all
-	}
-	return some
 }

@@ -15,8 +15,16 @@ type assignment struct {
 	out      int    // outstanding
 	bound    int
 
+	count  int  // positions up to it have begun
+	frozen bool // no more begin:
+	cut    int  // what lies up to here is finished, and what lies after it thrown away
+	gap    int  // the first position that was given up, 0: none
+
 	revoking bool // a revoke waits for out to become zero …
-	deadline int  // … or for so many looks; 0: as long as anything moves
+	deadline int  // … or until then; 0: as long as it takes
+	giveUpAt int  // until when its elements are tried again
+	since    int  // when the revoke began
+	measured bool
 	over     bool // ended: its marks mean nothing any more
 }
 
@@ -28,6 +36,9 @@ type mark struct {
 	handed    int // hand-overs recorded: a count, since one that did not take place is withdrawn
 	committed bool
 	settled   bool // no longer outstanding
+	counted   bool // was outstanding
+	back      bool // no longer outstanding since it lies after the cut
+	charged   bool // its memory is charged
 }
 
 // pendingRun is a run of consecutive positions that ended as done and are not in their tracker yet.
@@ -56,6 +67,9 @@ func (p *pendingRun) flush(w *world) bool {
 			m := &a.marks[pos-1]
 			m.ended = true
 			a.settle(w, m)
+			if m.handed == 0 || m.committed {
+				w.uncharge(m)
+			}
 		}
 	} else {
 		w.saw(sawLateDone)
@@ -71,9 +85,18 @@ func (a *assignment) settle(w *world, m *mark) {
 	if !m.abandoned && m.handed > 0 && !m.committed {
 		return // with the user
 	}
+	if m.back && w.rules.RefusedIsNotDone {
+		return // it is delivered again, whatever became of it
+	}
 	m.settled = true
-	a.out--
-	for a.frontier < len(a.marks) && a.marks[a.frontier].settled && !a.marks[a.frontier].abandoned {
+	if !m.back {
+		a.out--
+	}
+	last := len(a.marks)
+	if a.frozen && w.rules.RefusedIsNotDone {
+		last = min(last, a.cut)
+	}
+	for a.frontier < last && a.marks[a.frontier].settled && !a.marks[a.frontier].abandoned {
 		a.frontier++
 	}
 }
@@ -104,15 +127,13 @@ func (w *world) abandonMark(t token, why reason) {
 	}
 	m.abandoned = true
 	a.settle(w, m)
+	w.uncharge(m)
 	if w.txn {
 		w.run.abort = true // whatever the reason, and while draining too
 		return
 	}
-	if why == revoked || a.revoking || w.run.ending || w.run.draining {
-		return // it leaves, and is delivered again elsewhere or by the next run
-	}
-	if w.rules.RewindOnAbandon {
-		w.rewinds = append(w.rewinds, a)
+	if w.lower(a, int(t.pos)) {
+		w.taint(a, int(t.pos))
 	}
 }
 
@@ -142,4 +163,15 @@ func (w *world) userCommit(d *delivery) {
 	}
 	m.committed = true
 	a.settle(w, m)
+	if m.ended {
+		w.uncharge(m)
+	}
+}
+
+// uncharge gives the memory of a position back.
+func (w *world) uncharge(m *mark) {
+	if m.charged {
+		m.charged = false
+		w.charged--
+	}
 }

@@ -15,7 +15,7 @@ func (w *world) txnEvent(k int) {
 		w.abortTruth()
 		w.hardStop(true)
 	default:
-		w.drain()
+		w.drain(0)
 	}
 }
 

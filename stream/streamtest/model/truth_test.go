@@ -11,6 +11,9 @@ type delivery struct {
 	mark      token // the position that the source gave it
 	live      int   // elements that descend from it and exist
 	lost      bool  // one of them was dropped, so this delivery will never be complete
+	era       int   // how often it may have been delivered again before
+	untracked bool  // it went on in a merge with elements that have no token, which a gap does not hold back
+	excused   bool  // it was lost by a failure that is skipped, and has no token by which it would be delivered again
 	handed    int   // elements given to the user
 	committed bool  // the user called Commit on its Committable
 }
@@ -51,10 +54,20 @@ func (e *elem) end(finished bool) {
 	}
 }
 
-// hash makes a stage's decision about an element: always the same for the same record.
+func (e *elem) excuse() {
+	for _, d := range e.prov {
+		d.excused = true
+	}
+}
+
+// hash makes a stage's decision about an element: always the same for the same record, and for all batches, which are
+// composed otherwise each time.
 func (e *elem) hash(salt int) int {
 	it := e.items[0]
-	h := uint32(it.d.part*7+it.d.rec*13+it.sub*5+salt*17+len(e.items))*2654435761 + 12345
+	h := uint32(it.d.part*7+it.d.rec*13+it.sub*5+salt*17+1)*2654435761 + 12345
+	if e.batch {
+		h = uint32(salt*17+3)*2654435761 + 12345
+	}
 	return int(h >> 16 & 0xff)
 }
 
@@ -95,8 +108,11 @@ func (w *world) commit(part, to int) {
 // checkVisible compares, right after the commit loop looked, its frontier with the truth.
 func (w *world) checkVisible(a *assignment) {
 	for pos := a.frontier + 1; pos <= len(a.marks); pos++ {
+		if a.frozen && pos > a.cut {
+			return // given back
+		}
 		if d := w.deliveryAt(a, pos); !d.done() {
-			if d.lost && !a.revoking && !w.run.ending && !w.run.draining {
+			if d.lost && a.gap == 0 && !a.revoking && !w.run.ending && !w.run.draining {
 				w.violate("stranded", "record %d of partition %d was lost, and nothing delivers it again", d.rec, d.part)
 			}
 			return
@@ -109,6 +125,9 @@ func (w *world) checkVisible(a *assignment) {
 // assignments, positions, and outputs of a FlatMap.
 func (w *world) checkOrder(s *sink, e *elem) {
 	for _, it := range e.items {
+		if it.d.part < 0 || it.d.untracked {
+			continue
+		}
 		key := it.d.part*2 + it.d.rec%2
 		at := [3]int{int(it.d.mark.generation), int(it.d.mark.pos), it.sub}
 		last := s.last[key]

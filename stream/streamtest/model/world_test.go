@@ -7,12 +7,16 @@ import (
 
 // world is one simulation: a graph, the partitions, and the runs of the graph one after the other.
 type world struct {
-	rng   *rand.Rand
-	rules *rules
-	txn   bool
-	slow  bool // brokers and users take their time: everything backs up
-	graph *graph
-	final bool // the last run: nothing goes wrong any more, and a Take takes all
+	rng      *rand.Rand
+	rules    *rules
+	txn      bool
+	slow     bool     // brokers and users take their time: everything backs up
+	runs     bool     // a sink of the source's island begins runs of records at once
+	eventful bool     // what happens from outside happens in the middle
+	measured *measure // how long an end takes
+	mixed    bool     // a plain source feeds the graph, too
+	graph    *graph
+	final    bool // the last run: nothing goes wrong any more, and a Take takes all
 
 	records    int             // per partition
 	committed  []int           // per partition
@@ -22,8 +26,30 @@ type world struct {
 	lastIndex   int32
 	generation  int32
 	composites  []composite
-	rewinds     []*assignment
 	loose       pendingRun
+
+	now     int            // the clock, in ticks …
+	horizon int            // … and how long somebody waits for it
+	outages map[[2]int]int // per stage and partition: until when calls fail
+	charged int            // records in memory …
+	budget  int            // … and how many there may be
+
+	half   []*assignment // a freeze that is not made in one step
+	rounds int
+	quiet  int // something is given up without a reason
+
+	plain   []*delivery // of the plain source beside the partitions, in this run
+	plains  int         // and in all
+	eras    [][]int     // per partition and record: how often it may have been delivered again
+	effects map[effectKey]bool
+	firsts  map[effectKey]bool
+	cutOff  map[int32]bool // generations that were lost, or sought away from, or met their deadline
+	lasts   map[effectKey][2]int
+
+	drains []int // ticks of drains without an outage …
+	waits  []int // … and of revokes
+	missed int   // revokes that met their deadline
+	rests  bool  // nothing moves: what ends now is not measured
 
 	run    *run
 	sinks  []*sink // of this run and of those before: their acknowledgements still come
@@ -43,17 +69,43 @@ const maxSteps = 60_000
 
 func newWorld(seed uint64, rl *rules) *world {
 	r := rand.New(rand.NewPCG(seed, 0x76696375))
-	w := &world{
-		rng: r, rules: rl, txn: r.IntN(4) == 0, slow: r.IntN(3) == 0, records: 4 + r.IntN(8), events: 2 + r.IntN(6), faults: r.IntN(5),
-		assignments: map[int32]*assignment{}, orders: map[int]map[int][3]int{},
+	w := drawWorld(r, rl)
+	w.txn, w.slow = r.IntN(4) == 0, r.IntN(3) == 0
+	w.build(randomGraph(r, w.txn, !w.txn && r.IntN(2) == 0), 1+r.IntN(4))
+	return w
+}
+
+// newAimedWorld is one that is about how things end: several partitions, batches, slow calls, and nothing that cancels.
+func newAimedWorld(seed uint64, rl *rules) *world {
+	r := rand.New(rand.NewPCG(seed, 0x61696d65))
+	w := drawWorld(r, rl)
+	w.slow = r.IntN(3) > 0
+	if w.eventful = true; r.IntN(3) == 0 {
+		w.build(randomGraph(r, false, true), 2+r.IntN(3))
+		return w
 	}
-	w.graph = randomGraph(r, w.txn)
-	parts := 1 + r.IntN(3)
+	w.events = 4 + r.IntN(8)
+	w.build(mergesGraph(r), 2+r.IntN(3))
+	return w
+}
+
+func drawWorld(r *rand.Rand, rl *rules) *world {
+	return &world{
+		rng: r, rules: rl, records: 4 + r.IntN(8), events: 2 + r.IntN(6), faults: r.IntN(5), budget: 5 + r.IntN(20),
+		mixed: r.IntN(4) == 0, runs: r.IntN(2) == 0,
+		assignments: map[int32]*assignment{}, orders: map[int]map[int][3]int{}, outages: map[[2]int]int{},
+		effects: map[effectKey]bool{}, firsts: map[effectKey]bool{}, lasts: map[effectKey][2]int{}, cutOff: map[int32]bool{},
+	}
+}
+
+// build gives the world its graph and its partitions.
+func (w *world) build(g *graph, parts int) {
+	w.graph = g
 	w.committed = make([]int, parts)
 	for range parts {
 		w.deliveries = append(w.deliveries, make([][]*delivery, w.records))
+		w.eras = append(w.eras, make([]int, w.records))
 	}
-	return w
 }
 
 func (w *world) trace(format string, args ...any) {
@@ -108,7 +160,7 @@ func (w *world) step() {
 		moved = w.sourceStep(w.rng.IntN(len(w.run.parts)))
 	case k < 90:
 		if !w.slow || w.rng.IntN(6) == 0 {
-			w.outsideStep()
+			moved = w.outsideStep()
 		}
 	case k < 93:
 		if !w.failed {
@@ -117,12 +169,16 @@ func (w *world) step() {
 	case k < 96:
 		w.checkRevokes()
 		w.checkEpoch()
-	case k < 97 && w.rng.IntN(4) == 0:
+	case k < 97 && (w.eventful || w.rng.IntN(4) == 0):
 		w.event()
+	case k < 98 && len(w.half) > 0:
+		w.endFreeze()
+	case k < 99 && w.rng.IntN(8) == 0:
+		w.advance()
 	default:
 		moved = false
 	}
-	if !moved && w.rng.IntN(4) == 0 && !w.anything() {
+	if !moved && w.rng.IntN(4) == 0 && !w.anything() && !w.advance() {
 		w.quiescent()
 	}
 	w.consequences()
@@ -130,6 +186,9 @@ func (w *world) step() {
 
 func (w *world) sourceStep(part int) bool {
 	a := w.run.parts[part]
+	if w.mixed && !w.txn && w.rng.IntN(6) == 0 && w.givePlain() {
+		return true
+	}
 	if w.run.draining || w.run.ending {
 		return w.txn && w.rules.EpochKeepsPolled && w.deliver(a)
 	}
@@ -171,6 +230,10 @@ func (w *world) anything() bool {
 			return true
 		}
 	}
+	if len(w.half) > 0 {
+		w.endFreeze()
+		return true
+	}
 	return w.readAcknowledged() || w.userStep() || w.checkRevokes() || w.checkEpoch()
 }
 
@@ -180,12 +243,16 @@ func (w *world) quiescent() {
 		return
 	}
 	w.tick()
+	w.rests = true
+	defer func() { w.rests = false }()
 	r := w.run
 	for _, a := range r.parts {
 		switch {
 		case a == nil:
 		case a.revoking:
 			w.violate("stranded", "a revoke of partition %d waits for %d records for ever", a.part, a.out)
+		case a.gap > 0 && !r.draining && !r.ending && !r.epochEnds:
+			w.violate("stranded", "partition %d is not delivered again: %d records before the gap are waited for, and nothing moves", a.part, a.out)
 		case r.epochEnds || r.draining || r.ending:
 			if a.out > 0 {
 				w.violate("stranded", "partition %d: %d records are waited for, and nothing moves", a.part, a.out)
@@ -198,13 +265,20 @@ func (w *world) quiescent() {
 	case w.bad != nil:
 	case r.draining || r.ending:
 		w.violate("stranded", "the run does not end")
+	case w.events > 0 && w.measured != nil:
+		w.events = 0 // too late for it
 	case w.events > 0:
 		w.event()
 	case w.assignAll():
 	case w.txn && w.uncommitted():
 		r.epochEnds = true
-	case !w.txn || !w.uncommitted():
-		w.drain()
+	case w.final && !w.txn:
+		if r.completes {
+			w.violate("stranded", "the run does not end")
+		}
+		r.completes = true // the sources have no more
+	default:
+		w.drain(0)
 	}
 }
 
@@ -229,15 +303,14 @@ func (w *world) assignAll() bool {
 	return some
 }
 
-func (w *world) drain() {
-	w.trace("drain")
-	w.run.draining = true
-}
-
 // event is what happens to a run from outside.
 func (w *world) event() {
 	r := w.run
-	if w.events <= 0 || r.draining || r.stopped {
+	if w.events <= 0 || r.stopped || r.draining && w.txn {
+		return
+	}
+	if w.measured != nil {
+		w.measuredEvent()
 		return
 	}
 	w.events--
@@ -248,55 +321,69 @@ func (w *world) event() {
 	case w.txn:
 		w.txnEvent(k)
 	case a == nil && k < 14:
-		w.assign(part)
-	case k < 10 && a != nil && !a.revoking:
-		deadline := 0
-		if w.rng.IntN(3) == 0 {
-			deadline = 2 + w.rng.IntN(8)
+		if !r.draining {
+			w.assign(part)
 		}
-		w.revoke(a, deadline)
+	case k < 10 && a != nil && !a.revoking:
+		w.revoke(w.some(a), w.rng.IntN(2)*(8+w.rng.IntN(40)))
 	case k < 12 && a != nil:
-		w.trace("lost p%d", part)
-		w.saw(sawLost)
-		w.finishAssignment(a, false)
-	case k < 13 && a != nil:
-		w.trace("seek p%d", part)
-		w.rewind(a)
-	case k < 15:
-		w.drain()
+		w.lose(a)
+	case k < 13 && a != nil && !a.revoking && !r.draining && len(w.half) == 0:
+		w.seek(a)
 	case k < 17:
+		if !r.draining {
+			w.drain(w.rng.IntN(2) * (10 + w.rng.IntN(60)))
+		}
+	case k < 18:
 		w.trace("hard stop")
 		w.hardStop(false)
-	case k < 18:
+		w.taintAll()
+	case k < 19:
 		w.trace("crash")
 		w.hardStop(true)
+		w.taintAll()
 	}
 }
 
-// stall is how long a user function takes, in steps.
+// some draws partitions that are revoked together.
+func (w *world) some(a *assignment) []*assignment {
+	set := []*assignment{a}
+	for _, b := range w.run.parts {
+		if b != nil && b != a && !b.revoking && w.rng.IntN(3) == 0 {
+			set = append(set, b)
+		}
+	}
+	return set
+}
+
+// givePlain lets the plain source give an element, which has no token.
+func (w *world) givePlain() bool {
+	in := w.run.islands[0].in
+	if w.run.draining || w.run.ending || w.run.completes || in.cancelled || in.producers == 0 || len(in.elems) >= in.capacity || len(w.plain) > 12 {
+		return false
+	}
+	w.plains++
+	d := &delivery{part: -1, rec: w.plains}
+	w.plain = append(w.plain, d)
+	in.push(birth([]*delivery{d}, []item{{d: d}}, false), token{})
+	return true
+}
+
+// stall is how long a user function takes, in ticks.
 func (w *world) stall() int {
-	switch w.rng.IntN(12) {
+	k := w.rng.IntN(12)
+	if w.slow && w.rng.IntN(2) == 0 {
+		k %= 4
+	}
+	switch k {
 	case 0:
-		return 30
+		return 8
 	case 1, 2:
 		return 3
+	case 3, 4, 5:
+		return 1
 	}
 	return 0
-}
-
-// fails tells whether a user function fails.
-func (w *world) fails(p policy) bool {
-	switch p {
-	case pSkip:
-		return w.rng.IntN(10) == 0
-	case pRetry:
-		return w.rng.IntN(3) == 0
-	}
-	if w.faults > 0 && w.rng.IntN(15) == 0 {
-		w.faults--
-		return true
-	}
-	return false
 }
 
 func (w *world) String() string {
