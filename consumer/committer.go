@@ -51,7 +51,7 @@ func committerSink[T any](cm settings.Committer, kind string, offset func(T) any
 		return core.Stage[T]{
 			Push: func(v T) {
 				isl.In(info)
-				stage.Observe(offset(v))
+				stage.Observe(isl.Token(), offset(v))
 				finisher.Done(isl.Out())
 				stage.Count()
 			},
@@ -136,7 +136,7 @@ func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any
 			if !isl.Claim() { // it goes on without its token: nobody could throw it away later
 				return
 			}
-			stage.Observe(offset(v))
+			stage.Observe(isl.Token(), offset(v))
 			finisher.Done(isl.Out())
 			stage.Count()
 			outer := isl.Enter(0, expanding)

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/committing"
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 )
 
@@ -32,10 +33,24 @@ func (p *place[K, V]) Commit() {
 	}
 }
 
-// Finish is Commit, where that is needed: while nothing of an assignment was handed over to user code, its tokens say what is finished, at no cost.
-func (p *place[K, V]) Finish() {
-	if d := p.d; d != nil && d.assignment.HandedOver() {
-		p.Commit()
+// HandedOver implements committing.Offset.
+func (p *place[K, V]) HandedOver() bool {
+	d := p.d
+	return d != nil && d.assignment.HandedOver()
+}
+
+// Token implements committing.Offset.
+func (p *place[K, V]) Token() (*core.Ledger, core.Token) {
+	if d := p.d; d != nil {
+		return d.assignment.Token(d.first + uint64(p.i))
+	}
+	return nil, 0
+}
+
+// Answer implements committing.Offset.
+func (p *place[K, V]) Answer() {
+	if d := p.d; d != nil {
+		d.assignment.Answer(d.first + uint64(p.i))
 	}
 }
 

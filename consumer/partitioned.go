@@ -192,6 +192,7 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	case <-ctx.Done(): // a commit waits for brokers that say nothing; a revoke that comes now commits less than it could
 	}
 	ends := l.feed.Finish(ctx)
+	s.warnNotFinished(ends)
 	l.rest()
 	s.mu.Lock()
 	if pt.lane != l {

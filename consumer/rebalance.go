@@ -221,6 +221,7 @@ func (s *session[K, V, T]) drain(parts map[feed.Partition]*part) (ends []feed.En
 		s.dropped.Add(int64(left))
 		s.log.Warn("vicuna: partitions are given up with records in flight, which will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
 			"busy", s.run.Busy(time.Second))
+		s.warnNotFinished(ends)
 	}
 	for _, p := range parts {
 		s.completeSub(p)

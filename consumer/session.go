@@ -266,6 +266,7 @@ func (s *session[K, V, T]) end(ctx context.Context) error {
 		var ends []feed.End
 		if s.lane != nil {
 			ends = s.lane.feed.Finish(last)
+			s.warnNotFinished(ends)
 		}
 		return s.marksOf(parts, ends)
 	})
@@ -318,6 +319,9 @@ func (s *session[K, V, T]) watch(quit <-chan struct{}) {
 		case <-tick.C:
 		}
 		for _, p := range s.assigned() {
+			if s.warnUnanswered(p, after) {
+				continue
+			}
 			if offset, age, ok := p.assignment.Oldest(); ok && age >= after {
 				s.log.Warn("vicuna: a record stays undone: nothing behind it can be committed", "partition", p.String(), "offset", offset,
 					"for", age.Round(time.Millisecond), "outstanding", p.assignment.Outstanding(), "busy", s.run.Busy(after/2))

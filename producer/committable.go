@@ -210,7 +210,7 @@ func (s *committableSink[K, V, P, A]) unserialised(offset any, err error) {
 
 // finished ends the element in hand, of which nothing is in flight.
 func (s *committableSink[K, V, P, A]) finished(offset any) {
-	if !s.observe(s.here, offset) {
+	if !s.observe(s.here, s.isl.Token(), offset) {
 		s.isl.Abandon()
 		return
 	}
@@ -237,7 +237,7 @@ func (s *committableSink[K, V, P, A]) settled(e *entry, err error) {
 func (s *committableSink[K, V, P, A]) ended(t core.Token, offset any, fine bool) {
 	told := fine && !s.detached.Load()
 	if told {
-		fine = s.observe(&s.stage.Observer, offset)
+		fine = s.observe(&s.stage.Observer, t, offset)
 	}
 	if fine {
 		s.finisher.Done(t)
@@ -253,13 +253,13 @@ func (s *committableSink[K, V, P, A]) ended(t core.Token, offset any, fine bool)
 }
 
 // observe tells the stage of an envelope that is done. A Committable may be the user's own, and a panic in a promise would be the process's.
-func (s *committableSink[K, V, P, A]) observe(o *committing.Observer, offset any) (ok bool) {
+func (s *committableSink[K, V, P, A]) observe(o *committing.Observer, t core.Token, offset any) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.run.FailAt(s.info, 0, &stream.PanicError{Value: v, Stack: debug.Stack()})
 		}
 	}()
-	o.Observe(offset)
+	o.Observe(t, offset)
 	return true
 }
 

@@ -291,6 +291,6 @@ func TestCommittableSinkAllocations(t *testing.T) {
 		t.Logf("%s: %.4f allocations a record, PlainSink %.4f", name, mine, plain)
 		require.Less(t, mine, plain+0.5, name) // of a batch there are some, and a slow machine makes smaller ones
 	}
-	require.EqualValues(t, 4*n, off.finished.Load())
+	require.EqualValues(t, 4*n, off.answered.Load())
 	require.Zero(t, off.commits.Load())
 }

@@ -283,7 +283,7 @@ func TestOffsetsOfAnotherGraph(t *testing.T) {
 			require.Len(t, ends, 1)
 		}
 		for i, p := range offsets {
-			require.EqualValues(t, 1, p.finished.Load(), "envelope %d", i)
+			require.EqualValues(t, 1, p.answered.Load(), "envelope %d", i)
 			require.Zero(t, p.commits.Load(), "envelope %d", i)
 		}
 	}, kafkatest.Topics(1, "out"))
@@ -353,10 +353,10 @@ func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
 		rest()
 		run.Fail(errDownstream)
 		<-time.After(2 * time.Second)
-		require.Zero(t, p.finished.Load())
+		require.Zero(t, p.answered.Load())
 		release()
 		<-ctl.Done()
 		require.ErrorIs(t, ctl.Err(), errDownstream)
-		require.EqualValues(t, 1, p.finished.Load())
+		require.EqualValues(t, 1, p.answered.Load())
 	}, kafkatest.Topics(1, "out"))
 }

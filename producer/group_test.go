@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/internal/committing"
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -54,9 +55,11 @@ func (g *group) Flush(ctx context.Context) error {
 // position is an offset of a group.
 type position struct {
 	g                 *group
-	commits, finished atomic.Int64
+	commits, answered atomic.Int64
 }
 
-func (p *position) Group() committing.Group { return p.g }
-func (p *position) Commit()                 { p.commits.Add(1) }
-func (p *position) Finish()                 { p.finished.Add(1) }
+func (p *position) Group() committing.Group           { return p.g }
+func (p *position) Commit()                           { p.commits.Add(1) }
+func (p *position) HandedOver() bool                  { return true }
+func (p *position) Answer()                           { p.answered.Add(1) }
+func (p *position) Token() (*core.Ledger, core.Token) { return nil, 0 }

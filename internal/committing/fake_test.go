@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/internal/committing"
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -45,13 +46,23 @@ func (g *group) Ended() bool { return g.over.Load() }
 
 // offset is one of a group's.
 type offset struct {
-	of                *group
-	commits, finishes int
+	of               *group
+	run              *core.Run
+	token            core.Token
+	inside           bool // nothing was handed over
+	commits, answers int
 }
 
 func (o *offset) Group() committing.Group { return o.of }
 func (o *offset) Commit()                 { o.commits++ }
-func (o *offset) Finish()                 { o.finishes++ }
+func (o *offset) HandedOver() bool        { return !o.inside }
+func (o *offset) Answer()                 { o.answers++ }
+func (o *offset) Token() (*core.Ledger, core.Token) {
+	if o.run == nil {
+		return nil, 0
+	}
+	return o.run.Ledger, o.token
+}
 
 // foreign is a Committable of the user's own.
 type foreign struct{ commits int }

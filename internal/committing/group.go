@@ -28,7 +28,11 @@ type Offset interface {
 	envelope.Committable
 	// Group is the run that the offset belongs to, always the same; nil where the offset has ended and is to be used again.
 	Group() Group
-	// Finish is Commit if the position, or anything of its assignment, was handed over to user code; else the position's token does it, and Finish does nothing. Any
-	// goroutine, any number of times.
-	Finish()
+	// HandedOver reports whether the position, or anything of its assignment, was ever handed over to code outside of its graph. Where that is not so, tokens alone say what is
+	// finished. Any goroutine, at any time, as for the next two.
+	HandedOver() bool
+	// Token is the position's, and the ledger of the run that it belongs to.
+	Token() (*core.Ledger, core.Token)
+	// Answer says that one element of those that were handed over with the position is finished. Unlike Commit it is for that one alone, and counts each time.
+	Answer()
 }

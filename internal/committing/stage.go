@@ -134,25 +134,66 @@ func (s *Stage) Complete(isl *core.Island, info *core.StageInfo) {
 type Observer struct {
 	stage *Stage
 	last  Group // whose offset was observed last
+
+	carried map[core.Token]struct{} // what the element in hand has under its token
 }
 
-// Observe is told of each element that is finished, before its token ends: behind that the element may be used again. v is what may be a Committable, or a slice of them, or nil.
-// A consumer's offset is finished, any other Committable is committed. A panic of a foreign Commit goes through.
-func (o *Observer) Observe(v any) {
+// Observe is told of each element that is finished, before its token ends: behind that the element may be used again. t is the token, and v what may be a Committable, or a slice of
+// them, or nil.
+//
+// What the element carries by its token is finished with that. A consumer's offset that came another way, by a channel from another graph or from this one, was handed over for it,
+// and this element answers that, once. Any other Committable is committed. A panic of a foreign Commit goes through.
+func (o *Observer) Observe(t core.Token, v any) {
 	switch v := v.(type) {
 	case Offset:
-		o.offset(v)
+		o.meet(v)
+		if v.HandedOver() && !o.carries(t, v) {
+			v.Answer()
+		}
 	case envelope.Committable:
 		v.Commit()
 	case []envelope.Committable:
-		for _, c := range v {
-			if off, ok := c.(Offset); ok {
-				o.offset(off)
-			} else if c != nil {
+		o.batch(t, v)
+	}
+}
+
+// batch observes an element with several offsets, of which some may have come by its token and others by a channel.
+func (o *Observer) batch(t core.Token, cs []envelope.Committable) {
+	listed := t == 0
+	clear(o.carried)
+	for _, c := range cs {
+		v, ok := c.(Offset)
+		if !ok {
+			if c != nil {
 				c.Commit()
 			}
+			continue
+		}
+		o.meet(v)
+		if !v.HandedOver() {
+			continue
+		}
+		if !listed { // once, and not each offset by itself: a batch of thousands can have as many tokens
+			listed = true
+			if o.carried == nil {
+				o.carried = map[core.Token]struct{}{}
+			}
+			o.stage.run.Ledger.Positions(t, o.carried)
+		}
+		l, of := v.Token()
+		if _, by := o.carried[of]; !by || l != o.stage.run.Ledger {
+			v.Answer()
 		}
 	}
+}
+
+// carries reports whether the element in hand has the offset's position by its token.
+func (o *Observer) carries(t core.Token, v Offset) bool {
+	if t == 0 {
+		return false
+	}
+	l, of := v.Token()
+	return l == o.stage.run.Ledger && l.Carries(t, of)
 }
 
 // Count is called for each element that was observed, behind its token: the commit that a full batch asks for is to include it.
@@ -171,10 +212,10 @@ func (s *Stage) batchIsFull() {
 	}
 }
 
-func (o *Observer) offset(v Offset) {
+// meet arms the group of an offset that is of another one than the last.
+func (o *Observer) meet(v Offset) {
 	if g := v.Group(); g != nil && g != o.last {
 		o.stage.meet(g)
 		o.last = g
 	}
-	v.Finish()
 }

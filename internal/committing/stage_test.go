@@ -106,7 +106,7 @@ func TestGroupComesBetween(t *testing.T) {
 
 // observe is what a stage does with an element.
 func observe(o *committing.Observer, v any) {
-	o.Observe(v)
+	o.Observe(0, v)
 	o.Count()
 }
 
@@ -119,7 +119,7 @@ func TestObserve(t *testing.T) {
 	observe(&s.Observer, nil)
 	observe(&s.Observer, 7)
 	observe(&s.Observer, []envelope.Committable{off, fake, nil})
-	require.Equal(t, offset{of: g, finishes: 2}, *off, "its token, or Finish, does what is to be done")
+	require.Equal(t, offset{of: g, answers: 2}, *off)
 	require.Equal(t, 2, fake.commits)
 	require.Len(t, g.arms(), 1, "a group of another graph is armed when it is met")
 	observe(s.Another(), off)
@@ -127,6 +127,63 @@ func TestObserve(t *testing.T) {
 	require.Zero(t, g.wakes.Load())
 	require.NoError(t, s.Flush(t.Context()))
 	require.EqualValues(t, 1, g.flushes.Load())
+}
+
+// What an element carries by its token is finished with it, and no hand-over of another branch is touched. What came by a channel answers one, also inside of a batch, and beside others
+// that came by their tokens; an offset of another run is not this one's, even where the words are the same.
+func TestObserveTellsTokensFromChannels(t *testing.T) {
+	run, other := newRun(), newRun()
+	isl := run.NewIsland()
+	at := func(position uint64) core.Token { return core.MakeToken(2, position) }
+	batch := func(positions ...uint64) core.Token {
+		var h core.Held
+		for _, p := range positions {
+			outer := isl.Enter(at(p), false)
+			h.Keep(isl)
+			isl.Leave(outer)
+		}
+		return h.Emit(isl).Token
+	}
+	for name, c := range map[string]struct {
+		token    core.Token
+		offsets  []offset // of one element
+		answered []int
+	}{
+		"by its token":                        {at(1), []offset{{run: run, token: at(1)}}, []int{0}},
+		"by a channel":                        {0, []offset{{run: run, token: at(1)}}, []int{1}},
+		"by a channel, of another run":        {0, []offset{{run: other, token: at(1)}}, []int{1}},
+		"another run's of the same word":      {at(1), []offset{{run: other, token: at(1)}}, []int{1}},
+		"an element that carries another's":   {at(1), []offset{{run: run, token: at(2)}}, []int{1}},
+		"a batch by its token":                {batch(1, 2, 3, 9), []offset{{run: run, token: at(1)}, {run: run, token: at(2)}, {run: run, token: at(9)}}, []int{0, 0, 0}},
+		"a batch, one offset":                 {batch(1, 2), []offset{{run: run, token: at(2)}}, []int{0}},
+		"a batch by a channel":                {0, []offset{{run: run, token: at(1)}, {run: run, token: at(1)}, {run: run, token: at(2)}}, []int{1, 1, 1}},
+		"a batch of both":                     {batch(1, 4), []offset{{run: run, token: at(1)}, {run: run, token: at(2)}, {run: other, token: at(4)}, {run: run, token: at(4)}}, []int{0, 1, 1, 0}},
+		"where nothing was ever handed over":  {0, []offset{{run: run, token: at(1), inside: true}}, []int{0}},
+		"a batch where nothing ever was":      {0, []offset{{run: run, token: at(1), inside: true}, {run: other, token: at(1)}}, []int{0, 1}},
+		"an offset that has ended, and is no": {at(1), []offset{{inside: true}}, []int{0}},
+	} {
+		g := &group{}
+		s := committing.NewStage(run, settings.NewCommitter())
+		var all []envelope.Committable
+		for i := range c.offsets {
+			c.offsets[i].of = g
+			all = append(all, &c.offsets[i])
+		}
+		for range 2 { // an observer is used again
+			if len(all) == 1 {
+				s.Observe(c.token, all[0])
+			}
+			s.Observe(c.token, all)
+		}
+		for i, o := range c.offsets {
+			want := 2 * c.answered[i]
+			if len(all) == 1 {
+				want *= 2
+			}
+			require.Equal(t, want, o.answers, "%s: %d", name, i)
+			require.Zero(t, o.commits, name)
+		}
+	}
 }
 
 func TestEachBatchWakesAllGroups(t *testing.T) {
@@ -216,6 +273,22 @@ func TestObserveAllocatesNothing(t *testing.T) {
 		observe(&s.Observer, fake)
 		observe(&s.Observer, nil)
 	}))
+	run := newRun()
+	isl := run.NewIsland()
+	var h core.Held
+	var offs []envelope.Committable
+	for p := range uint64(100) {
+		outer := isl.Enter(core.MakeToken(2, 2*p), false)
+		h.Keep(isl)
+		isl.Leave(outer)
+		offs = append(offs, &offset{of: &group{}, run: run, token: core.MakeToken(2, 2*p)})
+	}
+	batch, all := h.Emit(isl).Token, any(offs)
+	s = committing.NewStage(run, settings.NewCommitter())
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		s.Observe(batch, offs[77])
+		s.Observe(batch, all)
+	}), "a batch of what was handed over elsewhere")
 }
 
 func BenchmarkObserve(b *testing.B) {
@@ -225,6 +298,21 @@ func BenchmarkObserve(b *testing.B) {
 			s := committing.NewStage(newRun(), settings.NewCommitter())
 			for b.Loop() {
 				observe(&s.Observer, v)
+			}
+		})
+	}
+	run := newRun()
+	for name, off := range map[string]*offset{
+		"by its token":                   {of: &group{}, run: run, token: core.MakeToken(2, 5), inside: true},
+		"by its token, beside hand-over": {of: &group{}, run: run, token: core.MakeToken(2, 5)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			s := committing.NewStage(run, settings.NewCommitter())
+			var v any = off
+			for b.Loop() {
+				s.Observe(core.MakeToken(2, 5), v)
+				s.Count()
 			}
 		})
 	}

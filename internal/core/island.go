@@ -133,8 +133,8 @@ func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Ti
 // Token is that of the element in hand.
 func (isl *Island) Token() Token { return isl.frame.cur }
 
-// HandOver records that the element in hand is about to be handed to user code that finishes it by its Committable.
-func (isl *Island) HandOver() { isl.run.Ledger.HandOver(isl.frame.cur) }
+// HandOver records that the element in hand is about to be handed, by the stage in hand, to code outside of the graph, which finishes it by its Committable.
+func (isl *Island) HandOver() { isl.run.Ledger.HandOver(isl.frame.cur, isl.stage.Name) }
 
 // Withdraw takes the HandOver of the element in hand back.
 func (isl *Island) Withdraw() { isl.run.Ledger.Withdraw(isl.frame.cur) }

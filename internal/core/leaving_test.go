@@ -11,12 +11,12 @@ import (
 
 type nobody struct{}
 
-func (nobody) Done(uint64, uint64)          {}
-func (nobody) HandOver(uint64, uint64)      {}
-func (nobody) Withdraw(uint64, uint64)      {}
-func (nobody) Abandon(uint64, uint64)       {}
-func (nobody) Return(uint64, uint64)        {}
-func (nobody) Cut(uint64, uint64, bool) int { return 0 }
+func (nobody) Done(uint64, uint64)             {}
+func (nobody) HandOver(uint64, uint64, string) {}
+func (nobody) Withdraw(uint64, uint64)         {}
+func (nobody) Abandon(uint64, uint64)          {}
+func (nobody) Return(uint64, uint64)           {}
+func (nobody) Cut(uint64, uint64, bool) int    { return 0 }
 func (nobody) Locate(uint64) (string, int32, int64, bool) {
 	return "", 0, 0, false
 }

@@ -12,8 +12,9 @@ import (
 type Assignment interface {
 	// Done marks positions of which no part travels any more and none was abandoned.
 	Done(base, mask uint64)
-	// HandOver says, before the element is handed to user code, that from now on the element's explicit Commit decides.
-	HandOver(base, mask uint64)
+	// HandOver says, before an element is handed to code outside of the graph, by the stage of that name, that the positions are done only when that is answered: by
+	// one who has finished the element, or by the record's explicit Commit. Each call counts.
+	HandOver(base, mask uint64, stage string)
 	// Withdraw takes one HandOver of each position back: it did not take place after all.
 	Withdraw(base, mask uint64)
 	// Abandon says that the positions were given up: they must be delivered again.
@@ -162,29 +163,63 @@ func (l *Ledger) doneWord(word Token, mask uint64) {
 	}
 }
 
-// HandOver records that the element with this token is about to be handed to user code.
-func (l *Ledger) HandOver(t Token) {
-	if t != 0 {
-		l.handOver(span{t, 1}, Assignment.HandOver)
-	}
+// HandOver records that the element with this token is about to be handed to code outside of the graph, by the stage of that name: once for each token that the element carries. A batch
+// of two parts of one record is handed over twice, since each of them is going to be finished.
+func (l *Ledger) HandOver(t Token, stage string) {
+	l.each(span{t, 1}, func(a Assignment, base, mask uint64) { a.HandOver(base, mask, stage) })
 }
 
-// Withdraw takes a HandOver back: the element was not given to user code, or is finished without it.
-func (l *Ledger) Withdraw(t Token) {
-	if t != 0 {
-		l.handOver(span{t, 1}, Assignment.Withdraw)
-	}
-}
+// Withdraw takes a HandOver back: the element was not handed over, or is finished without it.
+func (l *Ledger) Withdraw(t Token) { l.each(span{t, 1}, Assignment.Withdraw) }
 
-func (l *Ledger) handOver(s span, mark func(a Assignment, base, mask uint64)) {
+// each calls f with the positions under a span, as often as they are there.
+func (l *Ledger) each(s span, f func(a Assignment, base, mask uint64)) {
+	if s.first == 0 {
+		return
+	}
 	if s.first.composite() {
-		for _, m := range l.composites.members(s.first) {
-			l.handOver(m, mark)
+		members := l.composites.members(s.first)
+		for range s.n {
+			for _, m := range members {
+				l.each(m, f)
+			}
 		}
 		return
 	}
 	if e := l.entry(s.first.Index()); e != nil {
-		eachWord(s, func(base, mask uint64) { mark(e.assignment, base, mask) })
+		eachWord(s, func(base, mask uint64) { f(e.assignment, base, mask) })
+	}
+}
+
+// Carries reports whether an element with one token has another one's position under it, as itself, as a part of it or as a record of a batch.
+func (l *Ledger) Carries(t, of Token) bool {
+	if !t.composite() {
+		return t == of
+	}
+	for _, s := range l.composites.members(t) {
+		if s.first.composite() {
+			if l.Carries(s.first, of) {
+				return true
+			}
+		} else if s.first <= of && of < s.first+Token(s.n) {
+			return true
+		}
+	}
+	return false
+}
+
+// Positions adds the positions under the token to a set.
+func (l *Ledger) Positions(t Token, set map[Token]struct{}) { l.places(span{t, 1}, set) }
+
+func (l *Ledger) places(s span, set map[Token]struct{}) {
+	if s.first.composite() {
+		for _, m := range l.composites.members(s.first) {
+			l.places(m, set)
+		}
+		return
+	}
+	for i := range Token(s.n) {
+		set[s.first+i] = struct{}{}
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type marks struct{ done atomic.Uint64 }
 
 func (m *marks) Done(base, mask uint64)                     { m.done.Or(mask) }
-func (m *marks) HandOver(base, mask uint64)                 {}
+func (m *marks) HandOver(base, mask uint64, _ string)       {}
 func (m *marks) Withdraw(base, mask uint64)                 {}
 func (m *marks) Abandon(base, mask uint64)                  {}
 func (m *marks) Return(base, mask uint64)                   {}

@@ -46,6 +46,14 @@ func (a *Assignment[T]) Position() uint64 { return a.tracker.Position() }
 // Commit finishes a position that was handed to user code; see [tracker.Tracker.Commit]. Any goroutine, any number of times, at any time.
 func (a *Assignment[T]) Commit(position uint64) { a.tracker.Commit(position) }
 
+// Answer answers one hand-over of a position; see [tracker.Tracker.Answer]. Any goroutine, at any time.
+func (a *Assignment[T]) Answer(position uint64) { a.tracker.Answer(position) }
+
+// Token is that of a position, and the ledger in which it is one.
+func (a *Assignment[T]) Token(position uint64) (*core.Ledger, core.Token) {
+	return a.feed.run.Ledger, core.MakeToken(a.index, position)
+}
+
 // Room is how many elements should be delivered now: what the tracker and the queue have room for. [Feed.Listen] tells when there is more.
 func (a *Assignment[T]) Room() int {
 	a.feed.mu.Lock()
@@ -186,6 +194,9 @@ func (a *Assignment[T]) Abandoned() bool { return a.tracker.Abandoned() }
 func (a *Assignment[T]) Oldest() (offset int64, age time.Duration, ok bool) {
 	return a.tracker.Oldest()
 }
+
+// Unanswered tells of the first record that is not done, where it waits for nothing but answers to its hand-overs.
+func (a *Assignment[T]) Unanswered() (u tracker.Unanswered, ok bool) { return a.tracker.Unanswered() }
 
 // reclaim takes the queue back, except what the island has in hand; the caller holds the lock.
 func (a *Assignment[T]) reclaim() {

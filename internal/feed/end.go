@@ -17,6 +17,8 @@ type End struct {
 	Next int64
 	// Undone is the offset of the first record that was delivered and is not finished; -1 where there is none.
 	Undone int64
+	// Unanswered is that record, where it waited for nothing but answers to its hand-overs; no Answers are missing where that is not so.
+	Unanswered tracker.Unanswered
 	// Outstanding is the number of records that were neither finished nor given up, and are dropped.
 	Outstanding int
 }
@@ -134,6 +136,7 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 		if offset, ok := a.tracker.Begun(); ok && (a.next < 0 || offset < a.next) {
 			a.next = offset // given back by the cut
 		}
+		unanswered, _ := a.tracker.Unanswered()
 		left := a.tracker.Outstanding()
 		unfinished := a.tracker.Frontier()
 		f.mu.Unlock()
@@ -151,7 +154,7 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 			continue // lost while it was being revoked
 		}
 		f.run.Ledger.Release(a.index)
-		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: a.next, Undone: undone, Outstanding: left})
+		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: a.next, Undone: undone, Unanswered: unanswered, Outstanding: left})
 	}
 	return ends
 }

@@ -41,9 +41,41 @@ func BenchmarkHandOver(b *testing.B) {
 		p := tr.DeliveredRun(1024, int64(i), 0)
 		for k := range uint64(1024) {
 			at := p + k
-			tr.HandOver(at&^63, 1<<(at&63))
+			tr.HandOver(at&^63, 1<<(at&63), "toChan")
 			tr.Done(at&^63, 1<<(at&63))
 			tr.Commit(at)
+		}
+	}
+}
+
+// Every record is handed over and answered by another graph.
+func BenchmarkAnswer(b *testing.B) {
+	tr := tracker.New(tracker.Options{})
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += 1024 {
+		p := tr.DeliveredRun(1024, int64(i), 0)
+		for k := range uint64(1024) {
+			at := p + k
+			tr.HandOver(at&^63, 1<<(at&63), "toChan")
+			tr.Done(at&^63, 1<<(at&63))
+			tr.Answer(at)
+		}
+	}
+}
+
+// Every record is handed over twice, by two stages.
+func BenchmarkAnswerTwice(b *testing.B) {
+	tr := tracker.New(tracker.Options{})
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += 1024 {
+		p := tr.DeliveredRun(1024, int64(i), 0)
+		for k := range uint64(1024) {
+			at := p + k
+			tr.HandOver(at&^63, 1<<(at&63), "toChan")
+			tr.HandOver(at&^63, 1<<(at&63), "toChan-2")
+			tr.Done(at&^63, 1<<(at&63))
+			tr.Answer(at)
+			tr.Answer(at)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package tracker_test
 
-import "github.com/vicuna-go/vicuna/internal/tracker"
+import (
+	"slices"
+
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
 
 // plain is a tracker that is obviously right: a struct for each position, everything counted from the start.
 type plain struct {
@@ -18,6 +22,7 @@ type position struct {
 	epoch                                       int32
 	ended, abandoned, given, committed, settled bool
 	handed                                      int
+	by                                          []string
 	kept                                        bool // somebody may have it behind its end
 }
 
@@ -64,19 +69,36 @@ func (p *plain) commit(at uint64) {
 	p.each(at&^63, 1<<(at&63), func(x *position) { x.committed = true })
 }
 
-func (p *plain) handOver(base, mask uint64) {
+func (p *plain) handOver(base, mask uint64, stage string) {
 	p.each(base, mask, func(x *position) {
 		switch {
 		case p.noManual:
 			x.kept = true
 		case !x.settled:
 			x.handed++
+			if !slices.Contains(x.by, stage) {
+				x.by = append(x.by, stage)
+			}
 		}
 	})
 }
 
+func (p *plain) unanswered() (answers int, by []string) {
+	if p.closed || p.was == len(p.positions) {
+		return 0, nil
+	}
+	if x := p.positions[p.was]; x.ended && !x.settled {
+		return x.handed, x.by
+	}
+	return 0, nil
+}
+
 func (p *plain) withdraw(base, mask uint64) {
-	p.each(base, mask, func(x *position) { x.handed, x.kept = max(0, x.handed-1), true })
+	p.each(base, mask, func(x *position) {
+		if x.handed > 0 {
+			x.handed, x.kept = x.handed-1, true
+		}
+	})
 }
 
 func (p *plain) reclaim(from uint64) {

@@ -59,7 +59,7 @@ type Tracker struct {
 
 	mu          sync.Mutex
 	words       []word // a ring; the length is a power of two
-	extra       map[uint64]int
+	hands       handOvers
 	delivered   uint64 // positions below it were delivered
 	frontier    uint64 // positions below it are done
 	outstanding int
@@ -85,7 +85,7 @@ type Tracker struct {
 type word struct {
 	ended     uint64 // no part travels any more
 	abandoned uint64 // given up: sticky, whatever ends or is committed later
-	handed    uint64 // with user code; how often, beyond once, is in Tracker.extra
+	handed    uint64 // a hand-over is not answered; how many more, and whose, is in Tracker.hands
 	committed uint64 // Commit was called: sticky, before a hand-over too
 	settled   uint64 // not outstanding any more: counted down once, whatever comes again
 	returned  uint64 // given back by a cut, and not thrown away yet: somebody may hold it
@@ -231,62 +231,6 @@ func (t *Tracker) Done(base, mask uint64) {
 	t.tell(t.settle(w, base, mask))
 }
 
-// HandOver notes that the positions are about to be handed to user code: their Commit decides. Each call counts.
-func (t *Tracker) HandOver(base, mask uint64) {
-	if t.opts.Plain && !t.lots.Load() {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if mask = t.clip(base, mask); mask == 0 {
-		return
-	}
-	if t.opts.Plain {
-		t.charges.keep(base, mask)
-		return
-	}
-	w := t.word(base)
-	for again := w.handed & mask &^ w.settled; again != 0; again &= again - 1 {
-		if t.extra == nil {
-			t.extra = map[uint64]int{}
-		}
-		t.extra[base+uint64(bits.TrailingZeros64(again))]++
-	}
-	w.handed |= mask
-	t.handedOver.Store(true)
-}
-
-// HandedOver reports whether anything was ever handed over. Where that is not so, nobody has to call Commit.
-func (t *Tracker) HandedOver() bool { return t.handedOver.Load() }
-
-// Withdraw takes one hand-over of each position back, because it did not take place after all.
-func (t *Tracker) Withdraw(base, mask uint64) {
-	if t.opts.Plain {
-		return
-	}
-	t.mu.Lock()
-	if mask = t.clip(base, mask); mask == 0 {
-		t.mu.Unlock()
-		return
-	}
-	t.charges.keep(base, mask) // user code has had it
-	w := t.word(base)
-	for left := mask; left != 0 && len(t.extra) > 0; left &= left - 1 {
-		bit := uint64(bits.TrailingZeros64(left))
-		switch n := t.extra[base+bit]; n {
-		case 0:
-			continue
-		case 1:
-			delete(t.extra, base+bit)
-		default:
-			t.extra[base+bit] = n - 1
-		}
-		mask &^= 1 << bit
-	}
-	w.handed &^= mask
-	t.tell(t.settle(w, base, mask))
-}
-
 // Abandon gives positions up: they have to be delivered again, by another assignment. Nothing takes it back.
 func (t *Tracker) Abandon(base, mask uint64) {
 	t.mu.Lock()
@@ -382,7 +326,7 @@ func (t *Tracker) Begun() (offset int64, any bool) {
 	return offset, any
 }
 
-// Commit is what the Committable of a record calls: the user has finished with it. It counts whether it comes before the hand-over, while parts
+// Commit is what the Committable of a record calls: the user has finished with it. It answers all hand-overs, and counts whether it comes before them, while parts
 // of the record still travel, or twice; a position behind the frontier, or a closed tracker, ignores it.
 func (t *Tracker) Commit(position uint64) {
 	base, mask := position&^63, uint64(1)<<(position&63)
@@ -439,9 +383,7 @@ func (t *Tracker) settle(w *word, base, mask uint64) (ev Event) {
 	}
 	w.settled |= now
 	t.charges.settle(base, now, w.abandoned|w.handed, &t.freed)
-	for left := now; left != 0 && len(t.extra) > 0; left &= left - 1 {
-		delete(t.extra, base+uint64(bits.TrailingZeros64(left)))
-	}
+	t.hands.forget(base, now)
 	if t.outstanding -= bits.OnesCount64(now); t.outstanding == 0 {
 		ev = Zero
 	}
@@ -501,7 +443,7 @@ func (t *Tracker) Close() (m Mark, ok bool, outstanding int) {
 	}
 	m, ok = t.committable()
 	outstanding = t.outstanding
-	t.closed, t.outstanding, t.extra = true, 0, nil
+	t.closed, t.outstanding, t.hands = true, 0, handOvers{}
 	t.charges.drop(&t.freed)
 	t.tell(Zero)
 	return m, ok, outstanding

@@ -84,9 +84,18 @@ func (b *both) step(op, x, y byte) {
 		b.real.Done(base, ^uint64(0))
 		b.model.done(base, ^uint64(0))
 	case 9, 10:
-		b.real.HandOver(base, mask)
-		b.model.handOver(base, mask)
+		stage := "toChan"
+		if y%5 == 0 {
+			stage = []string{"all", "forEachManual"}[x%2]
+		}
+		b.real.HandOver(base, mask, stage)
+		b.model.handOver(base, mask, stage)
 	case 11:
+		if at := base + uint64(y%64); x%2 == 0 {
+			b.real.Answer(at)
+			b.model.withdraw(at&^63, 1<<(at&63))
+			break
+		}
 		b.real.Withdraw(base, mask)
 		if !b.model.noManual {
 			b.model.withdraw(base, mask)
@@ -148,6 +157,15 @@ func (b *both) compare() {
 	require.Equal(t, m.full && !m.closed, b.real.Full())
 	b.compareCharges()
 	require.EqualValues(t, len(m.positions), b.real.Position())
+	answers, by := m.unanswered()
+	u, ok := b.real.Unanswered()
+	require.Equal(t, answers > 0, ok)
+	if ok {
+		require.Equal(t, m.positions[m.was].offset, u.Offset)
+		require.Equal(t, answers, u.Answers)
+		require.Subset(t, by, u.Stages)
+		require.Contains(t, u.Stages, by[len(by)-1], "the last that handed it over")
+	}
 	offset, _, ok := b.real.Oldest()
 	require.Equal(t, !m.closed && m.was < len(m.positions), ok)
 	if ok {
@@ -203,7 +221,7 @@ func TestMarksFromManyGoroutines(t *testing.T) {
 			for _, w := range r.Perm(n / 64) {
 				tr.Done(uint64(w)*64, 0xaaaaaaaaaaaaaaaa)
 				tr.Done(uint64(w)*64, ^uint64(0))
-				tr.HandOver(uint64(w)*64, 1)
+				tr.HandOver(uint64(w)*64, 1, "a")
 				tr.Commit(uint64(w) * 64)
 				tr.Committable()
 			}
@@ -214,6 +232,62 @@ func TestMarksFromManyGoroutines(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, tracker.Mark{Offset: 100 + n, Epoch: 2}, mark)
 	require.Zero(t, tr.Outstanding())
+}
+
+// Each answer is for one hand-over, whichever; Commit is for all of them, also for those to come. What was not handed over cannot be answered beforehand.
+func TestAnswersAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(*tracker.Tracker)
+		done bool
+		left int
+	}{
+		"handed over once, answered":             {func(t *tracker.Tracker) { hand(t, 1); answer(t, 1) }, true, 0},
+		"twice, answered once":                   {func(t *tracker.Tracker) { hand(t, 2); answer(t, 1) }, false, 1},
+		"five times, answered three times":       {func(t *tracker.Tracker) { hand(t, 5); answer(t, 3) }, false, 2},
+		"twice, answered twice":                  {func(t *tracker.Tracker) { hand(t, 2); answer(t, 2) }, true, 0},
+		"answered between":                       {func(t *tracker.Tracker) { hand(t, 1); answer(t, 1); hand(t, 1) }, false, 1},
+		"answered before, which is for nothing":  {func(t *tracker.Tracker) { answer(t, 3); hand(t, 1) }, false, 1},
+		"committed":                              {func(t *tracker.Tracker) { hand(t, 3); t.Commit(70) }, true, 0},
+		"committed before":                       {func(t *tracker.Tracker) { t.Commit(70); hand(t, 3) }, true, 0},
+		"committed between":                      {func(t *tracker.Tracker) { hand(t, 2); answer(t, 1); t.Commit(70); hand(t, 1) }, true, 0},
+		"one withdrawn":                          {func(t *tracker.Tracker) { hand(t, 2); t.Withdraw(64, 1<<6) }, false, 1},
+		"one withdrawn, one answered":            {func(t *tracker.Tracker) { hand(t, 2); t.Withdraw(64, 1<<6); answer(t, 1) }, true, 0},
+		"withdrawn, and answered all the same":   {func(t *tracker.Tracker) { hand(t, 1); answer(t, 1); t.Withdraw(64, 1<<6) }, true, 0},
+		"abandoned, then answered, is not done":  {func(t *tracker.Tracker) { hand(t, 1); t.Abandon(64, 1<<6); answer(t, 1) }, false, 0},
+		"never handed over, and answered, stays": {func(t *tracker.Tracker) { answer(t, 1) }, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker.New(tracker.Options{})
+			tr.DeliveredRun(71, 0, 0)
+			tr.Done(0, ^uint64(0))
+			tr.Done(64, 1<<6-1)
+			c.do(tr)
+			mark, _ := tr.Committable()
+			require.EqualValues(t, 70, mark.Offset, "a part still travels")
+			tr.Done(64, 1<<6)
+			mark, _ = tr.Committable()
+			require.Equal(t, c.done, mark.Offset == 71)
+			u, ok := tr.Unanswered()
+			require.Equal(t, c.left > 0, ok)
+			require.Equal(t, c.left, u.Answers)
+			if ok {
+				require.EqualValues(t, 70, u.Offset)
+				require.Equal(t, []string{"toChan"}, u.Stages)
+			}
+		})
+	}
+}
+
+func hand(t *tracker.Tracker, n int) {
+	for range n {
+		t.HandOver(64, 1<<6, "toChan")
+	}
+}
+
+func answer(t *tracker.Tracker, n int) {
+	for range n {
+		t.Answer(70)
+	}
 }
 
 func TestOldestTellsItsAge(t *testing.T) {

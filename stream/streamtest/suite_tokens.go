@@ -88,7 +88,7 @@ func (r *recorded[T]) mark(base, mask uint64, set func(*mark)) {
 func (r *recorded[T]) Done(base, mask uint64) { r.mark(base, mask, func(m *mark) { m.done = true }) }
 
 // HandOver implements core.Assignment.
-func (r *recorded[T]) HandOver(base, mask uint64) {
+func (r *recorded[T]) HandOver(base, mask uint64, _ string) {
 	r.mark(base, mask, func(m *mark) { m.handed = true })
 }
 
