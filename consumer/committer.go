@@ -14,6 +14,9 @@ import (
 // settings.MaxBatch elements or settings.MaxInterval, whichever comes first, at the end of the stream, and when a partition is taken away. The consumers of the stream commit even where no
 // element gets here, for what was filtered out. Those of other streams, whose messages came by a channel, do from their first offset on.
 //
+// An offset that came by a channel, from another graph that has handed it over, answers one hand-over for each element: a record that was sent twice is done with the second. One that
+// came by the stream finishes its part of the record, and no hand-over of another branch.
+//
 // Anything that implements [envelope.Committable] may come, several consumers' offsets mixed too; what is no consumer's has its Commit called.
 //
 //   - Emits when: it is an end of a stream.

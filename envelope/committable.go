@@ -14,8 +14,11 @@ package envelope
 //   - safe from any goroutine, and harmless once the partition has gone to
 //     somebody else: then it does nothing.
 //
-// Stages that finish elements themselves (a committing sink) call it; a user
-// calls it only for elements that were handed out of the stream.
+// It says that the whole record is done, however many elements were made of it
+// and handed to whomever: who calls it has to know that all of them are. A
+// committing stage does not call it on a consumer's offsets, but finishes one
+// element at a time; on any other Committable it does, once for each element.
+// So a user calls it only for elements that were handed out of the stream.
 type Committable interface {
 	Commit()
 }

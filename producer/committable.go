@@ -30,9 +30,10 @@ func CommittableSink[K, V any](ps settings.Producer[K, V], cm settings.Committer
 // and the consumer's loop commits what is done without a gap: in whatever order acknowledgements come, and over however many partitions, no offset is committed of which a
 // record before it, or anything else made of it, is not done. What was filtered out on the way is done as well.
 //
-// The envelope's offset is what the stream knows of the element, and not what it passes through: that is looked at where an element came from another graph (by a channel),
-// or was handed over to user code (stream.ForEachManual). Then an envelope.Committable, or a slice of them, tells what is done. A Committable that is none of a consumer of this
-// module's gets one Commit for each envelope; a panic in it ends the stream.
+// The envelope's offset is what the stream knows of the element, and not what it passes through: that is looked at where the element came by a channel, from another graph
+// (stream.ToChan) or from user code that it was handed over to (stream.ForEachManual). Then an envelope.Committable, or a slice of them, tells what is done, and each envelope answers one
+// hand-over: a record that was sent in two is done with the second. What an element has by the stream touches no hand-over of another branch. A pass-through of another type tells
+// nothing, and its record stays undone, with a warning. A Committable that is none of a consumer of this module's gets one Commit for each envelope; a panic in it ends the stream.
 //
 // The committer's settings say when the consumer commits: MaxBatch counts envelopes. Every consumer of the graph commits by them, whether its elements reach this sink or not. What fails
 // to be produced ends the stream, with what was done before it committed; with [SkipFailed] it is counted and done, and its offset is committed: the record is then in no topic. With

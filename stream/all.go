@@ -14,7 +14,8 @@ import (
 // A record that is yielded is finished by the Commit of its Committable, or, where the source gives out none, by the loop coming back for more.
 //
 // An element that was made of a [Batch], a part of it too, hands over all records of the batch: each is finished by the Commit of its own Committable. So Commit has to be
-// called on every one of them, also on those that the element does not show.
+// called on every one of them, also on those that the element does not show; a committing stage of another graph finishes only what its elements show, so take a batch
+// apart behind the channel and not before it.
 //
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: the loop's body runs and 512 elements wait.

@@ -42,6 +42,9 @@ func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 // FromChan is a source of what is received from a channel. Runs of it share the channel. What was received is processed, also in a drain; at most 16
 // elements are received ahead.
 //
+// What was handed over to it by another graph ([ToChan]) has left that one: nothing follows the elements here. A record is finished by the committing stage that its offset comes to, or by
+// its Commit. One that is left out here (Filter, Drop, Take) stays undone, and one that is expanded here (FlatMap, Broadcast) is done with the first of its elements: do both before the channel.
+//
 //   - Emits when: the channel has an element.
 //   - Back-pressures when: downstream does: then nothing is received.
 //   - Completes when: the channel is closed and empty; a drain stops receiving.

@@ -175,7 +175,7 @@ func (g *graph) sink(r *rand.Rand, txn, ordered bool) sinkSpec {
 	case k < 6 && !txn:
 		s.kind = "manual"
 	case k < 8 && !txn:
-		s.kind = "toChan"
+		s.kind = []string{"toChan", "otherGraph"}[s.salt%2]
 	default:
 		s.kind = "forEach"
 	}

@@ -44,7 +44,7 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 			w.commit(n)
 			return nil
 		}, stream.OnError(stream.Skip()))
-	case "toChan":
+	case "toChan", "otherGraph":
 		return w.toChan(s)
 	default:
 		return lateSink(s.n, &w.users, func(n *node) { w.arrive(s.id, s.ordered, n) }, func(n *node) (time.Duration, bool) {
@@ -68,7 +68,11 @@ func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 			case n := <-ch:
 				w.arrive(line+s.id, s.ordered, n)
 				w.pause(context.Background())
-				w.commit(n)
+				if s.kind == "otherGraph" {
+					w.answer(n)
+				} else {
+					w.commit(n)
+				}
 			case <-w.closing:
 				return
 			}

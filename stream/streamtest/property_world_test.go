@@ -76,13 +76,14 @@ type delivery struct {
 	m         *message
 	live      atomic.Int32   // descendants that exist
 	pre       []atomic.Int32 // per branch with a Take: those before it
-	handed    atomic.Bool
+	handed    atomic.Int32   // once for each token that was handed over
+	answered  atomic.Int32   // of those, finished by another graph
 	committed atomic.Bool
 	gone      atomic.Int64 // when its assignment had ended, in nanoseconds; 0: it has not
 }
 
 func (d *delivery) done() bool {
-	if d.live.Load() != 0 || d.handed.Load() && !d.committed.Load() {
+	if d.live.Load() != 0 || d.handed.Load() > d.answered.Load() && !d.committed.Load() {
 		return false
 	}
 	for b := range d.pre {
@@ -184,7 +185,7 @@ func (r *record) done() bool {
 func (r *record) String() string {
 	s := fmt.Sprintf("%d deliveries", len(r.deliveries))
 	for _, d := range r.deliveries {
-		s += fmt.Sprintf(" {live %d, handed %v, committed %v", d.live.Load(), d.handed.Load(), d.committed.Load())
+		s += fmt.Sprintf(" {live %d, handed %d, answered %d, committed %v", d.live.Load(), d.handed.Load(), d.answered.Load(), d.committed.Load())
 		for b := range d.pre {
 			s += fmt.Sprintf(", branch %d: %d over %v", b, d.pre[b].Load(), d.run.over[b].Load())
 		}
@@ -269,7 +270,7 @@ func (w *world) tap(src stream.Source[*node]) stream.Source[*node] { return src.
 // give hands a node over to user code: from now on it is finished by Commit, also by one that came before.
 func (n *node) give() {
 	for _, d := range n.prov {
-		d.handed.Store(true)
+		d.handed.Add(1)
 	}
 	n.finish()
 }
@@ -296,6 +297,25 @@ func (w *world) commit(n *node) {
 		if twice {
 			commit()
 		}
+	})
+}
+
+// answer is what another graph does sooner or later: once, and for nobody else's hand-over.
+func (w *world) answer(n *node) {
+	answer := func() {
+		for _, d := range n.prov {
+			d.answered.Add(1)
+			streamtest.Answer(d.m)
+		}
+	}
+	if w.intn(3) == 0 {
+		answer()
+		return
+	}
+	d := time.Duration(w.intn(20)) * time.Millisecond
+	w.users.Go(func() {
+		<-time.After(d)
+		answer()
 	})
 }
 
