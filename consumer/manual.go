@@ -56,7 +56,7 @@ func (sh shape[K, V, T]) manually(load LoadOffsets, revoked func([]TopicPartitio
 	return sh
 }
 
-// loadOffsets replaces the group's offsets by the user's, and lets the sub-streams begin.
+// loadOffsets replaces the group's offsets by the user's. Whoever calls it lets the sub-streams begin, once their partitions are known.
 func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) error {
 	var ps []TopicPartition
 	for topic, ids := range at {
@@ -88,7 +88,6 @@ func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[in
 		s.run.Fail(err)
 		return err
 	}
-	s.outer.add(ps)
 	return nil
 }
 

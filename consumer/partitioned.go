@@ -74,12 +74,14 @@ type outer[K, V, T any] struct {
 	cancelled bool
 }
 
-// add makes sub-streams of partitions.
+// add makes sub-streams of partitions. One that has a sub-stream which has not ended gets no second: a loader whose answer came too late for the client is asked again, and both answers let
+// the sub-stream begin.
 func (o *outer[K, V, T]) add(ps []TopicPartition) {
 	var subs []stream.Sub[TopicPartition, T]
 	o.s.mu.Lock()
 	for _, p := range ps {
-		if pt := o.s.parts[p.feed()]; pt != nil && !pt.revoking {
+		if pt := o.s.parts[p.feed()]; pt != nil && !pt.revoking && !pt.streams {
+			pt.streams = true
 			subs = append(subs, stream.Sub[TopicPartition, T]{Key: p, Source: o.s.sub(pt)})
 		}
 	}
@@ -195,6 +197,7 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	s.warnNotFinished(ends)
 	l.rest()
 	s.mu.Lock()
+	pt.streams = false
 	if pt.lane != l {
 		s.mu.Unlock()
 		if turn {

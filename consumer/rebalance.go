@@ -107,15 +107,21 @@ func (s *session[K, V, T]) onOffsets(ctx context.Context, at map[string]map[int3
 			return at, err
 		}
 	}
+	var begins []TopicPartition
 	s.mu.Lock()
 	for topic, ps := range at {
 		for id, o := range ps {
-			if pt := s.parts[feed.Partition{Topic: topic, ID: id}]; pt != nil && pt.next < 0 {
-				pt.next = max(-1, o.EpochOffset().Offset)
+			begins = append(begins, TopicPartition{topic, id})
+			if pt := s.parts[feed.Partition{Topic: topic, ID: id}]; pt != nil && (pt.next < 0 || s.shape.manual != nil) {
+				pt.next = max(-1, o.EpochOffset().Offset) // of two answers of a loader the later one: nothing was read between them
 			}
 		}
 	}
 	s.mu.Unlock()
+	if s.shape.manual != nil {
+		sortPartitions(begins)
+		s.outer.add(begins)
+	}
 	s.bell.Ring() // perhaps there is nothing to read
 	return at, nil
 }

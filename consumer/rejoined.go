@@ -52,6 +52,9 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.goBack.Store(true)
+	if s.shape.manual != nil {
+		s.outer.add(ps) // the client asks for no offsets of what it has kept, so nobody else does
+	}
 	s.bell.Ring()
 	return nil
 }

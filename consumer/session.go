@@ -124,6 +124,7 @@ type part struct {
 	next   int64 // the offset to be fetched next, -1 where it is not known
 	missed bool  // records were fetched, from next on, that nobody took: the client has to go back
 
+	streams    bool // a sub-stream of it was made and has not ended; under the session's lock
 	userPaused bool
 	held       bool // not fetched, because it has too much in flight
 
