@@ -126,6 +126,9 @@ func (s *session[K, V, T]) assignment() []TopicPartition {
 
 // asker implements running.
 func (s *session[K, V, T]) asker() *asker {
+	if s.ended.Load() {
+		return nil
+	}
 	select {
 	case <-s.ready:
 		return s.ask

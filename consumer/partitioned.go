@@ -59,6 +59,11 @@ func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Sourc
 		}
 		isl.AddSource(name)
 		s.outer = &outer[K, V, T]{s: s, isl: isl}
+		done := st.Done
+		st.Done = func() {
+			done() // an Each on the same island waits here for its children
+			s.outer.pass()
+		}
 		core.Drive[stream.Sub[TopicPartition, T]](isl, s.outer, st)
 	})
 }
@@ -72,6 +77,8 @@ type outer[K, V, T any] struct {
 	queue     []stream.Sub[TopicPartition, T]
 	completed bool
 	cancelled bool
+	passed    bool // the island has ended
+	open      int  // sub-streams that the island has got and that have not ended
 }
 
 // add makes sub-streams of partitions. One that has a sub-stream which has not ended gets no second: a loader whose answer came too late for the client is asked again, and both answers let
@@ -120,6 +127,30 @@ func (o *outer[K, V, T]) Taken(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue = o.queue[n:]
+	o.open += n
+}
+
+// pass says that the island has ended: no further sub-stream goes on from it.
+func (o *outer[K, V, T]) pass() {
+	o.mu.Lock()
+	o.passed = true
+	o.mu.Unlock()
+	o.s.bell.Ring()
+}
+
+// close counts a sub-stream that has ended.
+func (o *outer[K, V, T]) close() {
+	o.mu.Lock()
+	o.open--
+	o.mu.Unlock()
+	o.s.bell.Ring()
+}
+
+// over reports whether there will be no more sub-streams, and every one that there was has ended. One that was taken and never run (filtered out) may still be run, and keeps it from being over.
+func (o *outer[K, V, T]) over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.passed && o.open == 0
 }
 
 // Ready implements core.Intake.
@@ -150,6 +181,7 @@ func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
 		b.Run.OnStart(func() { s.attach(pt, l) })
 		b.Run.OnLast(func(ctx context.Context) error {
 			s.detach(ctx, pt, l)
+			s.outer.close()
 			return nil
 		})
 	}))

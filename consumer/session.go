@@ -24,6 +24,7 @@ import (
 //   - poll (poll.go) fetches and delivers; it never waits for the stream, only for room in the budget;
 //   - attend (attend.go) wakes it, and lets partitions be fetched again that have room;
 //   - commit (commit.go) commits;
+//   - leave (completed.go) ends the session where its source has completed and the run goes on;
 //   - the client's callbacks (rebalance.go) take partitions away and bring others.
 //
 // Lock order: session.mu, then the feeds' and the trackers'. Nothing waits while it holds one, and no user function is called under one.
@@ -52,6 +53,11 @@ type session[K, V, T any] struct {
 	commit *committer
 	events core.Serial
 	ends   bounds
+
+	ended     atomic.Bool   // the session has begun to end: at the end of the run, or before, behind a source that has completed
+	left      chan struct{} // closed when a session that has ended before its run has left its group
+	leftWith  error         // what went wrong with that; read behind left
+	stopLeave func()        // ends the goroutine that waits for that
 
 	calling  string      // the user's function that a rebalance waits for; under mu
 	goBack   atomic.Bool // partitions that were missed are to be read again
@@ -141,7 +147,7 @@ type part struct {
 func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, T], name string) *session[K, V, T] {
 	s := &session[K, V, T]{
 		c: c, key: c.cs.KeySerde(), value: c.cs.ValueSerde(), cfg: c.cs.ConsumerConfig, shape: sh, run: b.Run, name: name, log: c.cs.Logger(),
-		blocks: &sync.Pool{}, ready: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
+		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
 	}
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
 	ok := true
@@ -230,6 +236,7 @@ func (s *session[K, V, T]) start() {
 	s.serve("begin", s.begin)
 	s.serve("attend", s.attend)
 	s.serve("poll", s.poll)
+	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete) // not among those that the session stops, since it may be the one who ends it
 }
 
 // serve is for what goes on until behind the last island.
@@ -242,9 +249,21 @@ func (s *session[K, V, T]) over() bool {
 	return s.ctx.Err() != nil || s.run.Stopped() || s.lane != nil && s.lane.feed.Over()
 }
 
-// end is the end of the run: what is finished is committed, and the group is left.
+// end is the end of the run.
 func (s *session[K, V, T]) end(ctx context.Context) error {
 	defer s.c.release(s)
+	if s.stopLeave != nil {
+		defer s.stopLeave()
+	}
+	if s.ended.Swap(true) {
+		<-s.left // within the limits that every end has
+		return s.leftWith
+	}
+	return s.shut(ctx)
+}
+
+// shut ends the session: what is finished is committed, and the group is left. Who calls it has set ended.
+func (s *session[K, V, T]) shut(ctx context.Context) error {
 	s.finish()
 	if s.cl == nil {
 		s.commit.void()
@@ -283,6 +302,9 @@ func (s *session[K, V, T]) end(ctx context.Context) error {
 		}
 		s.close(ctx)
 	})
+	if s.lane != nil {
+		s.lane.rest() // the run may go on
+	}
 	limit := s.run.Limits().Close + 3*leaveTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
