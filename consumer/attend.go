@@ -134,7 +134,9 @@ func (s *session[K, V, T]) pause(ps []TopicPartition, paused bool) error {
 	}
 	if len(ps) == 0 {
 		for _, p := range s.parts {
-			ps = append(ps, p.TopicPartition)
+			if !p.revoking { // it gives nothing more, and cannot be held
+				ps = append(ps, p.TopicPartition)
+			}
 		}
 	}
 	for _, p := range ps {

@@ -59,7 +59,7 @@ func (c *Consumer[K, V]) running() (running, error) {
 	return c.now, nil
 }
 
-// Pause stops the delivery of partitions, or with none of all that are assigned now; elements that the stream has already are not held back. It lasts until
+// Pause stops the delivery of partitions, or with none of all that are assigned now and are not being revoked; elements that the stream has already are not held back. It lasts until
 // [Consumer.Resume], or until the partition is taken away. Fails with ErrNotRunning, and with [ErrNotAssigned] for a partition that is not this consumer's; then
 // nothing is paused.
 func (c *Consumer[K, V]) Pause(ps ...TopicPartition) error { return c.pause(ps, true) }
