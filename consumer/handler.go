@@ -10,17 +10,22 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Handler is called within rebalances, one call at a time, on the client's goroutine: the group waits for it. A call that takes longer than settings.HandlerWarning is
+// Handler is called within rebalances, one call at a time, on the client's goroutine: the group waits for it. Revoking is called at the end of a run too, and Stopped there alone, on a goroutine of the run's. A call that takes longer than settings.HandlerWarning is
 // logged; one that takes longer than the rebalance time-out loses the partitions. The context ends with the client. An error, or a panic, is a [*UserError] that ends the
 // stream. nil functions are left out. Calls are made for partitions that there are; empty rebalances are not told.
 type Handler struct {
 	// Assigned: partitions have come, and nothing of them was fetched yet.
 	Assigned func(ctx context.Context, r *Restricted, ps []TopicPartition) error
+	// Revoking: partitions are about to go, since a revoke has begun, a drain has, or their source has completed (which asks for all that are assigned; a hard stop tells nothing). Nothing more of
+	// them is delivered, and what is in flight is not waited for yet: whoever gathers elements by hand finishes now what he has. A Commit of their Committables counts, until Revoked is called.
+	// Elements that are still on their way to him come afterwards; of these partitions he finishes each at once. ctx ends when the waiting does: with settings.RevokeTimeout, the drain
+	// time-out, or the close time-out; the call's time is part of it. It is called once for each assignment of a partition.
+	Revoking func(ctx context.Context, r *Restricted, ps []TopicPartition) error
 	// Revoked: partitions are going. What was in flight is finished, or given up at the deadline, and committed; they are still this consumer's until it returns.
 	Revoked func(ctx context.Context, r *Restricted, ps []TopicPartition) error
 	// Lost: partitions are somebody else's already.
 	Lost func(ctx context.Context, r *Restricted, ps []TopicPartition) error
-	// Stopped: the run is over, and these were its partitions; everything is committed, and the group is left behind it.
+	// Stopped: the run is over, or its source has completed before it, and these were its partitions; everything is committed, and the group is left after it.
 	Stopped func(ctx context.Context, r *Restricted, ps []TopicPartition) error
 }
 
@@ -36,9 +41,11 @@ const (
 	Lost
 	// Stopped: the run is over, and these were its partitions.
 	Stopped
+	// Revoking: partitions are about to go, as [Handler] has it.
+	Revoking
 )
 
-// String returns assigned, revoked, lost or stopped.
+// String returns assigned, revoked, lost, stopped or revoking.
 func (k EventKind) String() string {
 	switch k {
 	case Assigned:
@@ -49,6 +56,8 @@ func (k EventKind) String() string {
 		return "lost"
 	case Stopped:
 		return "stopped"
+	case Revoking:
+		return "revoking"
 	default:
 		return "unknown"
 	}
@@ -66,7 +75,15 @@ func (s *session[K, V, T]) handle(ctx context.Context, what string, f func(conte
 	}
 }
 
+// handleWith calls a function of the user's, when none of the others is being called.
 func (s *session[K, V, T]) handleWith(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition, r *Restricted) {
+	s.handlers <- struct{}{}
+	defer func() { <-s.handlers }()
+	s.call(ctx, what, f, ps, r)
+}
+
+// call is handleWith for who holds handlers.
+func (s *session[K, V, T]) call(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition, r *Restricted) {
 	s.mu.Lock()
 	s.calling = what
 	s.mu.Unlock()

@@ -140,7 +140,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 		s.lose(ctx, ps, parts)
 		return
 	}
-	ends := s.drain(parts)
+	ends := s.drain(ctx, parts, ps)
 	if err := s.commit.ended(ctx, func() []commit { return s.marksOf(parts, ends) }); err != nil {
 		s.run.Fail(err)
 	}
@@ -201,7 +201,7 @@ func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
 }
 
 // drain waits until nothing of the partitions is in flight, or the time is up.
-func (s *session[K, V, T]) drain(parts map[feed.Partition]*part) (ends []feed.End) {
+func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) (ends []feed.End) {
 	begin := time.Now()
 	within := s.cfg.RevokeTimeout()
 	of := map[*lane][]feed.Partition{}
@@ -216,6 +216,7 @@ func (s *session[K, V, T]) drain(parts map[feed.Partition]*part) (ends []feed.En
 	for l, keys := range of {
 		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...)) // all of them hurry at the same time
 	}
+	s.tellRevoking(ctx, ps, begin.Add(within))
 	for _, r := range revocations {
 		ends = append(ends, r.Wait()...)
 	}

@@ -59,6 +59,10 @@ type session[K, V, T any] struct {
 	leftWith  error         // what went wrong with that; read behind left
 	stopLeave func()        // ends the goroutine that waits for that
 
+	handlers chan struct{} // held by who calls a function of the Handler
+	complete chan struct{} // closed when the source has completed
+	toldEnd  chan struct{} // closed when the handler was told that the end begins
+
 	calling  string      // the user's function that a rebalance waits for; under mu
 	goBack   atomic.Bool // partitions that were missed are to be read again
 	strained atomic.Bool // the budget is full, and those that hold more than their part are held
@@ -130,6 +134,7 @@ type part struct {
 	next   int64 // the offset to be fetched next, -1 where it is not known
 	missed bool  // records were fetched, from next on, that nobody took: the client has to go back
 
+	told       bool // that it is about to go; under the session's lock
 	streams    bool // a sub-stream of it was made and has not ended; under the session's lock
 	userPaused bool
 	held       bool // not fetched, because it has too much in flight
@@ -147,7 +152,7 @@ type part struct {
 func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, T], name string) *session[K, V, T] {
 	s := &session[K, V, T]{
 		c: c, key: c.cs.KeySerde(), value: c.cs.ValueSerde(), cfg: c.cs.ConsumerConfig, shape: sh, run: b.Run, name: name, log: c.cs.Logger(),
-		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
+		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
 	}
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
 	ok := true
@@ -235,6 +240,7 @@ func (s *session[K, V, T]) start() {
 	}
 	s.serve("begin", s.begin)
 	s.serve("attend", s.attend)
+	s.serve("revoking", s.tellEnding)
 	s.serve("poll", s.poll)
 	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete) // not among those that the session stops, since it may be the one who ends it
 }
@@ -268,6 +274,12 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 	if s.cl == nil {
 		s.commit.void()
 		return nil
+	}
+	if s.run.Draining() && !s.run.Stopped() {
+		select {
+		case <-s.toldEnd: // what it finishes is committed
+		case <-ctx.Done():
+		}
 	}
 	if s.lane != nil {
 		s.lane.feed.Await(ctx)

@@ -1,0 +1,50 @@
+package consumer
+
+import (
+	"context"
+	"time"
+)
+
+// tellRevoking tells that partitions are about to go, those of them that were not told of yet. Nothing more of them is delivered by now.
+func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition, deadline time.Time) {
+	if s.c.opts.handler.Revoking == nil && s.c.opts.events == nil {
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	s.handlers <- struct{}{} // who comes second finds told what the first one has told
+	defer func() { <-s.handlers }()
+	var fresh []TopicPartition
+	s.mu.Lock()
+	for _, p := range ps {
+		if pt := s.parts[p.feed()]; pt != nil && !pt.told {
+			pt.told = true
+			fresh = append(fresh, p)
+		}
+	}
+	s.mu.Unlock()
+	if len(fresh) == 0 {
+		return
+	}
+	if f := s.c.opts.handler.Revoking; f != nil {
+		s.call(ctx, "revoking handler", f, fresh, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
+	}
+	s.tell(Revoking, fresh)
+}
+
+// tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the source has completed. It has a goroutine of its own, since it may be called within the user's
+// function that has drained the run; the end of the session waits for it.
+func (s *session[K, V, T]) tellEnding(quit <-chan struct{}) {
+	defer close(s.toldEnd)
+	within := s.run.Limits().Drain
+	select {
+	case <-quit:
+		return
+	case <-s.run.StopC():
+		return
+	case <-s.run.DrainC():
+	case <-s.complete:
+		within = s.run.Limits().Close
+	}
+	s.tellRevoking(s.run.Context(), s.assignment(), time.Now().Add(within))
+}

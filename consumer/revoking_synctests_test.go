@@ -1,0 +1,263 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// gatherer keeps records until it is told that their partitions go, and finishes them then: what came later it finishes at once.
+type gatherer struct {
+	mu      sync.Mutex
+	held    map[int32][]*strMessage
+	going   map[int32]bool
+	stored  map[int32][]string
+	told    []consumer.TopicPartition
+	toldAt  []time.Time
+	finally time.Duration // from being told to Revoked or Stopped
+	left    time.Duration // of the context's time
+}
+
+func newGatherer() *gatherer {
+	return &gatherer{held: map[int32][]*strMessage{}, going: map[int32]bool{}, stored: map[int32][]string{}}
+}
+
+func (g *gatherer) take(_ context.Context, m *strMessage) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := m.Partition()
+	g.held[p] = append(g.held[p], m)
+	if g.going[p] {
+		g.store(p)
+	}
+	return nil
+}
+
+// store finishes what is held of a partition; the caller holds the lock.
+func (g *gatherer) store(p int32) {
+	for _, m := range g.held[p] {
+		g.stored[p] = append(g.stored[p], m.Value)
+		m.Offset.Commit()
+	}
+	g.held[p] = nil
+}
+
+func (g *gatherer) revoking(ctx context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	deadline, _ := ctx.Deadline()
+	g.left = time.Until(deadline)
+	for _, p := range ps {
+		g.told = append(g.told, p)
+		g.toldAt = append(g.toldAt, time.Now())
+		g.going[p.Partition] = true
+		g.store(p.Partition)
+	}
+	return nil
+}
+
+func (g *gatherer) done(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.toldAt) > 0 {
+		g.finally = time.Since(g.toldAt[len(g.toldAt)-1])
+	}
+	return nil
+}
+
+func (g *gatherer) handler() consumer.Option {
+	return consumer.OnRebalance(consumer.Handler{Revoking: g.revoking, Revoked: g.done, Stopped: g.done})
+}
+
+func (g *gatherer) holds() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, ms := range g.held {
+		n += len(ms)
+	}
+	return n
+}
+
+// Offsets that are gathered by hand and committed when the handler is told that their partitions are about to go: nothing is doubled, and nobody waits.
+func TestGatheredUntilTheyGo(t *testing.T) {
+	const n = 40
+	committing := settings.NewCommitter(settings.MaxInterval(20 * time.Millisecond))
+	sources := map[string]func(c *strConsumer, g *gatherer) stream.Graph{
+		"one stream": func(c *strConsumer, g *gatherer) stream.Graph {
+			return c.CommittableSource().To(stream.Broadcast(stream.ForEachManual(g.take), observing(committing)))
+		},
+		"behind calls": func(c *strConsumer, g *gatherer) stream.Graph {
+			slow := stream.MapAsync(c.CommittableSource(), 4, func(_ context.Context, m *strMessage) (*strMessage, error) {
+				<-time.After(10 * time.Millisecond)
+				return m, nil
+			})
+			return slow.To(stream.Broadcast(stream.ForEachManual(g.take), observing(committing)))
+		},
+		"sub-streams": func(c *strConsumer, g *gatherer) stream.Graph {
+			return stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, s stream.Source[*strMessage]) stream.Graph {
+				return s.To(stream.Broadcast(stream.ForEachManual(g.take), observing(committing)))
+			})
+		},
+	}
+	for name, graph := range sources {
+		for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
+			t.Run("revoke, "+name+", "+protocol.String(), func(t *testing.T) {
+				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+					fillPartitions(t, k, "in", 2, 0, n)
+					g, rest := newGatherer(), newGathered()
+					c := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"), g.handler())
+					first := begun(t, graph(c, g))
+					becomes(t, "all are gathered", func() bool { return g.holds() == 2*n })
+					second := begun(t, consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in")).CommittableSource().To(rest.messages()))
+					took := becomes(t, "told", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.told) > 0 })
+					require.Less(t, took, 10*time.Second)
+					pass(30 * time.Second)
+					require.Zero(t, rest.count(), "doubled")
+					require.Less(t, g.finally, time.Second, "the rebalance waits")
+					require.Positive(t, g.left)
+					require.LessOrEqual(t, g.left, 20*time.Second)
+					drainedAll(t, first)
+					pass(10 * time.Second)
+					require.Zero(t, rest.count(), "doubled at the end")
+					drainedAll(t, second)
+				})
+			})
+		}
+		t.Run("drain, "+name, func(t *testing.T) {
+			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+				fillPartitions(t, k, "in", 2, 0, n)
+				g := newGatherer()
+				first := begun(t, graph(consumer.New(readerOf(k), consumer.Topics("in"), g.handler()), g))
+				becomes(t, "all are gathered", func() bool { return g.holds() == 2*n })
+				began := time.Now()
+				drainedAll(t, first)
+				require.Less(t, time.Since(began), time.Second)
+				require.Len(t, g.told, 2)
+				require.LessOrEqual(t, g.left, stream.DefaultDrainTimeout)
+				for p := range int32(2) {
+					require.EqualValues(t, n, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+				}
+			})
+		})
+	}
+}
+
+// observing is a committer that has nothing to finish beside another branch.
+func observing(cm settings.Committer) stream.Sink[*strMessage] {
+	return stream.NewFlow(func(s stream.Source[*strMessage]) stream.Source[envelope.Committable] {
+		none := s.Filter(func(*strMessage) bool { return false })
+		return stream.Map(none, func(m *strMessage) envelope.Committable { return m.Offset })
+	}).To(consumer.CommitterSink(cm))
+}
+
+// A source that has completed tells too, and leaves when what was gathered is finished.
+func TestGatheredUntilTheSourceCompletes(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 1, 0, 40)
+		g := newGatherer()
+		c := consumer.New(readerOf(k), consumer.Topics("in"), g.handler())
+		src := stream.Concat(c.CommittableSource().Take(10), stream.FromChan(make(chan *strMessage)))
+		ctl := begun(t, src.To(stream.Broadcast(stream.ForEachManual(g.take), observing(settings.NewCommitter()))))
+		pass(3 * time.Second)
+		require.Equal(t, ats(1), g.told)
+		require.EqualValues(t, 10, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+		ps, err := c.Assignment()
+		require.NoError(t, err)
+		require.Empty(t, ps)
+		drainedAll(t, ctl)
+		require.Len(t, g.told, 1, "once")
+	})
+}
+
+// The handler is told once of each partition, and in turn: about to go, gone.
+func TestToldOnce(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		var mu sync.Mutex
+		var told []string
+		tell := func(what string) func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+			return func(_ context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, p := range ps {
+					told = append(told, what+" "+p.String())
+				}
+				return nil
+			}
+		}
+		var events []string
+		c := consumer.New(readerOf(k), consumer.Topics("in"),
+			consumer.OnRebalance(consumer.Handler{Revoking: tell("revoking"), Revoked: tell("revoked"), Lost: tell("lost"), Stopped: tell("stopped")}),
+			consumer.Events(func(e consumer.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e.Kind.String())
+			}))
+		first := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
+		pass(2 * time.Second)
+		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		pass(5 * time.Second)
+		drainedAll(t, first)
+		drainedAll(t, second)
+		require.Len(t, told, 4)
+		require.Equal(t, "revoking", told[0][:8])
+		require.Equal(t, "revoked"+told[0][8:], told[1])
+		require.Equal(t, "revoking", told[2][:8])
+		require.Equal(t, "stopped"+told[2][8:], told[3])
+		require.Equal(t, []string{"assigned", "revoking", "revoked", "revoking", "stopped"}, events)
+	})
+}
+
+// Pause and Resume without partitions are about those that stay while others are being revoked; so is everything else that names none.
+func TestAllPartitionsDuringARevoke(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 2, 0, 10)
+		hold := make(chan struct{})
+		got := newGathered()
+		c := consumer.New(readerOf(k, settings.RevokeTimeout(10*time.Second)), consumer.Topics("in"))
+		src := stream.MapAsync(c.PlainSource(), 50, func(_ context.Context, r *strRecord) (*strRecord, error) {
+			<-hold
+			return r, nil
+		})
+		begun(t, src.To(got.sink()))
+		pass(2 * time.Second)
+		begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		pass(3 * time.Second) // one goes and waits for its records, the other stays
+		require.NoError(t, c.Pause())
+		m, err := c.Metrics()
+		require.NoError(t, err)
+		require.Equal(t, 2, m.Assigned)
+		require.Equal(t, 1, m.Paused)
+		ps, err := c.Assignment()
+		require.NoError(t, err)
+		require.Equal(t, ats(2), ps)
+		lags, err := c.Lag(t.Context())
+		require.NoError(t, err)
+		require.Len(t, lags, 2)
+		refused := 0
+		for _, p := range ps {
+			if err := c.Pause(p); err != nil {
+				require.ErrorIs(t, err, consumer.ErrNotAssigned)
+				refused++
+			}
+		}
+		require.Equal(t, 1, refused, "named, the one that goes is not ours any more")
+		require.NoError(t, c.Resume())
+		m, err = c.Metrics()
+		require.NoError(t, err)
+		require.Zero(t, m.Paused)
+		close(hold)
+		pass(time.Second)
+		require.Equal(t, 20, got.count())
+	})
+}
