@@ -62,6 +62,7 @@ func Drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 
 func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	r := isl.run
+	defer isl.yielded(yieldOver)
 	src, isSource := in.(Beginning)
 	ownWait, _ := in.(Waiter)
 	sweeper, _ := in.(Sweeper)
@@ -86,6 +87,7 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			}
 			break
 		}
+		isl.yielded(noYield)
 		c, status := in.Next()
 		if status == Complete {
 			complete = true
@@ -222,6 +224,8 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 	a := isl.run.attention.Load()
 	switch {
 	case a&attendStop != 0:
+		return leave
+	case a&attendYield != 0 && isSource && isl.yield.Load() == yieldAsked:
 		return leave
 	case a&attendDrop == 0 || t == 0:
 		if isSource && a&attendDrain != 0 {

@@ -93,6 +93,7 @@ type Island struct {
 	busySince  atomic.Int64
 	chunkSince atomic.Int64  // since when it is at its chunk, also while it is held back; 0 is at none
 	swept      atomic.Uint32 // up to this drop
+	yield      atomic.Uint32 // noYield, or what Yield has asked for
 
 	_       [64]byte
 	parked  atomic.Uint32

@@ -16,6 +16,7 @@ const (
 	attendDrain             // sources stop
 	attendDrop              // an assignment is dropped: its elements are thrown away
 	attendHurry             // somebody waits for the last tokens
+	attendYield             // a source's island is to give the rest of its chunk back
 )
 
 // Limits bounds the end of a run.
@@ -43,6 +44,8 @@ type Run struct {
 	everCut   atomic.Bool  // some assignment has a cut, or had one
 	dropped   atomic.Int64 // elements thrown away because they lay after a cut
 	givenBack atomic.Int64 // positions that a freeze has given back
+	yieldMu   sync.Mutex
+	yields    int // islands that were told to yield and have not; under yieldMu, as the attention bit is
 	sweepMu   sync.Mutex
 	drops     atomic.Uint32 // how many there were
 

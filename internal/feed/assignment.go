@@ -93,11 +93,15 @@ func (a *Assignment[T]) Waiting() int {
 	return a.queued
 }
 
-// Pause keeps what is queued from the island, or lets it have it again.
+// Pause keeps what is queued from the island, or lets it have it again. Of what the island has in hand it goes on with no further element.
 func (a *Assignment[T]) Pause(paused bool) {
 	a.feed.mu.Lock()
 	a.paused = paused
+	inHand := a.lent > 0
 	a.feed.mu.Unlock()
+	if paused && inHand {
+		a.feed.isl.Yield()
+	}
 	a.feed.isl.Wake()
 }
 
