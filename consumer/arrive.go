@@ -23,6 +23,14 @@ type arriving[K, V, T any] struct {
 	vals  []T // of the last chunk; the slice is used again
 	first core.Token
 	taken int
+	of    *feed.Assignment[*kgo.Record]
+	aside map[core.Token]rest[T] // what was made and given back, of other assignments than the last chunk's, by the first token
+}
+
+// rest is what is left of a chunk that was given back: a pause came within it. It is not made again.
+type rest[T any] struct {
+	vals []T
+	of   *feed.Assignment[*kgo.Record]
 }
 
 // Next implements core.Intake.
@@ -31,14 +39,45 @@ func (in *arriving[K, V, T]) Next() (core.Chunk[T], core.Status) {
 	if status != core.Ready {
 		return core.Chunk[T]{}, status
 	}
-	if left := in.vals[in.taken:]; len(left) > 0 && c.First == in.first+core.Token(in.taken) {
+	if c.First != in.first+core.Token(in.taken) || in.taken == len(in.vals) {
+		in.keep()
+		in.takeUp(c.First)
+	}
+	if left := in.vals[in.taken:]; len(left) > 0 {
 		left = left[:min(len(left), len(c.Vals))]
 		return core.Chunk[T]{Vals: left, First: c.First}, status
 	}
-	a := in.l.feed.InHand()
-	in.vals = in.s.shape.wrap(in.s, arrival{lane: in.l, assignment: a, records: c.Vals, first: c.First.Position()}, in.vals[:0])
+	in.of = in.l.feed.InHand()
+	in.vals = in.s.shape.wrap(in.s, arrival{lane: in.l, assignment: in.of, records: c.Vals, first: c.First.Position()}, in.vals[:0])
 	in.first, in.taken = c.First, 0
 	return core.Chunk[T]{Vals: in.vals, First: c.First}, status
+}
+
+// keep puts aside what is left of the last chunk, and forgets what will not be asked for any more.
+func (in *arriving[K, V, T]) keep() {
+	for first, r := range in.aside {
+		if !r.of.Live() {
+			delete(in.aside, first)
+		}
+	}
+	if in.taken == len(in.vals) {
+		return
+	}
+	if in.of.Live() {
+		if in.aside == nil {
+			in.aside = map[core.Token]rest[T]{}
+		}
+		in.aside[in.first+core.Token(in.taken)] = rest[T]{vals: in.vals[in.taken:], of: in.of}
+	}
+	in.vals, in.taken = nil, 0
+}
+
+// takeUp goes on with what was put aside, where the chunk begins with it.
+func (in *arriving[K, V, T]) takeUp(first core.Token) {
+	if r, ok := in.aside[first]; ok {
+		delete(in.aside, first)
+		in.vals, in.first, in.taken, in.of = r.vals, first, 0, r.of
+	}
 }
 
 // Taken implements core.Intake.

@@ -1,0 +1,132 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// pausing is a handler that pauses its own partition at every record whose offset is divisible by some number.
+type pausing struct {
+	c     *strConsumer
+	every int64
+	slow  time.Duration
+	got   *gathered
+
+	mu      sync.Mutex
+	paused  map[int32]bool
+	pauses  int
+	strange []string // came though their partition was paused
+}
+
+func (h *pausing) take(_ context.Context, r *strRecord) error {
+	if h.slow > 0 {
+		<-time.After(h.slow)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := r.Partition()
+	if h.paused[p] {
+		h.strange = append(h.strange, r.Value)
+	}
+	h.got.add(r)
+	if p == 0 && r.Offset()%h.every == h.every-1 {
+		h.paused[p] = true
+		h.pauses++
+		return h.c.Pause(at(p))
+	}
+	return nil
+}
+
+func (h *pausing) resume(t *testing.T) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.paused[0] {
+		h.paused[0] = false
+		require.NoError(t, h.c.Resume(at(0)))
+	}
+}
+
+// A handler that pauses its partition gets nothing more of it until it is resumed, also of what was fetched and taken up together with the record; then it goes on without a gap, each record once. Other
+// partitions flow on.
+func TestPauseWithinTheHandler(t *testing.T) {
+	metas := map[string]int{}
+	sources := map[string]func(h *pausing) stream.Graph{
+		"plain": func(h *pausing) stream.Graph { return h.c.PlainSource().To(stream.ForEach(h.take)) },
+		"committable": func(h *pausing) stream.Graph {
+			return h.c.CommittableSource().To(stream.ForEach(func(ctx context.Context, m *strMessage) error { return h.take(ctx, &m.Record) }))
+		},
+		"metadata": func(h *pausing) stream.Graph {
+			clear(metas)
+			src := h.c.CommitWithMetadataSource(func(r *strRecord) (string, error) { metas[r.Value]++; return r.Value, nil })
+			return src.To(stream.ForEach(func(ctx context.Context, m *strMessage) error { return h.take(ctx, &m.Record) }))
+		},
+		"at most once": func(h *pausing) stream.Graph { return h.c.AtMostOnceSource(50).To(stream.ForEach(h.take)) },
+		"sub-streams":  func(h *pausing) stream.Graph { return eachRecord(h.c.PlainPartitionedSource(), h.take) },
+	}
+	for name, graph := range sources {
+		for _, recycle := range []bool{false, true} {
+			for _, slow := range []time.Duration{0, 5 * time.Millisecond} {
+				title := name + map[bool]string{true: ", recycled"}[recycle] + map[bool]string{true: ", slow"}[slow > 0]
+				t.Run(title, func(t *testing.T) {
+					withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+						const n = 700
+						fillPartitions(t, k, "in", 2, 0, n)
+						var opts []consumer.Option
+						if recycle {
+							opts = append(opts, consumer.Recycle())
+						}
+						h := &pausing{c: consumer.New(readerOf(k), consumer.Topics("in"), opts...), every: 100, slow: slow, got: newGathered(), paused: map[int32]bool{}}
+						ctl := begun(t, graph(h))
+						becomes(t, "the first pause, and all of the other", func() bool {
+							return len(h.got.of(0)) == 100 && len(h.got.of(1)) == n
+						})
+						pass(10 * time.Second)
+						require.Len(t, h.got.of(0), 100)
+						for len(h.got.of(0)) < n {
+							h.resume(t)
+							pass(time.Second)
+						}
+						require.Equal(t, n/100, h.pauses)
+						require.Empty(t, h.strange)
+						h.got.requireWhole(t, 2, n)
+						for v, times := range metas {
+							require.Equal(t, 1, times, "the metadata function's calls for %s", v)
+						}
+						drainedAll(t, ctl)
+					})
+				})
+			}
+		}
+	}
+}
+
+// A pause from elsewhere takes effect behind the record that is at work, however slow that is.
+func TestPauseBehindASlowHandler(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 1, 0, 500)
+		got := newGathered()
+		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		ctl := begun(t, c.PlainSource().To(stream.ForEach(func(_ context.Context, r *strRecord) error {
+			got.add(r)
+			<-time.After(time.Second)
+			return nil
+		})))
+		becomes(t, "five", func() bool { return got.count() == 5 })
+		require.NoError(t, c.Pause())
+		pass(20 * time.Minute)
+		require.Equal(t, 5, got.count())
+		require.NoError(t, c.Resume())
+		becomes(t, "another", func() bool { return got.count() == 6 })
+		ctl.Stop()
+	})
+}
