@@ -121,6 +121,10 @@ func decodeRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, slab []
 		}
 	}()
 	for ; n < len(slab); n++ {
+		if slab[n].kgo.Attrs.IsControl() {
+			d.leaveOut(&slab[n])
+			continue
+		}
 		if err := dec.decode(&slab[n]); err != nil {
 			d.fail(&slab[n], dec.part, err)
 		}
@@ -161,6 +165,10 @@ func decodeMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arr
 		}
 	}()
 	for ; n < len(slab); n++ {
+		if slab[n].kgo.Attrs.IsControl() {
+			d.leaveOut(&slab[n].Record)
+			continue
+		}
 		if err := dec.decode(&slab[n].Record); err != nil {
 			d.fail(&slab[n].Record, dec.part, err)
 		}
@@ -171,6 +179,12 @@ func decodeMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arr
 // fail marks a record that cannot be decoded.
 func (d *arrival) fail(r interface{ fail(*failure) }, part string, err error) {
 	r.fail(&failure{part: part, err: err, undecodable: true})
+	d.lane.suspect.Store(true)
+}
+
+// leaveOut marks a transaction's marker. It has an offset like a record, which is finished when its turn has come, and is given to nobody.
+func (d *arrival) leaveOut(r interface{ leaveOut() }) {
+	r.leaveOut()
 	d.lane.suspect.Store(true)
 }
 
@@ -213,9 +227,14 @@ func elementBytes[E any]() int64 {
 
 // addMetas keeps the strings that are committed with the offsets of records.
 func (s *session[K, V, T]) addMetas(d arrival, text func(i int) string) {
-	texts := make([]string, len(d.records))
-	for i := range texts {
-		texts[i] = text(i)
+	recs, texts := make([]*kgo.Record, 0, len(d.records)), make([]string, 0, len(d.records))
+	for i, r := range d.records {
+		if !r.Attrs.IsControl() { // the string of the record before it goes with a marker's offset
+			recs, texts = append(recs, r), append(texts, text(i))
+		}
+	}
+	if len(recs) == 0 {
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,7 +242,7 @@ func (s *session[K, V, T]) addMetas(d arrival, text func(i int) string) {
 		if m, ok := d.assignment.Committable(); ok {
 			pt.metas.before(m.Offset) // forgets what is behind, where nobody commits too
 		}
-		pt.metas.add(d.records, texts)
+		pt.metas.add(recs, texts)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -42,7 +43,7 @@ func (a *asker) committed(ctx context.Context, ps []TopicPartition) (map[TopicPa
 		return nil, ErrNoGroup
 	}
 	resp, err := a.adm.FetchOffsetsForTopics(ctx, a.group, topicNames(ps)...)
-	if errors.Is(err, kerr.GroupIDNotFound) { // it has committed nothing yet
+	if isNoGroup(err) { // it has committed nothing yet
 		return offsets, nil
 	}
 	if err != nil {
@@ -60,6 +61,8 @@ func (a *asker) committed(ctx context.Context, ps []TopicPartition) (map[TopicPa
 	}
 	return offsets, nil
 }
+
+func isNoGroup(err error) bool { return errors.Is(err, kerr.GroupIDNotFound) }
 
 func (a *asker) beginning(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
 	return list(ctx, ps, a.adm.ListStartOffsets)
@@ -79,6 +82,13 @@ func (a *asker) first(ctx context.Context, ps []TopicPartition) (map[TopicPartit
 		return a.end(ctx, ps)
 	}
 	return a.beginning(ctx, ps)
+}
+
+// after returns the offsets of the first records that are younger, the end where there is none.
+func (a *asker) after(ctx context.Context, t time.Time, ps []TopicPartition) (map[TopicPartition]int64, error) {
+	return list(ctx, ps, func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+		return a.adm.ListOffsetsAfterMilli(ctx, t.UnixMilli()+1, topics...)
+	})
 }
 
 func list(ctx context.Context, ps []TopicPartition, ask func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[TopicPartition]int64, error) {
@@ -109,8 +119,8 @@ func unreadable(topics []string, err error) error {
 	return &FetchError{Topic: strings.Join(slices.Sorted(slices.Values(topics)), ","), Partition: -1, Err: err}
 }
 
-// partitions lists all partitions of topics.
-func (a *asker) partitions(ctx context.Context, topics []string) (ps []TopicPartition, err error) {
+// partitions lists all partitions of topics, and tells found of each topic.
+func (a *asker) partitions(ctx context.Context, topics []string, found func(topic string, id kadm.TopicID, partitions int32)) (ps []TopicPartition, err error) {
 	details, err := a.adm.ListTopics(ctx, topics...)
 	if err != nil {
 		return nil, unreadable(topics, err)
@@ -129,6 +139,7 @@ func (a *asker) partitions(ctx context.Context, topics []string) (ps []TopicPart
 			}
 			ps = append(ps, TopicPartition{name, id})
 		}
+		found(name, t.ID, int32(len(t.Partitions)))
 	}
 	sortPartitions(ps)
 	return ps, nil

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,14 +22,23 @@ func (s *session[K, V, T]) commitAhead(<-chan struct{}) {
 	for !s.over() {
 		changed := s.bell.Listen()
 		var next []batch
+		var begun []*part
 		committed, err := s.commit.ahead(s.ctx, func() (marks []commit) {
 			next = s.nextAhead()
+			begun, marks = s.beginnings(next)
 			for _, a := range next {
 				last := a.records[len(a.records)-1]
 				marks = append(marks, commit{TopicPartition: a.part.TopicPartition, Mark: tracker.Mark{Offset: last.Offset + 1, Epoch: last.LeaderEpoch}, owner: a.part.owner})
 			}
 			return marks
-		}, func() { s.giveCommitted(next) })
+		}, func() {
+			s.mu.Lock()
+			for _, p := range begun {
+				p.marked = false
+			}
+			s.mu.Unlock()
+			s.giveCommitted(next)
+		})
 		for _, b := range next {
 			b.parent.Done()
 		}
@@ -40,7 +50,7 @@ func (s *session[K, V, T]) commitAhead(<-chan struct{}) {
 			continue
 		}
 		var again <-chan time.Time
-		if len(next) > 0 { // it failed, and may succeed later
+		if len(next) > 0 || len(begun) > 0 { // it failed, and may succeed later
 			again = time.After(100 * time.Millisecond)
 		}
 		select {
@@ -67,6 +77,22 @@ func (s *session[K, V, T]) nextAhead() (next []batch) {
 		}
 	}
 	return next
+}
+
+// beginnings are the partitions that begin where that was looked up, which is not committed yet; and the commits of those that next has nothing of.
+func (s *session[K, V, T]) beginnings(next []batch) (begun []*part, marks []commit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if !p.marked || p.revoking {
+			continue
+		}
+		begun = append(begun, p)
+		if !slices.ContainsFunc(next, func(b batch) bool { return b.part == p }) {
+			marks = append(marks, s.commitOf(p, p.mark))
+		}
+	}
+	return begun, marks
 }
 
 // giveCommitted delivers what was committed.

@@ -1,7 +1,9 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -51,6 +53,15 @@ func (b *bounds) end(p TopicPartition) (int64, bool) {
 	}
 }
 
+// endOf is that of a partition that was there when the run started; false for others, and where the run has none or it is not known yet.
+func (b *bounds) endOf(p TopicPartition) (int64, bool) {
+	if _, known := b.end(p); !known {
+		return 0, false
+	}
+	end, ok := b.ends[p]
+	return end, ok
+}
+
 // passed reports whether a partition that is read from next on, or from its first record where that is not known, was read to its end.
 func (b *bounds) passed(p TopicPartition, next int64) bool {
 	end, known := b.end(p)
@@ -60,27 +71,14 @@ func (b *bounds) passed(p TopicPartition, next int64) bool {
 	return known && next >= end
 }
 
-// within cuts off what is behind the end, and transactions' markers, which are fetched to see the end of a log that ends with one.
+// within cuts off what is behind the end.
 func (b *bounds) within(p TopicPartition, recs []*kgo.Record) []*kgo.Record {
-	if b.known == nil {
-		return recs
-	}
 	end, known := b.end(p)
-	wanted := func(r *kgo.Record) bool { return !r.Attrs.IsControl() && (!known || r.Offset < end) }
-	whole := 0
-	for whole < len(recs) && wanted(recs[whole]) {
-		whole++
-	}
-	if whole == len(recs) {
+	if !known || recs[len(recs)-1].Offset < end {
 		return recs
 	}
-	kept := recs[:whole:whole]
-	for _, r := range recs[whole:] {
-		if wanted(r) {
-			kept = append(kept, r)
-		}
-	}
-	return kept
+	n, _ := slices.BinarySearchFunc(recs, end, func(r *kgo.Record, end int64) int { return cmp.Compare(r.Offset, end) })
+	return recs[:n:n]
 }
 
 // reached reports whether everything was read and finished.

@@ -65,6 +65,8 @@ const repeatAfter = 10 * time.Second
 type marker interface {
 	// committable is what may be committed now.
 	committable() []commit
+	// began is how many partitions a topic had when the subscription began; false where that is not known.
+	began(topic string) (int32, bool)
 	// failed ends the run.
 	failed(err error)
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/settings"
 )
 
 // commit is an offset to be committed.
@@ -138,6 +140,8 @@ func (c *committer) request(ctx context.Context, marks []commit) []error {
 				}
 				if m.hasMetadata {
 					part.Metadata = kmsg.StringPtr(m.metadata)
+				} else if n, ok := c.marks.began(topic.Topic); ok && c.cfg.StartFrom() == settings.Latest {
+					part.Metadata = kmsg.StringPtr(fmt.Sprintf(countMark, n))
 				}
 				kept = append(kept, part)
 			}

@@ -12,6 +12,8 @@ type Consumer[K, V any] struct {
 	sub  Subscription
 	opts options
 
+	memory memory
+
 	mu  sync.Mutex
 	now running // nil: no run
 }
@@ -23,6 +25,7 @@ type running interface {
 	positions() map[TopicPartition]position
 	metrics() Metrics
 	asker() *asker
+	belongs() bool
 }
 
 // New makes a handle. It never fails and opens nothing: what is wrong with the settings or the subscription is told, all at once, when a stream of one of its sources is

@@ -3,6 +3,9 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/kclient"
 )
 
 var (
@@ -12,9 +15,28 @@ var (
 	ErrNotRunning = errors.New("vicuna: the consumer is not running")
 	// ErrNoGroup says that a source which needs a group was built with settings that name none.
 	ErrNoGroup = errors.New("vicuna: the consumer settings name no group (settings.Group), which this source needs")
+	// ErrNoAssignment says that the consumer has no partitions now because it is still joining its group, or was put out of it: how far it is behind is not known.
+	ErrNoAssignment = errors.New("vicuna: the consumer has no partitions now: it is joining its group, or the group has taken them all")
 	// ErrNotAssigned says that a partition is not assigned to this consumer now.
 	ErrNotAssigned = errors.New("vicuna: the partition is not assigned to this consumer")
 )
+
+// UnreachableError says that no broker could be reached, and where.
+type UnreachableError = kclient.UnreachableError
+
+// StartError says that a run could not begin to read within settings.StartTimeout. It wraps what stood in the way last: an [*UnreachableError], a [*FetchError] for a topic that is
+// not there, a [*GroupError] for a group without a coordinator.
+type StartError struct {
+	// After is how long it was tried.
+	After time.Duration
+	Err   error
+}
+
+func (e *StartError) Error() string {
+	return fmt.Sprintf("vicuna: the consumer could not begin within %v (settings.StartTimeout bounds that): %v", e.After.Round(time.Millisecond), e.Err)
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
 
 // DecodeError says that a record's key or value could not be deserialised. It wraps the serde's error.
 type DecodeError struct {

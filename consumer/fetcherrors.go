@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -49,31 +50,54 @@ func (s *session[K, V, T]) explain(topic string, partition int32, err error) err
 		s.mu.Unlock()
 		return &OutOfRangeError{Topic: topic, Partition: partition, Offset: offset, Err: err}
 	}
-	var code *kerr.Error
-	// The client tells of an unknown id when it has tried some times: the topic was deleted, or made anew. It would tell so at every poll from now on, and never read it again.
-	gone := errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
-	if errors.As(err, &code) && code.Retriable && !gone {
-		s.log.Warn("vicuna: fetching will be tried again", "partition", TopicPartition{topic, partition}.String(), "error", err)
+	fetch := &FetchError{Topic: topic, Partition: partition, Err: err}
+	switch {
+	case topic != "" && isUnknownTopic(err):
+		// The client tells so when it has tried some times. If the topic was deleted, or made anew, it tells so at every poll from now on, and never reads it again.
+		s.doubt(fetch)
+		return nil
+	case passingFetch(err), s.isDropped(TopicPartition{topic, partition}) && passingAnswer(err):
+		if time.Since(s.fetchTold) >= repeatAfter {
+			s.fetchTold = time.Now()
+			s.log.Warn("vicuna: fetching will be tried again", "partition", TopicPartition{topic, partition}.String(), "error", err)
+		}
 		return nil
 	}
-	return &FetchError{Topic: topic, Partition: partition, Err: err}
+	return fetch
+}
+
+// passingFetch reports whether the client goes on fetching, and may succeed.
+func passingFetch(err error) bool {
+	var code *kerr.Error
+	return errors.As(err, &code) && (code.Retriable || errors.Is(err, kerr.UnknownServerError))
+}
+
+// isDropped reports whether the client tells why it has not asked for a partition's offset: where it begins was, or is being, asked beside it.
+func (s *session[K, V, T]) isDropped(tp TopicPartition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts[tp.feed()]
+	if p == nil || p.located && !p.dropped {
+		return false
+	}
+	p.dropped = false
+	return true
 }
 
 // explainGroup says which failures of the group's session end the run: those that another attempt would meet again.
 func (s *session[K, V, T]) explainGroup(err error) error {
-	for _, passing := range []error{
-		kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch, kerr.UnreleasedInstanceID,
-	} {
-		if errors.Is(err, passing) {
-			return nil
-		}
+	if isAny(err, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch) {
+		return nil
 	}
 	var code *kerr.Error
-	if errors.As(err, &code) && !code.Retriable {
+	if errors.As(err, &code) && !code.Retriable && !isAny(err, kerr.UnreleasedInstanceID, kerr.UnknownServerError) {
 		return &GroupError{Group: s.cfg.Group(), Err: err}
 	}
 	if s.run.Draining() || s.run.Stopped() {
 		return nil
+	}
+	if s.member.refused(err, s.cfg.StartTimeout()) {
+		return &GroupError{Group: s.cfg.Group(), Err: err}
 	}
 	s.log.Warn("vicuna: the group's session failed and is begun anew", "group", s.cfg.Group(), "error", err)
 	return nil

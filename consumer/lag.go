@@ -34,7 +34,8 @@ func (ls Lags) Behind() (n int64) {
 	return n
 }
 
-// Lag asks the brokers for the ends of the assigned partitions, and compares. Offsets that were never used, or were compacted away, count as records.
+// Lag asks the brokers for the ends of the assigned partitions, and compares. Offsets that were never used, or were compacted away, count as records. A member to which its
+// group has given no partition is behind in none; while the consumer is still joining, or was put out, Lag fails with [ErrNoAssignment].
 func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 	r, err := c.running()
 	if err != nil {
@@ -45,6 +46,9 @@ func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 		return nil, ErrNotRunning
 	}
 	at := r.positions()
+	if len(at) == 0 && !r.belongs() {
+		return nil, ErrNoAssignment
+	}
 	ps := make([]TopicPartition, 0, len(at))
 	var unknown []TopicPartition
 	for p, pos := range at {
@@ -123,6 +127,9 @@ func (s *session[K, V, T]) assignment() []TopicPartition {
 	sortPartitions(ps)
 	return ps
 }
+
+// belongs implements running.
+func (s *session[K, V, T]) belongs() bool { return s.member.has() }
 
 // asker implements running.
 func (s *session[K, V, T]) asker() *asker {

@@ -56,8 +56,8 @@ func (sh shape[K, V, T]) manually(load LoadOffsets, revoked func([]TopicPartitio
 	return sh
 }
 
-// loadOffsets replaces the group's offsets by the user's. Whoever calls it lets the sub-streams begin, once their partitions are known.
-func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) error {
+// loadOffsets replaces the group's offsets by the user's, which it returns. Whoever calls it lets the sub-streams begin, once their partitions are known.
+func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[TopicPartition]int64, error) {
 	var ps []TopicPartition
 	for topic, ids := range at {
 		for id := range ids {
@@ -66,11 +66,11 @@ func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[in
 	}
 	sortPartitions(ps)
 	if len(ps) == 0 {
-		return nil
+		return nil, nil
 	}
 	loaded, err := s.callLoad(ctx, ps)
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // they are gone
+		return nil, context.Cause(ctx) // they are gone
 	}
 	for p, o := range loaded {
 		switch {
@@ -86,9 +86,9 @@ func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[in
 	if err != nil {
 		err = &UserError{What: "offset loader", Partitions: ps, Err: err}
 		s.run.Fail(err)
-		return err
+		return nil, err
 	}
-	return nil
+	return loaded, nil
 }
 
 func (s *session[K, V, T]) callLoad(ctx context.Context, ps []TopicPartition) (_ map[TopicPartition]int64, err error) {

@@ -59,6 +59,8 @@ func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.E
 		if s.shape.ahead > 0 {
 			if offset, ok := p.undelivered(e, ended); ok {
 				marks = append(marks, commit{TopicPartition: p.TopicPartition, Mark: tracker.Mark{Offset: offset, Epoch: -1}, back: true, owner: p.owner})
+			} else if p.marked {
+				marks = append(marks, s.commitOf(p, p.mark))
 			}
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -16,12 +17,10 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
 	s.kill = kill
 	s.fetchSize.perRecord = recordBytes + s.shape.size
-	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize), kgo.WithContext(life)}
+	// Transactions' markers have offsets, which are to be committed and counted like others. They are left out when their turn has come; see leaveOut.
+	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.recycles() {
 		opts = append(opts, kgo.WithPools(&pools{}))
-	}
-	if s.c.opts.toEnd {
-		opts = append(opts, kgo.KeepControlRecords()) // a log may end with a transaction's marker
 	}
 	if s.c.sub.manual {
 		return opts
@@ -31,6 +30,10 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onAssigned(ctx, partitionsOf(ps)) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onRevoked(ctx, partitionsOf(ps)) }),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onLost(ctx, partitionsOf(ps)) }),
+		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+			s.onCommits(resp)
+			return nil
+		}),
 		kgo.AdjustFetchOffsetsFn(s.onOffsets),
 	)
 }
@@ -45,7 +48,8 @@ func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) 
 	if err == nil && len(ps) > 0 {
 		err = s.add(ctx, ps)
 	}
-	if err != nil {
+	s.member.assigned()
+	if err != nil && s.ctx.Err() == nil {
 		s.run.Fail(err)
 	}
 }
@@ -64,8 +68,8 @@ func (s *session[K, V, T]) add(ctx context.Context, ps []TopicPartition) error {
 	return nil
 }
 
-// member is the client's id in its group; "" where it has none.
-func (s *session[K, V, T]) member() string {
+// memberID is the client's id in its group; "" where it has none.
+func (s *session[K, V, T]) memberID() string {
 	if s.c.sub.manual {
 		return ""
 	}
@@ -75,7 +79,7 @@ func (s *session[K, V, T]) member() string {
 
 // assign makes the partitions known, in one step with what the client is told of them: from then on they can be paused.
 func (s *session[K, V, T]) assign(ps []TopicPartition) error {
-	member := s.member()
+	member := s.memberID()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending {
@@ -86,7 +90,7 @@ func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 		s.cl.PauseFetchPartitions(topicsOf(ps)) // until somebody runs their sub-streams
 	}
 	for _, p := range ps {
-		pt := &part{TopicPartition: p, next: -1, owner: &ownership{member: member}}
+		pt := &part{TopicPartition: p, next: -1, committed: -1, owner: &ownership{member: member}}
 		if s.lane != nil {
 			a, err := s.lane.feed.Assign(p.feed(), tracker.Mark{})
 			if err != nil {
@@ -97,33 +101,6 @@ func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 		s.parts[p.feed()] = pt
 	}
 	return nil
-}
-
-// onOffsets is called with the offsets at which fetching is about to begin: the group's, or a place that is still to be looked up (below zero).
-func (s *session[K, V, T]) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	<-s.ready
-	if s.shape.manual != nil {
-		if err := s.loadOffsets(ctx, at); err != nil {
-			return at, err
-		}
-	}
-	var begins []TopicPartition
-	s.mu.Lock()
-	for topic, ps := range at {
-		for id, o := range ps {
-			begins = append(begins, TopicPartition{topic, id})
-			if pt := s.parts[feed.Partition{Topic: topic, ID: id}]; pt != nil && (pt.next < 0 || s.shape.manual != nil) {
-				pt.next = max(-1, o.EpochOffset().Offset) // of two answers of a loader the later one: nothing was read between them
-			}
-		}
-	}
-	s.mu.Unlock()
-	if s.shape.manual != nil {
-		sortPartitions(begins)
-		s.outer.add(begins)
-	}
-	s.bell.Ring() // perhaps there is nothing to read
-	return at, nil
 }
 
 // onRevoked takes partitions away: what is in flight is finished, within the time that the settings give, and committed.
@@ -144,6 +121,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	if err := s.commit.ended(ctx, func() []commit { return s.marksOf(parts, ends) }); err != nil {
 		s.run.Fail(err)
 	}
+	s.savePlaces(parts, ends)
 	s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, ps)
 	s.gone(ctx, parts, ps)
 	s.tell(Revoked, ps)
@@ -159,7 +137,7 @@ func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
 
 // thrownOut reports whether the group has put this client out since it gave it the partitions. The client may have joined anew by then, as another member, and call it a revoke.
 func (s *session[K, V, T]) thrownOut(parts map[feed.Partition]*part) bool {
-	member := s.member()
+	member := s.memberID()
 	for _, p := range parts {
 		if p.owner.member != member {
 			return true
@@ -173,14 +151,17 @@ func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts 
 	for _, p := range parts {
 		p.owner.gone.Store(true)
 	}
+	var ends []feed.End
 	for _, p := range parts {
 		if p.lane != nil {
 			for _, e := range p.lane.feed.Lose(p.feed()) {
 				s.dropped.Add(int64(e.Outstanding))
+				ends = append(ends, e)
 			}
 			s.completeSub(p)
 		}
 	}
+	s.savePlaces(parts, ends)
 	s.handle(ctx, "lost handler", s.c.opts.handler.Lost, ps)
 	s.gone(ctx, parts, ps)
 	s.tell(Lost, ps)
@@ -246,6 +227,9 @@ func (s *session[K, V, T]) gone(ctx context.Context, parts map[feed.Partition]*p
 			delete(s.parts, key)
 		}
 		p.unstageAll()
+	}
+	if len(s.parts) == 0 {
+		s.member.without()
 	}
 	s.mu.Unlock()
 	if m := s.shape.manual; m != nil && m.revoked != nil {

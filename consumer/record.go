@@ -27,7 +27,14 @@ type failure struct {
 	part        string
 	err         error
 	undecodable bool
+	control     bool // a transaction's marker, which is no record
 }
+
+// control is the failure of all markers.
+var control = &failure{control: true}
+
+// leaveOut marks it as a transaction's marker.
+func (r *Record[K, V]) leaveOut() { r.failure = control }
 
 // fail marks the record.
 func (r *Record[K, V]) fail(f *failure) {

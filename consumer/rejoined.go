@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
@@ -18,9 +19,11 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	}
 	s.log.Warn("vicuna: the group has put this member out and given it the same partitions again as another: what was in flight will be delivered again", "partitions", len(ps))
 	s.lose(ctx, ps, s.taken(ps))
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.CommitTimeout())
-	defer cancel()
-	committed, err := s.ask.committed(ctx, ps)
+	var committed map[TopicPartition]int64
+	err := s.insist(ctx, func() (err error) {
+		committed, err = s.ask.committed(kadm.RequireStable(ctx), ps)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 		at[p.Topic][p.Partition] = kgo.NewOffset().At(offset)
 	}
 	if s.shape.manual != nil {
-		if err := s.loadOffsets(ctx, at); err != nil {
+		if _, err := s.loadOffsets(ctx, at); err != nil {
 			return err
 		}
 	}
@@ -46,7 +49,15 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	s.mu.Lock()
 	for _, p := range ps {
 		// No poll comes in between: the client keeps them waiting.
-		if pt, o := s.parts[p.feed()], at[p.Topic][p.Partition].EpochOffset().Offset; pt != nil && o >= 0 {
+		pt, o := s.parts[p.feed()], at[p.Topic][p.Partition].EpochOffset().Offset
+		if pt == nil {
+			continue
+		}
+		pt.located = true // the client reads it
+		if was, ok := committed[p]; ok {
+			pt.committed = was
+		}
+		if o >= 0 {
 			pt.next, pt.missed = o, true
 		}
 	}
@@ -61,7 +72,7 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 
 // ofFormerMember are the partitions that were given to the member that this client was, and where each goes on if nothing was ever committed: what is behind is done. -1: with what the client reads next.
 func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64) {
-	member := s.member()
+	member := s.memberID()
 	from = map[TopicPartition]int64{}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -53,6 +53,9 @@ type session[K, V, T any] struct {
 	commit *committer
 	events core.Serial
 	ends   bounds
+	starts starts
+	doubts chan *FetchError
+	member membership
 
 	ended     atomic.Bool   // the session has begun to end: at the end of the run, or before, behind a source that has completed
 	left      chan struct{} // closed when a session that has ended before its run has left its group
@@ -66,6 +69,8 @@ type session[K, V, T any] struct {
 	calling  string      // the user's function that a rebalance waits for; under mu
 	goBack   atomic.Bool // partitions that were missed are to be read again
 	strained atomic.Bool // the budget is full, and those that hold more than their part are held
+
+	fetchTold time.Time // when it was last told that fetching is tried again; the poller's
 
 	pollMu   sync.Mutex
 	cancel   context.CancelFunc // of the poll under way
@@ -131,15 +136,18 @@ type part struct {
 	revoking   bool
 	owner      *ownership
 
-	next   int64 // the offset to be fetched next, -1 where it is not known
-	missed bool  // records were fetched, from next on, that nobody took: the client has to go back
+	next      int64 // the offset to be fetched next, -1 where it is not known
+	located   bool  // the client knows where to begin
+	dropped   bool  // it did not, and was told by us
+	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
+	missed    bool  // records were fetched, from next on, that nobody took: the client has to go back
 
 	told       bool // that it is about to go; under the session's lock
 	streams    bool // a sub-stream of it was made and has not ended; under the session's lock
 	userPaused bool
 	held       bool // not fetched, because it has too much in flight
 
-	// What was committable when its last lane ended.
+	// What was committable when its last lane ended; before the first, where it begins, if that was looked up.
 	mark   tracker.Mark
 	marked bool
 
@@ -155,6 +163,7 @@ func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, 
 		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
 	}
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
+	s.starts.known, s.doubts = make(chan struct{}), make(chan *FetchError, 1)
 	ok := true
 	fail := func(err error) {
 		if err != nil {
@@ -227,6 +236,7 @@ func (s *session[K, V, T]) start() {
 		s.run.Fail(err)
 		return
 	}
+	s.member.begin()
 	s.cl, s.ask = cl, newAsker(cl, s.cfg)
 	s.firstFetch()
 	s.commit.begin(cl, s.kill, s.ask, s.c.sub.manual)
@@ -239,6 +249,7 @@ func (s *session[K, V, T]) start() {
 		s.serve("commit ahead", s.commitAhead)
 	}
 	s.serve("begin", s.begin)
+	s.serve("look into", s.lookInto)
 	s.serve("attend", s.attend)
 	s.serve("revoking", s.tellEnding)
 	s.serve("poll", s.poll)
@@ -300,6 +311,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 			ends = s.lane.feed.Finish(last)
 			s.warnNotFinished(ends)
 		}
+		s.savePlaces(parts, ends)
 		return s.marksOf(parts, ends)
 	})
 	closed := make(chan struct{})

@@ -171,6 +171,8 @@ func (s *session[K, V, T]) sound(l *lane, v T) bool {
 	switch {
 	case f == nil:
 		return true
+	case f.control:
+		return false
 	case f.undecodable && s.cfg.Undecodable() == settings.DeliverUndecodable:
 		return true
 	}

@@ -35,6 +35,14 @@ func Offsets(from map[TopicPartition]int64) Subscription {
 	return s
 }
 
+// names are the topics that are read.
+func (s Subscription) names() []string {
+	if !s.manual {
+		return s.topics
+	}
+	return topicNames(s.partitions)
+}
+
 // ErrSubscription is what every refusal of a subscription is.
 var ErrSubscription = errors.New("vicuna: bad subscription")
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -145,8 +146,11 @@ func TestMissingPartition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				err := outcome(t, begun(t, consumer.New(readerOf(k), c.sub, consumer.ToEnd()).PlainSource().To(stream.Ignore[*strRecord]())))
+				err := outcome(t, begun(t, consumer.New(readerOf(k, settings.StartTimeout(time.Second)), c.sub, consumer.ToEnd()).PlainSource().To(stream.Ignore[*strRecord]())))
 				require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
+				var late *consumer.StartError
+				require.ErrorAs(t, err, &late)
+				require.GreaterOrEqual(t, late.After, time.Second)
 				var fe *consumer.FetchError
 				require.ErrorAs(t, err, &fe)
 				require.Equal(t, c.want.Topic, fe.Topic)

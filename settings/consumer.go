@@ -192,6 +192,9 @@ func (s ConsumerConfig) CommitTimeout() time.Duration { return s.config().commit
 // logged.
 func (s ConsumerConfig) HandlerWarning() time.Duration { return s.config().handlerWarning }
 
+// StartTimeout returns how long a run tries to begin.
+func (s ConsumerConfig) StartTimeout() time.Duration { return s.config().startTimeout }
+
 // StuckAfter returns how long a record may be undone before that is logged.
 func (s ConsumerConfig) StuckAfter() time.Duration { return s.config().stuckAfter }
 

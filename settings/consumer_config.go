@@ -19,6 +19,7 @@ const (
 	defaultCommitTimeout    = 15 * time.Second
 	defaultHandlerWarning   = 5 * time.Second
 	defaultStuckAfter       = time.Minute
+	defaultStartTimeout     = 30 * time.Second
 	defaultTrackLimit       = 262_144
 )
 
@@ -53,6 +54,7 @@ type consumerConfig struct {
 	commitTimeout    time.Duration
 	handlerWarning   time.Duration
 	stuckAfter       time.Duration
+	startTimeout     time.Duration
 	trackLimit       int
 	undecodable      UndecodablePolicy
 }
@@ -71,6 +73,7 @@ func newConsumerConfig() *consumerConfig {
 		commitTimeout:    defaultCommitTimeout,
 		handlerWarning:   defaultHandlerWarning,
 		stuckAfter:       defaultStuckAfter,
+		startTimeout:     defaultStartTimeout,
 		trackLimit:       defaultTrackLimit,
 	}
 }

@@ -53,7 +53,8 @@ func Isolation(l IsolationLevel) ConsumerOption {
 
 // StartFrom sets where a partition begins for which the group has no committed
 // offset (and one that is read without a group and without an offset); the default
-// is [Earliest].
+// is [Earliest]. With [Latest] a consumer that commits commits the place as soon as
+// it is known, and partitions that a topic gets later begin with their first record.
 //
 // Java: auto.offset.reset, which is latest there by default.
 func StartFrom(p StartPosition) ConsumerOption {
@@ -161,6 +162,22 @@ func CommitTimeout(d time.Duration) ConsumerOption {
 // The default is 5 seconds. Nothing is cut off.
 func HandlerWarning(d time.Duration) ConsumerOption {
 	return consumerSet("HandlerWarning", "", d.String(), func(c *consumerConfig) { c.handlerWarning = d })
+}
+
+// StartTimeout sets how long a run tries to begin: until a broker answers, its topics
+// are there, its group has a coordinator and takes it in. What may pass is tried again
+// meanwhile, with one warning: brokers that are starting, a topic that was just made
+// and is not known everywhere, an [InstanceID] that another member has not given back.
+// Then the run ends with an error that says what stood in the way. The default is 30
+// seconds. A run that has begun waits for its brokers as long as it takes.
+//
+// With [ConsumerProtocol] a static member that has crashed keeps its id until its
+// session is over, 45 seconds by the broker's default: with a shorter StartTimeout
+// the one that follows it may have to be started more than once.
+//
+// Java has no such setting: poll waits for ever.
+func StartTimeout(d time.Duration) ConsumerOption {
+	return consumerSet("StartTimeout", "", d.String(), func(c *consumerConfig) { c.startTimeout = d })
 }
 
 // StuckAfter sets how long a record may be in the stream undone before that is

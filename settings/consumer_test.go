@@ -45,6 +45,7 @@ func TestConsumerDefaults(t *testing.T) {
 	require.Equal(t, 15*time.Second, cs.CommitTimeout())
 	require.Equal(t, 5*time.Second, cs.HandlerWarning())
 	require.Equal(t, time.Minute, cs.StuckAfter())
+	require.Equal(t, 30*time.Second, cs.StartTimeout())
 	require.Equal(t, 262_144, cs.TrackLimit())
 	require.Equal(t, 10*time.Second, cs.CloseTimeout())
 	require.Equal(t, 10*time.Second, cs.RequestTimeout())
@@ -67,7 +68,7 @@ func TestConsumerOptionsAreReadBack(t *testing.T) {
 		Group("g"), InstanceID("i-1"), Protocol(Eager), Isolation(ReadCommitted), StartFrom(Latest), OutOfRange(ToLatest),
 		Undecodable(DeliverUndecodable), Budget(80<<20, 7), RevokeTimeout(time.Second), RebalanceTimeout(30*time.Second),
 		SessionTimeout(9*time.Second), HeartbeatInterval(2*time.Second), FetchMaxWait(time.Second), FetchMinBytes(5),
-		CommitTimeout(4*time.Second), HandlerWarning(6*time.Second), StuckAfter(7*time.Second), TrackLimit(8),
+		CommitTimeout(4*time.Second), HandlerWarning(6*time.Second), StuckAfter(7*time.Second), StartTimeout(9*time.Second), TrackLimit(8),
 		CloseTimeout(11*time.Second), RequestTimeout(12*time.Second), ClientFactory(kgo.NewClient),
 	)
 	require.NoError(t, cs.Err())
@@ -100,6 +101,7 @@ func TestConsumerOptionsAreReadBack(t *testing.T) {
 	require.Equal(t, 4*time.Second, cs.CommitTimeout())
 	require.Equal(t, 6*time.Second, cs.HandlerWarning())
 	require.Equal(t, 7*time.Second, cs.StuckAfter())
+	require.Equal(t, 9*time.Second, cs.StartTimeout())
 	require.Equal(t, 8, cs.TrackLimit())
 	require.Equal(t, 11*time.Second, cs.CloseTimeout())
 	require.Equal(t, 12*time.Second, cs.RequestTimeout())

@@ -77,6 +77,7 @@ func TestConsumerRules(t *testing.T) {
 		{"no commit time-out", of(CommitTimeout(0)), "CommitTimeout", "default.api.timeout.ms", "above 0"},
 		{"no handler warning", of(HandlerWarning(0)), "HandlerWarning", "", "above 0"},
 		{"never stuck", of(StuckAfter(-1)), "StuckAfter", "", "above 0"},
+		{"no time to start", of(StartTimeout(0)), "StartTimeout", "", "above 0"},
 
 		{"short session", of(SessionTimeout(time.Millisecond)), "SessionTimeout", "session.timeout.ms", "from 100ms"},
 		{"long session", of(SessionTimeout(1000 * time.Hour)), "SessionTimeout", "session.timeout.ms", "576h"},

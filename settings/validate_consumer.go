@@ -136,6 +136,7 @@ func (c *consumerConfig) checkTimes(v *verdict) {
 	between("FetchMaxWait", "fetch.max.wait.ms", c.fetchMaxWait, minFetchWait, maxDuration)
 	positive("HandlerWarning", "", c.handlerWarning)
 	positive("StuckAfter", "", c.stuckAfter)
+	positive("StartTimeout", "", c.startTimeout)
 
 	sessionOK := between("SessionTimeout", "session.timeout.ms", c.sessionTimeout, minGroupTime, maxDuration)
 	beatOK := !c.has("HeartbeatInterval") || between("HeartbeatInterval", "heartbeat.interval.ms", c.heartbeat, minHeartbeat, maxDuration)
