@@ -76,7 +76,7 @@ func (s *session[K, V, T]) beginOnce(ctx context.Context, began time.Time) error
 			memory.missing(fetch.Topic, began)
 		}
 	}
-	if err != nil {
+	if err != nil && !(s.c.sub.manual && isUnknownTopic(err)) { // who asks for the partitions is told which
 		return err
 	}
 	ps := s.c.sub.partitions
@@ -202,7 +202,7 @@ func (c *Consumer[K, V]) reach(ctx context.Context, cl *kgo.Client) error {
 	}
 	ask := newAsker(cl, c.cs.ConsumerConfig)
 	there, err := ask.partitions(ctx, c.sub.names(), func(string, kadm.TopicID, int32) {})
-	if err != nil {
+	if err != nil && !(c.sub.manual && isUnknownTopic(err)) {
 		return err
 	}
 	ps := c.sub.partitions

@@ -130,6 +130,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 // onLost is called when partitions are somebody else's already: nothing is waited for, nothing committed.
 func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
 	<-s.ready
+	s.member.without() // whether it had any or not
 	if parts := s.taken(ps); len(parts) > 0 {
 		s.lose(ctx, ps, parts)
 	}
