@@ -3,6 +3,8 @@ package streamtest
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -169,6 +171,7 @@ func (s *flowSuite[A, B]) tokens(t *testing.T) {
 	if !s.ends { // a flow that ends by itself leaves records behind
 		s.run(t, "offsets of a consumer", s.offsetsOfConsumer)
 		s.run(t, "revoke", s.revoked)
+		s.run(t, "revoke at work", s.revokedAtWork)
 	}
 }
 
@@ -186,7 +189,8 @@ func (s *flowSuite[A, B]) offsetsOfConsumer(t *testing.T) {
 	require.EqualValues(t, tracked, c.Committed(0))
 }
 
-// revoked: what is held back comes out at once, is finished, and committed, long before the deadline.
+// revoked: what has begun is finished and committed at once, long before the deadline, and the rest is given back; when
+// the partition comes back, every element has come out once.
 func (s *flowSuite[A, B]) revoked(t *testing.T) {
 	c, src := s.consumer(3)
 	g := newGate[B](true)
@@ -197,9 +201,54 @@ func (s *flowSuite[A, B]) revoked(t *testing.T) {
 		require.Zero(t, r.Dropped)
 	}
 	require.Zero(t, time.Since(began))
+	s.same(t, s.inputs(int(c.Committed(0))), g.all())
+	if !s.holds {
+		require.EqualValues(t, 3, c.Committed(0))
+	}
+	c.Assign(0)
+	c.End()
+	require.NoError(t, over(t, ctl))
 	require.EqualValues(t, 3, c.Committed(0))
 	s.same(t, s.inputs(3), g.all())
-	require.NoError(t, ctl.Drain(t.Context()))
+}
+
+// revokedAtWork is the same with elements on their way: what follows the flow is held up.
+func (s *flowSuite[A, B]) revokedAtWork(t *testing.T) {
+	if !s.lasts(tracked) {
+		return
+	}
+	c, src := s.consumer(tracked)
+	g := newGate[B](false)
+	ctl := start(t, stream.Via(src, s.New(t, fine[A])).To(g.sink()))
+	synctest.Wait()
+	revoked := make(chan []Revoked, 1)
+	go func() { revoked <- c.Revoke(20*time.Second, 0) }()
+	synctest.Wait()
+	began := time.Now()
+	close(g.open)
+	for _, r := range <-revoked {
+		require.Zero(t, r.Dropped)
+	}
+	require.Zero(t, time.Since(began))
+	s.same(t, s.inputs(int(c.Committed(0))), g.all())
+	c.Assign(0)
+	c.End()
+	require.NoError(t, over(t, ctl))
+	require.EqualValues(t, tracked, c.Committed(0))
+	s.same(t, s.inputs(tracked), g.all())
+}
+
+// lasts reports whether the output of n elements is that of the first of them and that of the others, wherever they are
+// parted: a stage that remembers what it has seen meets what was given back again.
+func (s *flowSuite[A, B]) lasts(n int) bool {
+	in := s.inputs(n)
+	all := s.parts(s.Output(in))
+	for k := range in {
+		if !reflect.DeepEqual(all, append(s.parts(s.Output(in[:k:k])), s.parts(s.Output(in[k:]))...)) {
+			return false
+		}
+	}
+	return true
 }
 
 // emitting tells which elements add to the output.
@@ -311,11 +360,23 @@ func (s *flowSuite[A, B]) tokensAtDrain(t *testing.T) {
 	close(g.open)
 	require.NoError(t, <-done)
 	_ = over(t, ctl)
-	s.same(t, r.elements[:len(r.look())], g.all())
-	everySettled(t, r.look())
-	if !s.ends {
-		everyDone(t, r.look())
+	marks := r.look()
+	everySettled(t, marks)
+	if s.ends {
+		s.same(t, r.elements[:len(marks)], g.all())
+		return
 	}
+	// Before the cut everything was finished. At it and after it nothing was, but for what the flow has left out.
+	cut := slices.IndexFunc(marks, func(m mark) bool { return !m.done })
+	if cut < 0 {
+		cut = len(marks)
+	}
+	emitting := s.emitting(r.elements[:len(marks)])
+	for i, m := range marks {
+		require.False(t, m.abandoned, "the token of element %d was given up: %+v", i, m)
+		require.True(t, i < cut || !m.done || !emitting[i], "element %d was finished, and not element %d before it: %+v", i, cut, m)
+	}
+	s.same(t, r.elements[:cut], g.all())
 }
 
 func (s *flowSuite[A, B]) tokensLost(t *testing.T) {

@@ -145,43 +145,81 @@ func TestSplitWithAnAbandonedPart(t *testing.T) {
 
 // A revoke does not wait for a channel that nothing comes from.
 func TestRevokeBesideAQuietChannel(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		src, quiet, n := tracked(2, 100), make(chan int), &count{}
-		values := stream.Map(src.Source(), func(m *message) int { return m.Value })
-		c := started(t, stream.Batch(stream.Merge(stream.FromChan(quiet), values), 1000, 0).To(counting[[]int](n)))
-		synctest.Wait()
-		require.Zero(t, n.is())
-		begin := time.Now()
-		require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
-		require.Zero(t, time.Since(begin))
-		require.EqualValues(t, 100, src.Committed(0))
-		require.NoError(t, c.Drain(t.Context()))
-	})
+	for name, before := range beginnings {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				src, quiet, n := tracked(2, 100), make(chan int), &count{}
+				values := stream.Map(before(src.Source()), func(m *message) int { return m.Value })
+				batches := stream.Batch(stream.Merge(stream.FromChan(quiet), values), 1000, 0)
+				c := started(t, batches.To(stream.ForEach(func(_ context.Context, b []int) error {
+					n.add(len(b))
+					return nil
+				})))
+				synctest.Wait()
+				require.Zero(t, n.is())
+				begin := time.Now()
+				require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
+				require.Zero(t, time.Since(begin))
+				synctest.Wait()
+				if name == "begun" {
+					require.EqualValues(t, 100, src.Committed(0))
+					require.Equal(t, 200, n.is())
+				} else {
+					require.Zero(t, src.Committed(0), "nothing of it had begun")
+					require.NoError(t, src.Checkpoint(t.Context()))
+					require.Equal(t, 100, n.is(), "the kept partition's")
+				}
+				require.EqualValues(t, 100, src.Committed(1))
+				require.NoError(t, c.Drain(t.Context()))
+			})
+		})
+	}
 }
 
-// A revoke does not wait for a batch's time, nor for its count.
+// beginnings are what may be before a stage: an end finishes what has begun, and gives back the rest.
+var beginnings = map[string]func(stream.Source[*message]) stream.Source[*message]{
+	"begun": begun, "not begun": nothing,
+}
+
+// A revoke does not wait for a batch's time, nor for its count: what has begun goes on with what is kept, and what has not is left out of the batch.
 func TestRevokeBeforeABatchIsFull(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		src, n := tracked(2, 100), &count{}
-		c := started(t, stream.Batch(src.Source(), 1000, 10*time.Second).To(stream.ForEach(func(_ context.Context, b []*message) error {
-			n.add(len(b))
-			return nil
-		})))
-		synctest.Wait()
-		begin := time.Now()
-		require.Equal(t, []streamtest.Revoked{{Partition: 1}}, src.Revoke(time.Minute, 1))
-		require.Zero(t, time.Since(begin))
-		require.EqualValues(t, 100, src.Committed(1))
-		require.Equal(t, 200, n.is(), "the batch goes on as it is, with the kept partition's")
-		src.Append(0, 1)
-		wait(11 * time.Second)
-		require.Equal(t, 201, n.is())
-		require.EqualValues(t, 101, src.Committed(0))
-		require.NoError(t, c.Drain(t.Context()))
-	})
+	for name, before := range beginnings {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				src, j, batches := tracked(2, 100), &journal{}, &count{}
+				c := started(t, stream.Batch(before(src.Source()), 1000, 10*time.Second).To(stream.ForEach(func(_ context.Context, b []*message) error {
+					batches.add(1)
+					j.note(b...)
+					return nil
+				})))
+				synctest.Wait()
+				begin := time.Now()
+				require.Equal(t, []streamtest.Revoked{{Partition: 1}}, src.Revoke(time.Minute, 1))
+				require.Zero(t, time.Since(begin))
+				synctest.Wait()
+				if name == "begun" {
+					require.Equal(t, 1, batches.is())
+					require.Equal(t, upTo(100), j.of(0), "the batch goes on as it is, with the kept partition's")
+					require.EqualValues(t, 100, src.Committed(1))
+					require.Equal(t, upTo(100), j.of(1))
+				} else {
+					require.Zero(t, src.Committed(1))
+					require.Empty(t, j.of(1))
+				}
+				src.Append(0, 100)
+				src.Assign(1)
+				wait(11 * time.Second)
+				require.Equal(t, upTo(101), j.of(0))
+				require.Equal(t, upTo(100), j.of(1), "once")
+				require.EqualValues(t, 101, src.Committed(0))
+				require.EqualValues(t, 100, src.Committed(1))
+				require.NoError(t, c.Drain(t.Context()))
+			})
+		})
+	}
 }
 
-// What has passed no operator is taken back when a revoke begins.
+// What has not begun is taken back when a revoke begins.
 func TestRevokeTakesTheQueueBack(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, gate, n := tracked(1, 1000, streamtest.PollSize(10)), make(chan struct{}), &count{}
@@ -196,8 +234,12 @@ func TestRevokeTakesTheQueueBack(t *testing.T) {
 		begin := time.Now()
 		require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
 		require.Equal(t, time.Second, time.Since(begin))
-		require.Equal(t, 10, n.is(), "the chunk in hand")
-		require.EqualValues(t, 10, src.Committed(0))
+		require.Equal(t, 1, n.is(), "the one in hand")
+		require.EqualValues(t, 1, src.Committed(0))
+		src.Assign(0)
+		synctest.Wait()
+		require.Equal(t, 1000, n.is())
+		require.EqualValues(t, 1000, src.Committed(0))
 		require.NoError(t, c.Drain(t.Context()))
 	})
 }
@@ -495,33 +537,42 @@ func TestBranchThatEndsEarly(t *testing.T) {
 	}
 }
 
-// A revoke does not shorten the pause of a kept partition's retry, and does not wait for it. A retry of the partition itself is tried once more, and given up.
+// A revoke does not shorten the pause of a kept partition's retry, and does not wait for it. A retry of the partition itself pauses for a second at most.
 func TestRevokeBehindARetry(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		src, tries := tracked(2, 1), [2]count{}
-		c := started(t, stream.TryMap(src.Source(), func(_ context.Context, m *message) (*message, error) {
-			tries[m.Partition].add(1)
-			if m.Partition == 0 && tries[0].is() < 3 {
-				return nil, errFault
-			}
-			return m, nil
-		}, stream.OnError(stream.Retry(stream.Backoff{First: time.Hour, Max: time.Hour, NoJitter: true}))).To(stream.Ignore[*message]()))
-		synctest.Wait()
-		begin := time.Now()
-		src.Revoke(10*time.Second, 1)
-		require.Zero(t, time.Since(begin))
-		require.EqualValues(t, 1, src.Committed(1))
-		require.Equal(t, 1, tries[1].is())
-		require.Equal(t, 1, tries[0].is())
-		wait(time.Hour)
-		synctest.Wait()
-		require.Equal(t, 2, tries[0].is())
-		begin = time.Now()
-		require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
-		require.Zero(t, time.Since(begin))
-		require.EqualValues(t, 1, src.Committed(0), "the last attempt went well")
-		require.NoError(t, c.Drain(t.Context()))
-	})
+	for name, before := range beginnings {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				src, tries := tracked(2, 1), [2]count{}
+				c := started(t, stream.TryMap(before(src.Source()), func(_ context.Context, m *message) (*message, error) {
+					tries[m.Partition].add(1)
+					if m.Partition == 0 && tries[0].is() < 4 {
+						return nil, errFault
+					}
+					return m, nil
+				}, stream.OnError(stream.Retry(stream.Backoff{First: time.Hour, Max: time.Hour, NoJitter: true}))).To(stream.Ignore[*message]()))
+				synctest.Wait()
+				begin := time.Now()
+				require.Equal(t, []streamtest.Revoked{{Partition: 1}}, src.Revoke(10*time.Second, 1))
+				require.Zero(t, time.Since(begin))
+				finished := 0
+				if name == "begun" {
+					finished = 1
+				}
+				require.EqualValues(t, finished, src.Committed(1))
+				require.Equal(t, finished, tries[1].is())
+				require.Equal(t, 1, tries[0].is())
+				wait(time.Hour)
+				synctest.Wait()
+				require.Equal(t, 2, tries[0].is())
+				begin = time.Now()
+				require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
+				require.Equal(t, 2*time.Second, time.Since(begin))
+				require.EqualValues(t, 1, src.Committed(0), "the last attempt went well")
+				require.Equal(t, 4, tries[0].is())
+				require.NoError(t, c.Drain(t.Context()))
+			})
+		})
+	}
 }
 
 // A rewind delivers again from the first record that is not done; what is on its way under the old index marks nothing.
@@ -550,19 +601,28 @@ func TestRewindWithElementsInFlight(t *testing.T) {
 	})
 }
 
-// A batch that is larger than what may be on its way does not wait for ever.
+// A batch that is larger than what may be on its way does not wait for ever. What a drain finds in one that was not emitted has not begun, and comes again.
 func TestBatchLargerThanTheTracker(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		src, n := tracked(1, 95, streamtest.TrackLimit(10)), &count{}
-		c := started(t, stream.Batch(src.Source(), 1000, 0).To(stream.ForEach(func(_ context.Context, b []*message) error {
-			n.add(len(b))
+		src, j := tracked(1, 95, streamtest.TrackLimit(10)), &journal{}
+		g := stream.Batch(src.Source(), 1000, 0).To(stream.ForEach(func(_ context.Context, b []*message) error {
+			j.note(b...)
 			return nil
-		})))
+		}))
+		c := started(t, g)
 		synctest.Wait()
-		require.GreaterOrEqual(t, n.is(), 85)
-		require.EqualValues(t, n.is(), src.Committed(0))
+		done := len(j.of(0))
+		require.GreaterOrEqual(t, done, 85)
+		require.Less(t, done, 95)
+		require.EqualValues(t, done, src.Committed(0))
 		require.NoError(t, c.Drain(t.Context()))
-		require.EqualValues(t, 95, src.Committed(0))
+		require.ErrorIs(t, c.Err(), stream.ErrDrained)
+		require.EqualValues(t, 95-done, c.Snapshot().GivenBack)
+		require.EqualValues(t, done, src.Committed(0))
+		require.Len(t, j.of(0), done)
+		src.End()
+		require.NoError(t, g.Run(t.Context()))
+		require.Equal(t, upTo(95), j.of(0), "once, and in order")
 	})
 }
 
