@@ -97,17 +97,13 @@ func (cs *composites) merge(members []span, untracked bool) Token {
 	return c.token()
 }
 
-// anyUntracked reports whether a token is, or is a part of, a merge with elements that have no token.
-func (cs *composites) anyUntracked(t Token) bool {
-	if !t.composite() {
-		return false
-	}
-	c := cs.at(t)
-	if c.untracked {
-		return true
-	}
-	for _, m := range c.members {
-		if cs.anyUntracked(m.first) {
+// anyUntracked reports whether some element behind tokens has none: of a batch in a batch, or of a part of one.
+func (cs *composites) anyUntracked(spans []span) bool {
+	for _, s := range spans {
+		if !s.first.composite() {
+			continue
+		}
+		if c := cs.at(s.first); c.untracked || cs.anyUntracked(c.members) {
 			return true
 		}
 	}

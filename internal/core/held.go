@@ -54,9 +54,7 @@ func (h *Held) Emit(isl *Island) (em Emission) {
 		}
 	}
 	spans, untracked := spansOf(toks, gone)
-	for _, s := range spans {
-		untracked = untracked || l.composites.anyUntracked(s.first)
-	}
+	untracked = untracked || l.composites.anyUntracked(spans)
 	switch {
 	case len(spans) == 1 && spans[0].n == 1 && !untracked:
 		em.Token = spans[0].first
