@@ -41,10 +41,20 @@ type copying struct {
 	inputs  *verify.Inputs
 	workers []*worker.Worker
 	began   time.Time
+
+	settings worker.Settings // of each worker, but for its name
+	logs     string
 }
 
 // startCopy writes the input, begins to watch, and starts the workers. Of the settings, what to read and write is filled in.
 func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
+	t.Helper()
+	// One in ten makes no output, one in ten makes three.
+	return startRun(t, verify.Plan{Keys: 200, Records: records, Fans: []int{0, 1, 1, 1, 1, 1, 1, 1, 1, 3}}, workers, s)
+}
+
+// startRun is startCopy with an input that is planned by the caller; seed and partitions are filled in.
+func startRun(t *testing.T, plan verify.Plan, workers int, s worker.Settings) *copying {
 	t.Helper()
 	seed := rand.Uint64()
 	if text := os.Getenv(seedVariable); text != "" {
@@ -56,6 +66,7 @@ func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errTooLong)
 	t.Cleanup(cancel)
 	c := &copying{t: t, random: rand.New(rand.NewPCG(seed, 1)), ctx: ctx}
+	plan.Seed, plan.Partitions = seed, copyPartitions
 
 	s.Addrs = kafka.Addrs
 	s.Input = kafka.CreateTopic(t, copyPartitions)
@@ -64,8 +75,6 @@ func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 	adm := kadm.NewClient(kafka.Client(t))
 	t.Cleanup(func() { _, _ = adm.DeleteGroup(context.Background(), s.Group) })
 
-	// One in ten makes no output, one in ten makes three.
-	plan := verify.Plan{Seed: seed, Keys: 200, Records: records, Partitions: copyPartitions, Fans: []int{0, 1, 1, 1, 1, 1, 1, 1, 1, 3}}
 	var err error
 	c.inputs, err = plan.Write(ctx, kafka.Addrs, s.Input)
 	require.NoError(t, err)
@@ -73,7 +82,7 @@ func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 	require.NoError(t, err)
 	t.Cleanup(c.watcher.Close)
 
-	logs := logFolder(t)
+	c.settings, c.logs = s, logFolder(t)
 	t.Cleanup(func() {
 		for _, w := range c.workers {
 			_ = w.Kill() // there are none left after a run that went well
@@ -81,12 +90,20 @@ func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 	})
 	c.began = time.Now()
 	for i := range workers {
-		s.Instance, s.Recycle = fmt.Sprintf("worker-%d", i), i%2 == 1
-		w := worker.New(s, logs)
-		c.workers = append(c.workers, w)
-		require.NoError(t, w.Start())
+		c.add(fmt.Sprintf("worker-%d", i))
 	}
 	return c
+}
+
+// add starts one worker more. Every other one recycles its elements.
+func (c *copying) add(instance string) *worker.Worker {
+	c.t.Helper()
+	s := c.settings
+	s.Instance, s.Recycle = instance, len(c.workers)%2 == 1
+	w := worker.New(s, c.logs)
+	c.workers = append(c.workers, w)
+	require.NoError(c.t, w.Start())
+	return w
 }
 
 // logFolder is where workers write their logs: kept when the test fails.

@@ -146,6 +146,22 @@ func (l *Log) frontier(number int32) int64 {
 	return *at
 }
 
+// uncovered counts, by attempt, the outputs of inputs that these offsets do not cover: those that
+// whoever gets the partition next makes once more, should the attempt end as it is.
+func (l *Log) uncovered(committed map[int32]int64) map[string]int {
+	n := map[string]int{}
+	for number := range l.inputs {
+		for _, pr := range l.inputs[number][min(committed[int32(number)], int64(len(l.inputs[number]))):] {
+			for _, d := range pr.delivery {
+				if d.there {
+					n[d.attempt]++
+				}
+			}
+		}
+	}
+	return n
+}
+
 // lost counts the outputs that are missing and names the first.
 func (l *Log) lost() (f Finding) {
 	for number := range l.inputs {

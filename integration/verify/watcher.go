@@ -27,6 +27,8 @@ type Progress struct {
 	Missing   int                // outputs that are not
 	Open      int64              // inputs that no committed offset covers
 	Attempts  map[string]Attempt // by name
+	Uncovered map[string]int     // outputs of each attempt that no committed offset covers
+	Rounds    int                // how often it was looked, without an error
 	LastError error              // of the last round, nil when it went well
 }
 
@@ -43,7 +45,8 @@ type Watcher struct {
 	cancel  context.CancelFunc
 	stopped chan struct{}
 
-	v *Verifier // of the goroutine, until stopped is closed
+	v      *Verifier // of the goroutine, until stopped is closed
+	rounds int       // likewise
 
 	mu       sync.Mutex
 	progress Progress
@@ -146,7 +149,13 @@ func (w *Watcher) ends(ctx context.Context, list func(context.Context, ...string
 
 // tell publishes the progress.
 func (w *Watcher) tell(err error) {
-	p := Progress{Outputs: w.v.log.first, Missing: w.target.Inputs.Outputs() - w.v.log.first, Attempts: map[string]Attempt{}, LastError: err}
+	if err == nil {
+		w.rounds++
+	}
+	p := Progress{
+		Outputs: w.v.log.first, Missing: w.target.Inputs.Outputs() - w.v.log.first, Attempts: map[string]Attempt{},
+		Uncovered: w.v.log.uncovered(w.v.offsets.last), Rounds: w.rounds, LastError: err,
+	}
 	for number, end := range w.target.Inputs.Ends() {
 		p.Open += max(0, end-w.v.offsets.last[number])
 	}
@@ -170,7 +179,7 @@ func (w *Watcher) now() (Progress, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.progress
-	p.Attempts = maps.Clone(p.Attempts)
+	p.Attempts, p.Uncovered = maps.Clone(p.Attempts), maps.Clone(p.Uncovered)
 	return p, w.changed
 }
 

@@ -29,6 +29,9 @@ func copyRecords(ctx context.Context, s Settings, p *pace, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	if s.Service != nil {
+		return serveOrders(ctx, s, p, cs, ps, log)
+	}
 	if s.CommitBeforeProduce {
 		return commitBeforeProduce(ctx, s, p, cs, ps)
 	}

@@ -2,14 +2,17 @@ package worker
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
-// pace lets elements through at a rate, until it is hurried. Its wait is for one goroutine.
+// pace lets elements through at a rate, until it is hurried. Its wait is for one goroutine, its queue for any number.
 type pace struct {
 	every time.Duration // 0: all at once
 	next  time.Time
 	hurry <-chan struct{}
+
+	turn sync.Mutex // of those in the queue
 }
 
 func newPace(rate float64, hurry <-chan struct{}) *pace {
@@ -42,6 +45,13 @@ func (p *pace) wait(ctx context.Context) error {
 	}
 	p.next = p.next.Add(p.every)
 	return sleep(ctx, p.hurry, p.next.Sub(now)-slack)
+}
+
+// queue is wait for several goroutines, one after the other.
+func (p *pace) queue(ctx context.Context) error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	return p.wait(ctx)
 }
 
 // sleep ends early when it is hurried, and, with its error, when the context ends.

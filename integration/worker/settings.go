@@ -20,7 +20,7 @@ type Settings struct {
 	Instance string
 	// Recycle lets the worker use its elements again.
 	Recycle bool
-	// Rate is how many records it takes in a second; 0 means as many as it can.
+	// Rate is how many records it takes in a second; 0 means as many as it can. What a service calls admits so many calls in a second, and lets the others wait.
 	Rate float64
 	// Parallel is how many records are worked on at the same time; 0 means 16.
 	Parallel int
@@ -34,6 +34,9 @@ type Settings struct {
 	Session time.Duration
 	// CommitBeforeProduce makes the worker wrong: offsets are committed while their records wait in a queue to be produced. It is there to be caught.
 	CommitBeforeProduce bool
+
+	// Service makes the worker a service instead of a copy: its calls take the place of Work.
+	Service *Service
 
 	// Attempt is the name of this run of the worker. Start sets it.
 	Attempt string

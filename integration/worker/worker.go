@@ -73,6 +73,9 @@ func (w *Worker) Hurry() {
 // Attempt is the name of the run of the worker, the last one when it is down.
 func (w *Worker) Attempt() string { return w.attempt }
 
+// Name is the worker's name, and its client id.
+func (w *Worker) Name() string { return w.settings.Instance }
+
 // Log is the file that the worker writes to.
 func (w *Worker) Log() string { return w.log }
 
