@@ -70,6 +70,9 @@ func (w *Worker) Hurry() {
 	}
 }
 
+// Running says whether the worker was started and neither stopped nor killed since.
+func (w *Worker) Running() bool { return w.running != nil }
+
 // Attempt is the name of the run of the worker, the last one when it is down.
 func (w *Worker) Attempt() string { return w.attempt }
 

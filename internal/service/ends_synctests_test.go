@@ -1,0 +1,198 @@
+//go:build synctests
+
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A member is asked to end before, while and after another one takes partitions from it: a revoke
+// comes into the drain, or the drain into the revoke.
+func TestEndsAndRevokesMeet(t *testing.T) {
+	for _, p := range protocols {
+		for _, s := range sources[:plain] {
+			t.Run(p.name+", "+s.name, func(t *testing.T) {
+				for after := -600 * time.Millisecond; after <= 1200*time.Millisecond; after += 150 * time.Millisecond {
+					inWorld(t, p, s, graphs[0], slow, func(w *world) {
+						first, second := w.member(), w.member()
+						w.write()
+						first.start()
+						first.works(20)
+						if after < 0 {
+							first.cancel()
+							pass(-after)
+							second.start()
+						} else {
+							second.start()
+							pass(after)
+							first.cancel()
+						}
+						began := time.Now()
+						require.ErrorIs(w.t, first.ended(), stream.ErrDrained)
+						require.LessOrEqual(w.t, time.Since(began), longestEnd, "asked to end %v after the other's start", after)
+						w.goOn(second, first)
+					})
+				}
+			})
+		}
+	}
+}
+
+// A partition comes back to the member that has just given it up, while what it had taken in of it
+// still lies in its stages: the other member leaves as soon as it has come.
+func TestPartitionsComeBack(t *testing.T) {
+	for _, p := range protocols {
+		for _, s := range sources[:plain] {
+			t.Run(p.name+", "+s.name, func(t *testing.T) {
+				for after := time.Duration(0); after <= 1500*time.Millisecond; after += 150 * time.Millisecond {
+					inWorld(t, p, s, graphs[0], slow, func(w *world) {
+						first, second := w.member(), w.member()
+						w.write()
+						first.start()
+						first.works(20)
+						second.start()
+						pass(after)
+						second.terminate()
+						w.goOn(first)
+					})
+				}
+			})
+		}
+	}
+}
+
+// goOn lets the members work on for a while and end, after those that are to be started again, and
+// judges.
+func (w *world) goOn(running *member, again ...*member) {
+	w.t.Helper()
+	for _, m := range again {
+		m.start()
+	}
+	pass(2 * time.Second)
+	w.worked()
+	for _, m := range append(again, running) {
+		m.terminate()
+	}
+	w.requireClean()
+}
+
+// A member that is asked to end twice, in whatever way, ends as if it had been asked once.
+func TestAskedToEndTwice(t *testing.T) {
+	drain := func(m *member) { _ = m.ctl.Drain(context.Background()) }
+	cancel := func(m *member) { m.cancel() }
+	for name, twice := range map[string][2]func(*member){
+		"two signals":        {cancel, cancel},
+		"a drain, a signal":  {drain, cancel},
+		"a signal, a drain":  {cancel, drain},
+		"two drains at once": {drain, drain},
+	} {
+		for _, p := range protocols {
+			t.Run(name+", "+p.name, func(t *testing.T) {
+				inWorld(t, p, sources[committable], graphs[0], slow, func(w *world) {
+					first, second := w.member(), w.member()
+					w.write()
+					first.start()
+					second.start()
+					first.works(10)
+					second.works(10)
+					began, asked := time.Now(), make(chan struct{}, 2)
+					for _, ask := range twice {
+						go func() {
+							ask(first)
+							asked <- struct{}{}
+						}()
+						pass(100 * time.Millisecond)
+					}
+					<-asked
+					<-asked
+					require.ErrorIs(w.t, first.ended(), stream.ErrDrained)
+					require.LessOrEqual(w.t, time.Since(began), longestEnd)
+					w.goOn(second, first)
+				})
+			})
+		}
+	}
+}
+
+// A stop after a drain gives up what runs, and says so; what was written and not committed comes
+// again, and nothing else.
+func TestStopAfterADrain(t *testing.T) {
+	for _, s := range sources[:atMostOnce] {
+		for _, p := range protocols {
+			t.Run(s.name+", "+p.name, func(t *testing.T) {
+				inWorld(t, p, s, graphs[0], slow, func(w *world) {
+					m := w.member()
+					w.write()
+					m.start()
+					m.works(50)
+					pass(100 * time.Millisecond)
+					m.cancel()
+					pass(100 * time.Millisecond)
+					m.ctl.Stop()
+					err := m.ended()
+					require.ErrorIs(t, err, stream.ErrStopped)
+					require.NotErrorIs(t, err, stream.ErrDrained, "calls were given up")
+					m.start()
+					m.works(50)
+					w.worked()
+					m.terminate()
+					v := w.judge()
+					require.Zero(t, v.lost, v)
+					require.Zero(t, v.overtaken, v)
+					require.LessOrEqual(t, v.doubled, parts*workers, v)
+				})
+			})
+		}
+	}
+}
+
+// downTimeout is how long a drain may last while the dependency is down.
+const downTimeout = 4 * time.Second
+
+// A dependency that is down while a member ends: it ends at its time-out and says so, nothing after
+// what was given up is written, and the next one goes on from there.
+func TestEndsWhileTheDependencyIsDown(t *testing.T) {
+	for _, s := range sources[:atMostOnce] {
+		for i, g := range graphs {
+			p := protocols[i%len(protocols)]
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+				inWorld(t, p, s, g, quick, func(w *world) {
+					m := w.member()
+					w.write()
+					m.start(stream.DrainTimeout(downTimeout))
+					m.works(100)
+					w.down.Store(true)
+					pass(200 * time.Millisecond)
+					began := time.Now()
+					m.cancel()
+					err := m.ended()
+					took := time.Since(began)
+					t.Logf("it ended after %v: %v", took, err)
+					require.ErrorIs(t, err, stream.ErrDrainTimeout)
+					require.NotErrorIs(t, err, stream.ErrDrained, "calls were given up")
+					require.LessOrEqual(t, took, downTimeout+time.Second)
+					w.down.Store(false)
+					m.start()
+					m.works(100)
+					w.worked()
+					m.terminate()
+					v := w.judge()
+					require.Zero(t, v.lost, v)
+					if !g.unordered {
+						require.Zero(t, v.overtaken, v)
+						if !g.apart {
+							require.Zero(t, v.doubled, v)
+						}
+					}
+				})
+			})
+		}
+	}
+}

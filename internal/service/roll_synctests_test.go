@@ -1,0 +1,110 @@
+//go:build synctests
+
+package service_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// longestEnd is how long the end of a member may take where what it calls is well: the calls
+	// that run, and those that are made again.
+	longestEnd = 2 * time.Second
+	// longestJoin is how long a new member may wait for its partitions.
+	longestJoin = 3 * time.Second
+)
+
+// A service is restarted again and again, in all protocols.
+func TestServiceRolls(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			inWorld(t, p, sources[committable], graphs[0], quick, func(w *world) { w.roll(12) })
+		})
+	}
+}
+
+// The same with slow calls.
+func TestSlowServiceRolls(t *testing.T) {
+	g := graphs[0]
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			inWorld(t, p, sources[committable], g, slow, func(w *world) { w.roll(12) })
+		})
+	}
+}
+
+// All shapes of services, from all sources that commit, each in one of the protocols.
+func TestServicesOfAllShapesRoll(t *testing.T) {
+	n := 0
+	for _, s := range sources[:plain] {
+		t.Run(s.name, func(t *testing.T) {
+			for _, g := range graphs {
+				p := protocols[n%len(protocols)]
+				n++
+				t.Run(g.name+", "+p.name, func(t *testing.T) {
+					inWorld(t, p, s, g, quick, func(w *world) { w.roll(6) })
+				})
+			}
+			n++ // so that the next source has other protocols
+		})
+	}
+}
+
+// roll restarts members under load, one after the other, while guests join and leave.
+func (w *world) roll(restarts int) {
+	w.t.Helper()
+	w.write()
+	var members []*member
+	for range 3 {
+		m := w.member()
+		m.start()
+		members = append(members, m)
+		m.works(50)
+	}
+	var guest *member
+	var slowestEnd, slowestJoin time.Duration
+	ends := func(m *member) { slowestEnd = max(slowestEnd, m.terminate()) }
+	for i := range restarts {
+		m := members[i%len(members)]
+		m.works(1)
+		pass(rand.N(300 * time.Millisecond))
+		ends(m)
+		switch i % 4 {
+		case 0:
+			guest = w.member()
+			if w.protocol.static {
+				m.start() // the group waits for it before it gives anything to anybody
+			}
+			guest.start()
+			slowestJoin = max(slowestJoin, guest.assigned())
+		case 2:
+			guest.works(1)
+			ends(guest)
+			guest = nil
+		}
+		if !m.runs() {
+			m.start()
+		}
+	}
+	w.worked()
+	for _, m := range append(members, guest) {
+		if m != nil {
+			ends(m)
+		}
+	}
+	w.t.Logf("%d orders, %d restarts, the slowest end took %v, the slowest join %v", sum(w.sent), restarts, slowestEnd, slowestJoin)
+	w.requireClean()
+	require.LessOrEqual(w.t, slowestEnd, longestEnd)
+	require.LessOrEqual(w.t, slowestJoin, longestJoin)
+}
+
+func sum(ns [partitions]int64) (n int64) {
+	for _, x := range ns {
+		n += x
+	}
+	return n
+}

@@ -1,0 +1,86 @@
+//go:build synctests
+
+package service_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A plain source has nobody who delivers again: what has begun when it is asked to end is finished,
+// all before it too, and the rest is dropped and counted. So of each partition everything up to a
+// place is written once, and nothing after it.
+func TestPlainServiceEnds(t *testing.T) {
+	for i, g := range graphs {
+		p := protocols[i%len(protocols)]
+		t.Run(g.name+", "+p.name, func(t *testing.T) {
+			inWorld(t, p, sources[plain], g, quick, func(w *world) {
+				m := w.member()
+				w.write() // nothing is committed, so these are all
+				m.start()
+				m.works(100)
+				fetched, err := m.handle.Metrics()
+				require.NoError(t, err)
+				took := m.terminate()
+				w.stopWriting()
+				require.LessOrEqual(t, took, longestEnd)
+				dropped := m.ctl.Snapshot().Dropped
+				cut := w.cut()
+				require.Positive(t, sum(cut), "something was written")
+				require.Less(t, sum(cut), sum(w.sent), "not all was written")
+				require.GreaterOrEqual(t, dropped, fetched.Fetched-sum(cut), "what was fetched is written or counted")
+				w.sent = cut
+				w.requireClean()
+			})
+		})
+	}
+}
+
+// cut is up to which offset of each partition outputs are there, whole or not.
+func (w *world) cut() (cut [partitions]int64) {
+	for o := range w.written() {
+		cut[o.partition] = max(cut[o.partition], o.offset+1)
+	}
+	return cut
+}
+
+// At most once, a member that is killed loses what was committed ahead of it, and whatever happens
+// nothing is there twice.
+func TestAtMostOnceServiceIsStopped(t *testing.T) {
+	for i, g := range graphs {
+		p := protocols[i%len(protocols)]
+		t.Run(g.name+", "+p.name, func(t *testing.T) {
+			inWorld(t, p, sources[atMostOnce], g, quick, func(w *world) {
+				m := w.member()
+				w.write()
+				for range 4 {
+					m.start()
+					m.works(100)
+					m.cancel()
+					pass(10 * time.Millisecond)
+					m.ctl.Stop()
+					_ = m.ended() // stopped, or drained just before
+				}
+				m.start(stream.DrainTimeout(downTimeout))
+				m.works(100)
+				w.down.Store(true)
+				m.cancel()
+				require.ErrorIs(t, m.ended(), stream.ErrDrainTimeout)
+				w.down.Store(false)
+				m.start()
+				w.worked()
+				m.terminate()
+				v := w.judge()
+				require.Zero(t, v.doubled, v)
+				require.Zero(t, v.foreign, v)
+				if !g.unordered {
+					require.Zero(t, v.overtaken, v)
+				}
+			})
+		})
+	}
+}
