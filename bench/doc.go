@@ -34,7 +34,8 @@
 // where allocations are counted or memory is measured. It validates and
 // acknowledges what it gets, but keeps no records where nothing is read, so that
 // its storage is not what is measured. P4's "synthetic" is on the embedded broker
-// alone, P13 on a real one.
+// alone, P13 on a real one. P14's figures are virtual time: the tests of
+// internal/service give them.
 //
 // # Results
 //

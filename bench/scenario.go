@@ -28,6 +28,7 @@ func scenarios() []scenario {
 		latencyOfCopies(),
 		memoryOfManyPartitions(),
 		replayAfterKills(),
+		endsBesideSlowCalls(),
 	}
 }
 
