@@ -68,12 +68,14 @@ func TestPartitionsComeBack(t *testing.T) {
 	}
 }
 
-// goOn lets the members work on for a while and end, after those that are to be started again, and
+// goOn lets the members work on for a while and end, those that have ended started again, and
 // judges.
 func (w *world) goOn(running *member, again ...*member) {
 	w.t.Helper()
 	for _, m := range again {
-		m.start()
+		if m.ctl == nil || !m.runs() {
+			m.start()
+		}
 	}
 	pass(2 * time.Second)
 	w.worked()
@@ -153,6 +155,83 @@ func TestStopAfterADrain(t *testing.T) {
 	}
 }
 
+// A dependency that is away for a second while a member ends, or while another one takes partitions
+// from it, is waited for.
+func TestEndsWhileTheDependencyIsAway(t *testing.T) {
+	for _, s := range sources[:plain] {
+		for i, g := range graphs {
+			p := protocols[i%len(protocols)]
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+				inWorld(t, p, s, g, quick, func(w *world) {
+					first, second := w.member(), w.member()
+					w.write()
+					first.start()
+					first.works(100)
+					for _, ends := range []bool{false, true} {
+						w.down.Store(true)
+						back := time.AfterFunc(time.Second, func() { w.down.Store(false) })
+						if ends {
+							first.terminate()
+							first.start()
+						} else {
+							second.start()
+							second.works(1)
+						}
+						back.Stop()
+						w.down.Store(false)
+						pass(500 * time.Millisecond)
+					}
+					w.goOn(first, second)
+				})
+			})
+		}
+	}
+}
+
+// A dependency that is down while another member takes partitions: the deadline of the revoke ends
+// the wait for it.
+func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
+	for _, s := range sources[:atMostOnce] {
+		for i, g := range graphs {
+			p := protocols[i%len(protocols)]
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+				inWorld(t, p, s, g, quick, func(w *world) {
+					first, second := w.member(), w.member()
+					w.write()
+					first.start()
+					first.works(100)
+					w.down.Store(true)
+					pass(200 * time.Millisecond)
+					second.start()
+					pass(time.Minute)
+					w.down.Store(false)
+					second.works(100)
+					w.worked()
+					first.terminate()
+					second.terminate()
+					w.requireNoGap()
+				})
+			})
+		}
+	}
+}
+
+// requireNoGap wants that nothing is lost, and nothing after what was given up was written before
+// it.
+func (w *world) requireNoGap() {
+	w.t.Helper()
+	v := w.judge()
+	require.Zero(w.t, v.foreign, v)
+	require.Zero(w.t, v.lost, v)
+	if w.graph.unordered {
+		return
+	}
+	require.Zero(w.t, v.overtaken, v)
+	if !w.graph.apart {
+		require.Zero(w.t, v.doubled, v)
+	}
+}
+
 // downTimeout is how long a drain may last while the dependency is down.
 const downTimeout = 4 * time.Second
 
@@ -183,14 +262,7 @@ func TestEndsWhileTheDependencyIsDown(t *testing.T) {
 					m.works(100)
 					w.worked()
 					m.terminate()
-					v := w.judge()
-					require.Zero(t, v.lost, v)
-					if !g.unordered {
-						require.Zero(t, v.overtaken, v)
-						if !g.apart {
-							require.Zero(t, v.doubled, v)
-						}
-					}
+					w.requireNoGap()
 				})
 			})
 		}
