@@ -60,11 +60,44 @@ func TestPartitionsComeBack(t *testing.T) {
 						second.start()
 						pass(after)
 						second.terminate()
+						if p.static {
+							w.goOn(first, second) // its partitions are nobody else's for a while
+							return
+						}
 						w.goOn(first)
 					})
 				}
 			})
 		}
+	}
+}
+
+// A member is asked to end while its group waits for another one, which is dead or has left and may
+// come back: nobody waits with it.
+func TestEndsWhileTheGroupWaits(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			inWorld(t, p, sources[committable], graphs[0], quick, func(w *world) {
+				m, other := w.member(), w.member()
+				w.write()
+				m.start()
+				m.works(50)
+				other.start()
+				other.works(50)
+				if p.static {
+					other.terminate()
+				} else {
+					refused := w.k.Refuse() // nothing of it reaches the broker any more
+					other.ctl.Stop()
+					<-other.ctl.Done()
+					refused()
+				}
+				m.terminate()
+				m.start()
+				pass(300 * time.Millisecond)
+				require.LessOrEqual(w.t, m.terminate(), longestEnd)
+			})
+		})
 	}
 }
 
