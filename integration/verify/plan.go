@@ -55,6 +55,7 @@ func (p Plan) Write(ctx context.Context, addrs []string, topic string) (*Inputs,
 		kgo.SeedBrokers(addrs...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MetadataMinAge(freshTopic),
+		kgo.UnknownTopicRetries(-1), // as many as it takes, until the context ends: a topic that was just made is there when the brokers say so
 	)
 	if err != nil {
 		return nil, err
