@@ -140,6 +140,11 @@ func (w *world) await(what string, so func() bool) {
 	defer tick.Stop()
 	for !so() {
 		if time.Now().After(deadline) {
+			for _, m := range w.members {
+				if m.ctl != nil {
+					w.t.Logf("member %d: %+v", m.i, m.ctl.Snapshot())
+				}
+			}
 			w.t.Fatalf("still waiting for %s; committed %v", what, w.committed())
 		}
 		<-tick.C
