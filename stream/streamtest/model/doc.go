@@ -7,10 +7,11 @@
 // A world has a few partitions with a few records each, a committed offset per partition, and a random graph: islands of
 // fused stages (map, filter, FlatMap, Batch, Take, Divert, finishing flow), joined by bounded queues, with worker stages
 // (unordered, in order, by key), retrying stages, broadcasts, sinks that acknowledge late and out of order, sinks that hand
-// over to a user who commits before, during or after the hand-over, once or twice; a plain source, whose elements have no
-// token, may feed the same graph. A seeded scheduler picks the next small step of any of them; a step ends wherever another
-// goroutine could run in an engine: before a push, inside a user function, between two outputs of a FlatMap. Calls, pauses,
-// acknowledgements and deadlines take ticks of a clock that goes on when nothing else can move, and now and then before.
+// over to a user who commits before, during or after the hand-over, once or twice, or to another graph, which answers one
+// hand-over for each token; a plain source, whose elements have no token, may feed the same graph. A seeded scheduler picks
+// the next small step of any of them; a step ends wherever another goroutine could run in an engine: before a push, inside
+// a user function, between two outputs of a FlatMap. Calls, pauses, acknowledgements and deadlines take ticks of a clock
+// that goes on when nothing else can move, and now and then before.
 // Between the steps fall revokes of one or several partitions (finished in time or cut off by their deadline), losses,
 // seeks, partitions that come back, negative acknowledgements, outages of what a stage talks to, faults, drains with and
 // without a deadline (also during a revoke, and the other way round), hard stops and crashes, and in transactional worlds

@@ -42,6 +42,7 @@ type stage struct {
 	n      int   // batch: count; take: limit; hand: the user breaks off after so many, 0 never
 	timed  bool  // batch: also by time
 	early  bool  // map: the user calls Commit here, long before any hand-over
+	graph  bool  // hand: another graph takes the elements, and no user
 	salt   int   // makes its decisions differ from other stages'
 	to     []int // islands that it pushes to
 	effect bool  // map: a user function with effects, which claims
@@ -241,6 +242,7 @@ func (g *graph) last(r *rand.Rand, txn bool, depth, id, branch int, w way, more 
 		st.kind = kKafka
 	case k < 8 && !txn:
 		st.kind = kHand
+		st.graph = st.salt%2 == 0
 		if more && !w.aimed && r.IntN(3) == 0 {
 			st.n = 1 + r.IntN(4)
 		}
@@ -274,6 +276,9 @@ func (g *graph) String() string {
 			}
 			if s.early {
 				b.WriteString("/commits")
+			}
+			if s.graph {
+				b.WriteString("/graph")
 			}
 			if len(s.to) > 0 {
 				fmt.Fprintf(&b, "→%v", s.to)

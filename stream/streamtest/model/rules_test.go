@@ -33,6 +33,9 @@ type rules struct {
 	HandOverWithdrawn  bool // and withdrawn when the element was not taken after all
 	CommitSticky       bool // a Commit before the hand-over, or while parts travel, is remembered
 	CommitOfPosition   bool // a Commit belongs to its position: it does not end parts that still travel
+	HandOverPerToken   bool // an element is handed over once for each token that it carries, also where several are of one position
+	AnswerCounts       bool // a stage of another graph answers one hand-over for each of those, and not all of the position
+	TokenAnswersNone   bool // a stage that has the element by its token answers no hand-over of another branch
 
 	// Abandoning in a run that goes on.
 	BranchEndsDone        bool // a branch that completes while another lives ends its parts as done
@@ -111,6 +114,9 @@ var without = []leftOut{
 	{"HandOverWithdrawn", func(r *rules) { r.HandOverWithdrawn = false }, 0},
 	{"CommitSticky", func(r *rules) { r.CommitSticky = false }, 0},
 	{"CommitOfPosition", func(r *rules) { r.CommitOfPosition = false }, 0},
+	{"HandOverPerToken", func(r *rules) { r.HandOverPerToken = false }, 0},
+	{"AnswerCounts", func(r *rules) { r.AnswerCounts = false }, 0},
+	{"TokenAnswersNone", func(r *rules) { r.TokenAnswersNone = false }, 0},
 	{"BranchEndsDone", func(r *rules) { r.BranchEndsDone = false }, 0},
 	{"BranchVerdictAtOnce", func(r *rules) { r.BranchVerdictAtOnce = false }, 2458},
 	{"RewindOnAbandon", func(r *rules) { r.RewindOnAbandon = false }, 0},
@@ -143,7 +149,7 @@ var without = []leftOut{
 	{"VoidIsNoted", func(r *rules) { r.VoidIsNoted = false }, 565},
 	{"VoidThroughSplit", func(r *rules) { r.VoidThroughSplit = false }, 1475},
 	{"RewindWaits", func(r *rules) { r.RewindWaits = false }, 0},
-	{"HurryForRewind", func(r *rules) { r.HurryForRewind = false }, 1184},
+	{"HurryForRewind", func(r *rules) { r.HurryForRewind = false }, 2227},
 	{"RetryUntilDeadline", func(r *rules) { r.RetryUntilDeadline = false }, 0},
 	{"KeptAreNotHurried", func(r *rules) { r.KeptAreNotHurried = false }, 0},
 	{"LeavingPassKept", func(r *rules) { r.LeavingPassKept = false }, 0},

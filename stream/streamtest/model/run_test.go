@@ -157,7 +157,7 @@ func (w *world) hardStop(crash bool) {
 	for _, part := range w.deliveries {
 		for _, ds := range part {
 			for _, d := range ds {
-				if d.live > outside[d] || crash && d.handed > 0 && !d.committed {
+				if d.live > outside[d] || crash && d.handed > d.answered && !d.committed {
 					d.lost = true
 				}
 			}

@@ -12,6 +12,7 @@ const (
 	sawLateCommit
 	sawEarlyCommit
 	sawWithdrawn
+	sawAnsweredInPart
 	sawNegative
 	sawGiveUp
 	sawCleanRevoke
@@ -42,7 +43,8 @@ const (
 var situations = [sawCount]string{
 	"a Batch flushed inside a FlatMap", "a push refused inside a FlatMap", "a branch completed while another lived",
 	"a merged element with some marks revoked", "an end for an assignment that is over", "a Commit for an assignment that is over",
-	"a Commit before the hand-over", "a hand-over withdrawn", "a negative acknowledgement", "a retry gave up",
+	"a Commit before the hand-over", "a hand-over withdrawn", "one of several hand-overs answered",
+	"a negative acknowledgement", "a retry gave up",
 	"a revoke waited for everything", "a revoke met its deadline", "a partition lost", "a rewind", "a transaction committed",
 	"a transaction aborted", "an element went ahead of a retry", "an element did not overtake its partition",
 	"a cut was raised for a merge and that for another", "a cut was raised for a merge", "a gap", "a gap before what has begun",

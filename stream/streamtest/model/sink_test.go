@@ -11,10 +11,12 @@ type sink struct {
 	count   int
 }
 
-// handed is an element with the user, who calls Commit for each of its records, sometimes twice.
+// handed is an element with the user, who calls Commit for each of its records, sometimes twice, or
+// in another graph, whose committing stage answers the hand-over.
 type handed struct {
 	records []*delivery
 	until   int
+	graph   bool
 }
 
 func (is *island) arrived(e *elem) {
@@ -80,6 +82,11 @@ func (w *world) acknowledge(s *sink) bool {
 	}
 	p.e.end(true)
 	w.done(p.t, &s.held)
+	if !w.rules.TokenAnswersNone {
+		for _, d := range p.e.prov {
+			w.answerMark(d)
+		}
+	}
 	return true
 }
 
@@ -128,7 +135,7 @@ func (is *island) doHand(a *activation, s *stage) progress {
 	is.begins(is.id*100+a.st, a.e, is.frame.cur)
 	is.effect(a.st, a.e, false, s.order)
 	is.arrived(a.e)
-	h := handed{until: w.inTicks(w.rng.IntN(4) * w.rng.IntN(3))}
+	h := handed{graph: s.graph, until: w.inTicks(w.rng.IntN(4) * w.rng.IntN(3))}
 	for _, d := range a.e.prov {
 		d.handed++
 	}
@@ -152,7 +159,7 @@ func (w *world) settleAll(t token) {
 	})
 }
 
-// userStep lets the user commit one of the elements that he was given.
+// userStep lets the user commit one of the elements that he was given, or another graph finish it.
 func (w *world) userStep() bool {
 	if len(w.user) == 0 {
 		return false
@@ -160,6 +167,13 @@ func (w *world) userStep() bool {
 	i := w.rng.IntN(len(w.user))
 	if w.now < w.user[i].until {
 		return false
+	}
+	if h := w.user[i]; h.graph {
+		for _, d := range h.records {
+			w.answer(d)
+		}
+		w.user = append(w.user[:i], w.user[i+1:]...)
+		return true
 	}
 	for _, d := range w.user[i].records {
 		w.userCommit(d)

@@ -28,12 +28,12 @@ type assignment struct {
 	over     bool // ended: its marks mean nothing any more
 }
 
-// mark is the state of a position. It is done when all its parts ended, none was abandoned, and nothing was handed over
-// or Commit was seen.
+// mark is the state of a position. It is done when all its parts ended, none was abandoned, and
+// every hand-over was answered or Commit was seen.
 type mark struct {
 	ended     bool // no part travels
 	abandoned bool
-	handed    int // hand-overs recorded: a count, since one that did not take place is withdrawn
+	handed    int // hand-overs recorded, less those that did not take place and those that were answered
 	committed bool
 	settled   bool // no longer outstanding
 	counted   bool // was outstanding
@@ -139,10 +139,12 @@ func (w *world) abandonMark(t token, why reason) {
 
 // handOver records that an element with this token is about to be given to the user, or (by -1) that it was not after all.
 func (w *world) handOver(t token, by int) {
-	w.marksOf(t, func(m token) bool {
-		if a, m := w.markOf(m); a != nil {
+	seen := map[token]bool{}
+	w.marksOf(t, func(at token) bool {
+		if a, m := w.markOf(at); a != nil && (w.rules.HandOverPerToken || !seen[at]) {
 			m.handed += by
 		}
+		seen[at] = true
 		return true
 	})
 }
@@ -173,5 +175,37 @@ func (w *world) uncharge(m *mark) {
 	if m.charged {
 		m.charged = false
 		w.charged--
+	}
+}
+
+// answer is what a committing stage of another graph says for each token of an element that it has
+// finished.
+func (w *world) answer(d *delivery) {
+	d.answered++
+	if !w.rules.AnswerCounts {
+		called := d.committed
+		w.userCommit(d)
+		d.committed = called // the user has called nothing: the truth is that one element is finished
+		return
+	}
+	w.answerMark(d)
+}
+
+// answerMark answers one hand-over of a position.
+func (w *world) answerMark(d *delivery) {
+	a, m := w.markOf(d.mark)
+	if a == nil {
+		w.saw(sawLateCommit)
+		return
+	}
+	if m.handed == 0 {
+		return
+	}
+	if m.handed--; m.handed > 0 {
+		w.saw(sawAnsweredInPart)
+	}
+	a.settle(w, m)
+	if m.ended && m.handed == 0 {
+		w.uncharge(m)
 	}
 }

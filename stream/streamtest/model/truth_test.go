@@ -15,12 +15,13 @@ type delivery struct {
 	untracked bool  // it went on in a merge with elements that have no token, which a gap does not hold back
 	excused   bool  // it was lost by a failure that is skipped, and has no token by which it would be delivered again
 	handed    int   // elements given to the user
+	answered  int   // of those, elements that another graph has finished
 	committed bool  // the user called Commit on its Committable
 }
 
 // done tells whether everything that descends from the record was finished.
 func (d *delivery) done() bool {
-	return d.live == 0 && !d.lost && (d.handed == 0 || d.committed)
+	return d.live == 0 && !d.lost && (d.handed == d.answered || d.committed)
 }
 
 // item is a value as a sink sees it: which delivery it came from and, for the order, its place in a FlatMap's output.
