@@ -99,6 +99,7 @@ func (s *session[K, V, T]) call(ctx context.Context, what string, f func(context
 	})
 	defer timer.Stop()
 	err := func() (err error) {
+		defer s.run.Here()()
 		defer func() {
 			if p := recover(); p != nil {
 				err = &stream.PanicError{Value: p, Stack: debug.Stack()}
@@ -131,10 +132,12 @@ func (s *session[K, V, T]) stopped(ctx context.Context, parts map[feed.Partition
 	}
 	ps := make([]TopicPartition, 0, len(parts))
 	at := make(map[TopicPartition]position, len(parts))
+	s.mu.Lock()
 	for _, p := range parts {
 		ps = append(ps, p.TopicPartition)
 		at[p.TopicPartition] = position{next: p.next, done: -1}
 	}
+	s.mu.Unlock()
 	sortPartitions(ps)
 	if f := s.c.opts.handler.Stopped; f != nil {
 		s.handleWith(ctx, "stopped handler", f, ps, &Restricted{ask: s.ask, commit: s.commit, parts: at, ps: ps})
@@ -149,6 +152,7 @@ func (s *session[K, V, T]) tell(kind EventKind, ps []TopicPartition) {
 		return
 	}
 	s.events.Do(func() {
+		defer s.run.Here()()
 		defer func() {
 			if p := recover(); p != nil {
 				s.run.Fail(&UserError{What: "function for rebalance events", Partitions: ps, Err: &stream.PanicError{Value: p, Stack: debug.Stack()}})

@@ -95,6 +95,7 @@ func (s *session[K, V, T]) callLoad(ctx context.Context, ps []TopicPartition) (_
 	s.mu.Lock()
 	s.calling = "offset loader"
 	s.mu.Unlock()
+	defer s.run.Here()()
 	defer func() {
 		s.mu.Lock()
 		s.calling = ""

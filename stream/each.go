@@ -36,12 +36,14 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 		info := isl.AddStage(name)
 		var running atomic.Int64
 		// ended accounts for a child; it reports whether its element is finished.
-		ended := func(err error) bool {
+		ended := func(child *core.Run, err error) bool {
 			switch {
 			case err == nil:
 				return true
-			case r.Stopped():
+			case r.Stopped(): // what the child says besides is part of the outcome
+				r.Report(child.Reports()...)
 			case r.Draining() && r.AdoptEnd(err): // its siblings go on
+				r.Report(child.Reports()...)
 			case cfg.policy.skip:
 				info.Skip()
 				return true
@@ -63,17 +65,17 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 			child := r.Child()
 			if _, err := g.buildInto(child); err != nil {
 				r.Leave(child)
-				if !ended(err) {
+				if !ended(child, err) {
 					isl.Abandon()
 				}
 				return
 			}
 			running.Add(1)
 			token := isl.Out()
-			r.Go(name, func() {
+			r.GoChild(name, func() {
 				err := child.Supervise(context.WithoutCancel(r.Context()))
 				r.Leave(child)
-				r.Ledger.End(token, ended(err))
+				r.Ledger.End(token, ended(child, err))
 				running.Add(-1)
 				isl.Wake()
 			})

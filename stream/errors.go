@@ -16,6 +16,8 @@ var (
 	// ErrDrainTimeout: a drain did not finish within the [DrainTimeout]: retries were given up, or the rest was
 	// stopped hard. The error is a [*GivenUpError].
 	ErrDrainTimeout = core.ErrDrainTimeout
+	// ErrFromWithin: [Control.Drain] was called by a function that the run itself waits for.
+	ErrFromWithin = errors.New("vicuna: Drain was called by a function of the run, which would wait for itself: the drain has begun and goes on; its end is to be waited for elsewhere")
 	// ErrGoexit: a user function has ended a goroutine of the run with [runtime.Goexit].
 	ErrGoexit = core.ErrGoexit
 	// ErrNoGraph: a zero Graph was run.

@@ -43,6 +43,7 @@ func (g Graph) Run(ctx context.Context, opts ...RunOption) error {
 	if err != nil {
 		return err
 	}
+	r.Within(ctx)
 	return r.Supervise(ctx)
 }
 
@@ -99,8 +100,19 @@ type Control struct{ r *core.Run }
 // when a stage with effects has it: a function with a context was called with it, it was produced, a receiver has taken
 // it over. What has not begun is given back, and will be delivered again. Drain returns nil when all that had begun was
 // finished. When ctx ends first it returns ctx's cause; the drain goes on, up to the [DrainTimeout].
+//
+// A function of the run's own may begin a drain, and cannot wait for its end, for which it is waited: on a goroutine of the run, in a handler of a consumer, and with a context that the run has given to one
+// of its functions, Drain returns [ErrFromWithin] at once. Nobody can tell where such a function waits on Done, or on a goroutine of its own that drains with a context from elsewhere: that lasts until the
+// drain time-out.
 func (c *Control) Drain(ctx context.Context) error {
 	c.r.Drain(nil)
+	select {
+	case <-c.r.DoneC():
+	default:
+		if c.r.CalledFromWithin(ctx) {
+			return ErrFromWithin
+		}
+	}
 	select {
 	case <-c.r.DoneC():
 	case <-ctx.Done():

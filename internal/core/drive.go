@@ -255,6 +255,7 @@ func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
 	leave := isl.run.enter("range loop")
 	return func() {
 		defer leave()
+		defer isl.run.Here()()
 		drive(isl, in, st)
 	}
 }

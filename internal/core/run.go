@@ -74,6 +74,11 @@ type Run struct {
 	stages    []*StageInfo
 	children  map[*Run]struct{}
 	live      map[int]*goroutine
+	minders   int            // goroutines that watch over a child; the run ends after its children
+	childless chan struct{}  // closed when minders becomes 0, where somebody waits for that
+	ids       map[uint64]int // goroutines that run functions of the user's on behalf of this run, by id
+	reported  []error        // what children had to say besides the reason for their end
+	within    *Run           // the run inside whose function this one is run
 	nextLive  int
 	ended     bool
 	lingers   bool
@@ -135,7 +140,7 @@ func newRun(ctx context.Context, limits Limits, h *hurry) *Run {
 		live: map[int]*goroutine{}, lingerC: make(chan struct{}),
 	}
 	r.Ledger.run = r
-	r.userCtx, r.cancelUser = context.WithCancelCause(context.WithoutCancel(ctx))
+	r.userCtx, r.cancelUser = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), runKey{}, r))
 	r.srcCtx, r.cancelSrc = context.WithCancel(r.userCtx)
 	h.join(r)
 	return r
@@ -386,20 +391,32 @@ func safely(f func() error) (err error) {
 // goroutine is one that the run waits for.
 type goroutine struct {
 	what     string
+	minder   bool // it watches over a child, whose own limits bound it
 	released bool // user code that makes elements which nobody wants any more
 }
 
 // Go is the one place where goroutines of a run begin. what names it if it does not come back.
 func (r *Run) Go(what string, f func()) {
-	leave := r.enter(what)
+	r.launch(&goroutine{what: what}, f)
+}
+
+// GoChild is Go for who watches over a child. Should user code not return, the run waits for its children all the same: each is bounded by itself, and tells of the functions
+// that it has left.
+func (r *Run) GoChild(what string, f func()) {
+	r.launch(&goroutine{what: what, minder: true}, f)
+}
+
+func (r *Run) launch(g *goroutine, f func()) {
+	leave := r.enterAs(g)
 	go func() {
 		defer leave()
+		defer r.Here()()
 		returned := false
 		defer func() {
 			if p := recover(); p != nil {
-				r.Fail(&StageError{Stage: what, Err: newPanicError(p)})
+				r.Fail(&StageError{Stage: g.what, Err: newPanicError(p)})
 			} else if !returned {
-				r.Fail(&StageError{Stage: what, Err: ErrGoexit})
+				r.Fail(&StageError{Stage: g.what, Err: ErrGoexit})
 			}
 		}()
 		f()
@@ -414,6 +431,7 @@ func (r *Run) GoUser(what string, f func()) (release func()) {
 	leave := r.enterAs(g)
 	go func() {
 		defer leave()
+		defer r.Here()()
 		returned := false
 		defer func() {
 			if !returned {
@@ -437,6 +455,7 @@ func (r *Run) Serve(what string, f func(quit <-chan struct{})) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
+		defer r.Here()()
 		returned := false
 		defer func() {
 			if p := recover(); p != nil {
@@ -462,11 +481,20 @@ func (r *Run) enterAs(g *goroutine) (leave func()) {
 	id := r.nextLive
 	r.nextLive++
 	r.live[id] = g
+	if g.minder {
+		r.minders++
+	}
 	r.mu.Unlock()
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.live, id)
+		if g.minder {
+			if r.minders--; r.minders == 0 && r.childless != nil {
+				close(r.childless)
+				r.childless = nil
+			}
+		}
 		r.checkEnded()
 	}
 }
@@ -543,14 +571,50 @@ func (r *Run) await(ctx context.Context) *StuckError {
 			defer t.Stop()
 			stuckTimer = t.C
 		case <-stuckTimer:
+			r.awaitChildren()
 			return r.stuck()
 		}
 	}
 }
 
+// awaitChildren waits until every child is over: what ends with the run is theirs to write until then, and what they report belongs to its outcome.
+func (r *Run) awaitChildren() {
+	for {
+		r.mu.Lock()
+		if r.minders == 0 {
+			r.mu.Unlock()
+			return
+		}
+		if r.childless == nil {
+			r.childless = make(chan struct{})
+		}
+		c := r.childless
+		r.mu.Unlock()
+		<-c
+	}
+}
+
+// Report adds to the outcome what a child that was ended by this run's end had to say besides: outcomes that it has not waited for, functions that have not returned.
+func (r *Run) Report(errs ...error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reported = append(r.reported, errs...)
+}
+
+// Reports is what the outcome of a run that is over says besides the reason for its end.
+func (r *Run) Reports() []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reported
+}
+
+// stuck is what has not returned; nil where everything has.
 func (r *Run) stuck() *StuckError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ended {
+		return nil
+	}
 	e := &StuckError{After: r.limits.Close}
 	for _, g := range r.live {
 		e.Stages = append(e.Stages, g.what)
@@ -592,10 +656,11 @@ func (r *Run) finish(stuck *StuckError) error {
 	if r.late != nil {
 		errs = append(errs, r.late)
 	}
-	errs = append(errs, reports...)
+	r.reported = append(r.reported, reports...)
 	if stuck != nil {
-		errs = append(errs, stuck)
+		r.reported = append(r.reported, stuck)
 	}
+	errs = append(errs, r.reported...)
 	if len(errs) == 1 {
 		return errs[0]
 	}
