@@ -51,22 +51,19 @@ type committer struct {
 
 	done    map[feed.Partition]tracker.Mark // what is committed; whose turn it is
 	strange int                             // offsets of the last commit that were not ours any more; whose turn it is
-	told    time.Time                       // when it was last told that a commit failed; whose turn it is
+	trouble troubles                        // commits that are tried again
 
 	commits, failures atomic.Int64
 }
 
 var _ committing.Group = (*committer)(nil)
 
-// repeatAfter is how long it is not told again that commits fail and are tried again.
-const repeatAfter = 10 * time.Second
-
 // marker is the session, as the committer sees it.
 type marker interface {
 	// committable is what may be committed now.
 	committable() []commit
 	// began is how many partitions a topic had when the subscription began; false where that is not known.
-	began(topic string) (int32, bool)
+	beganWith(topic string) (int32, bool)
 	// failed ends the run.
 	failed(err error)
 }

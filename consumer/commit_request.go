@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -71,8 +70,7 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 			c.strange++
 		case c.passing(e):
 			again = true
-			if !errors.Is(e, kerr.RebalanceInProgress) && time.Since(c.told) >= repeatAfter {
-				c.told = time.Now()
+			if !errors.Is(e, kerr.RebalanceInProgress) && c.trouble.begins("commit") {
 				c.log.Warn("vicuna: a commit will be tried again", "group", c.cfg.Group(), "partition", m.TopicPartition.String(), "offset", m.Offset, "error", e)
 			}
 		default:
@@ -81,6 +79,8 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 	}
 	if again || err != nil {
 		c.failures.Add(1)
+	} else if took, was := c.trouble.over("commit"); was {
+		c.log.Info("vicuna: commits succeed again", "group", c.cfg.Group(), "after", took)
 	}
 	return again, err
 }
@@ -140,7 +140,7 @@ func (c *committer) request(ctx context.Context, marks []commit) []error {
 				}
 				if m.hasMetadata {
 					part.Metadata = kmsg.StringPtr(m.metadata)
-				} else if n, ok := c.marks.began(topic.Topic); ok && c.cfg.StartFrom() == settings.Latest {
+				} else if n, ok := c.marks.beganWith(topic.Topic); ok && c.cfg.StartFrom() == settings.Latest {
 					part.Metadata = kmsg.StringPtr(fmt.Sprintf(countMark, n))
 				}
 				kept = append(kept, part)

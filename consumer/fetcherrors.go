@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,9 +56,8 @@ func (s *session[K, V, T]) explain(topic string, partition int32, err error) err
 		s.doubt(fetch)
 		return nil
 	case passingFetch(err), s.isDropped(TopicPartition{topic, partition}) && passingAnswer(err):
-		if time.Since(s.fetchTold) >= repeatAfter {
-			s.fetchTold = time.Now()
-			s.log.Warn("vicuna: fetching will be tried again", "partition", TopicPartition{topic, partition}.String(), "error", err)
+		if p := (TopicPartition{topic, partition}).String(); s.troubles.begins("fetch " + p) {
+			s.log.Warn("vicuna: fetching will be tried again", "partition", p, "error", err)
 		}
 		return nil
 	}
@@ -99,6 +97,8 @@ func (s *session[K, V, T]) explainGroup(err error) error {
 	if s.member.refused(err, s.cfg.StartTimeout()) {
 		return &GroupError{Group: s.cfg.Group(), Err: err}
 	}
-	s.log.Warn("vicuna: the group's session failed and is begun anew", "group", s.cfg.Group(), "error", err)
+	if s.troubles.begins("group") {
+		s.log.Warn("vicuna: the group's session failed and is begun anew", "group", s.cfg.Group(), "error", err)
+	}
 	return nil
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -11,7 +12,8 @@ import (
 
 // PlainPartitionedSource gives a sub-stream for each partition that is assigned, to be run with [stream.Each]: its records, in order. The sub-stream completes when the partition is
 // taken away, behind what was in flight. One that ends by itself while the partition stays (Take, a failure that Each skips) is followed by another, which goes on with the first record that
-// was not finished. A partition is fetched once its sub-stream runs.
+// was not finished: at once where it has finished anything, else after a pause that grows from 100 ms to 10 s. A partition is fetched once its sub-stream runs: with fewer children at a time than partitions
+// (the n of Each) the others are not read until one is taken away. A graph that joins a sub-stream with a source of its own goes on after the partition until that has completed, too.
 //
 //   - Emits when: a partition was assigned, or its sub-stream has ended too early.
 //   - Back-pressures when: it is told to, and each sub-stream by itself: a slow one holds up no other.
@@ -88,7 +90,7 @@ func (o *outer[K, V, T]) add(ps []TopicPartition) {
 	o.s.mu.Lock()
 	for _, p := range ps {
 		if pt := o.s.parts[p.feed()]; pt != nil && !pt.revoking && !pt.streams {
-			pt.streams = true
+			pt.streams, pt.givenOut, pt.toldWaiting = true, time.Now(), false
 			subs = append(subs, stream.Sub[TopicPartition, T]{Key: p, Source: o.s.sub(pt)})
 		}
 	}
@@ -205,6 +207,7 @@ func (s *session[K, V, T]) attach(pt *part, l *lane) {
 		s.run.Fail(err)
 		return
 	}
+	waited := pt.toldWaiting
 	pt.lane, pt.assignment, pt.held = l, a, false
 	delete(s.held, pt.feed())
 	a.Pause(pt.userPaused)
@@ -212,6 +215,9 @@ func (s *session[K, V, T]) attach(pt *part, l *lane) {
 		s.cl.ResumeFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
 	}
 	s.mu.Unlock()
+	if waited {
+		s.log.Info("vicuna: a partition is read now that has waited for its sub-stream", "partition", pt.String())
+	}
 	s.bell.Ring() // the client may have to go back
 }
 
@@ -230,6 +236,7 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	l.rest()
 	s.mu.Lock()
 	pt.streams = false
+	delete(s.outlived, l)
 	if pt.lane != l {
 		s.mu.Unlock()
 		if turn {
@@ -238,8 +245,10 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 		return
 	}
 	pt.lane, pt.assignment = nil, nil
+	progress := false
 	for _, e := range ends {
 		if e.Committable {
+			progress = !pt.marked || e.Mark.Offset > pt.mark.Offset
 			pt.mark, pt.marked = e.Mark, true
 		}
 		if e.Undone >= 0 {
@@ -256,11 +265,32 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	if again {
 		s.cl.PauseFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
 	}
+	pause := pt.pauseBefore(progress)
 	s.mu.Unlock()
-	if again {
-		s.outer.add([]TopicPartition{pt.TopicPartition})
+	switch {
+	case again && pause == 0:
+		s.addAgain(pt)
+	case again:
+		time.AfterFunc(pause, func() { s.addAgain(pt) })
 	}
 	s.bell.Ring()
+}
+
+// wanted reports whether sub-streams are still taken.
+func (o *outer[K, V, T]) wanted() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.completed && !o.cancelled
+}
+
+// addAgain makes another sub-stream of a partition, unless that has gone since.
+func (s *session[K, V, T]) addAgain(pt *part) {
+	s.mu.Lock()
+	there := !s.ending && s.parts[pt.feed()] == pt
+	s.mu.Unlock()
+	if there {
+		s.outer.add([]TopicPartition{pt.TopicPartition})
+	}
 }
 
 // completeSub ends the sub-stream of a partition that was taken away.
@@ -270,6 +300,12 @@ func (s *session[K, V, T]) completeSub(pt *part) {
 	}
 	s.mu.Lock()
 	l := pt.lane
+	if l != nil {
+		if s.outlived == nil {
+			s.outlived = map[*lane]outlived{}
+		}
+		s.outlived[l] = outlived{TopicPartition: pt.TopicPartition, since: time.Now()}
+	}
 	s.mu.Unlock()
 	if l != nil {
 		l.feed.Complete()

@@ -196,6 +196,12 @@ func (p *part) miss(recs []*kgo.Record) {
 
 func (s *session[K, V, T]) deliver(topic string, p *kgo.FetchPartition, lease *tracker.Lease) {
 	s.fetched.Add(int64(len(p.Records)))
+	if s.troubles.any.Load() > 0 {
+		name := TopicPartition{topic, p.Partition}.String()
+		if took, was := s.troubles.over("fetch " + name); was {
+			s.log.Info("vicuna: a partition is fetched again", "partition", name, "after", took)
+		}
+	}
 	bytes := s.fetchSize.take(TopicPartition{topic, p.Partition})
 	switch b, wanted := s.seen(topic, p, bytes, lease); {
 	case wanted:

@@ -44,6 +44,9 @@ func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) 
 	if s.cl == nil {
 		return
 	}
+	if took, was := s.troubles.over("group"); was {
+		s.log.Info("vicuna: the group's session is begun anew", "group", s.cfg.Group(), "after", took)
+	}
 	err := s.rejoined(ctx)
 	if err == nil && len(ps) > 0 {
 		err = s.add(ctx, ps)
@@ -59,6 +62,7 @@ func (s *session[K, V, T]) add(ctx context.Context, ps []TopicPartition) error {
 	if err := s.assign(ps); err != nil {
 		return err
 	}
+	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "partitions", named(ps))
 	s.handle(ctx, "assigned handler", s.c.opts.handler.Assigned, ps)
 	s.tell(Assigned, ps)
 	if s.outer != nil && s.shape.manual == nil {
@@ -117,11 +121,13 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 		s.lose(ctx, ps, parts)
 		return
 	}
+	begin := time.Now()
 	ends := s.drain(ctx, parts, ps)
 	if err := s.commit.ended(ctx, func() []commit { return s.marksOf(parts, ends) }); err != nil {
 		s.run.Fail(err)
 	}
 	s.savePlaces(parts, ends)
+	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
 	s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, ps)
 	s.gone(ctx, parts, ps)
 	s.tell(Revoked, ps)
@@ -163,6 +169,7 @@ func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts 
 		}
 	}
 	s.savePlaces(parts, ends)
+	s.log.Warn("vicuna: partitions were lost: somebody else may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", named(ps))
 	s.handle(ctx, "lost handler", s.c.opts.handler.Lost, ps)
 	s.gone(ctx, parts, ps)
 	s.tell(Lost, ps)
@@ -209,7 +216,7 @@ func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*
 	if left > 0 {
 		s.dropped.Add(int64(left))
 		s.log.Warn("vicuna: partitions are given up with records in flight, which will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
-			"busy", s.run.Busy(time.Second))
+			"partitions", s.unfinished(ends, begin))
 		s.warnNotFinished(ends)
 	}
 	for _, p := range parts {

@@ -43,6 +43,7 @@ func (s *session[K, V, T]) tellEnding(quit <-chan struct{}) {
 	case <-s.run.StopC():
 		return
 	case <-s.run.DrainC():
+		s.log.Info("vicuna: a consumer is being drained", "source", s.name, "group", s.cfg.Group())
 	case <-s.complete:
 		within = s.run.Limits().Close
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,8 +71,6 @@ type session[K, V, T any] struct {
 	goBack   atomic.Bool // partitions that were missed are to be read again
 	strained atomic.Bool // the budget is full, and those that hold more than their part are held
 
-	fetchTold time.Time // when it was last told that fetching is tried again; the poller's
-
 	pollMu   sync.Mutex
 	cancel   context.CancelFunc // of the poll under way
 	stopping []func()
@@ -81,6 +80,9 @@ type session[K, V, T any] struct {
 	held   map[feed.Partition]*part // those that are not fetched, because they have too much in flight
 	ending bool                     // partitions are not given out any more
 
+	outlived  map[*lane]outlived // sub-streams whose partitions are gone; under mu
+	troubles  troubles
+	began     time.Time
 	fetchSize fetchSize
 	blocks    *sync.Pool // of elements, where they are used again; apart, as elements that are kept keep it
 	fetched   atomic.Int64
@@ -142,10 +144,13 @@ type part struct {
 	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
 	missed    bool  // records were fetched, from next on, that nobody took: the client has to go back
 
-	told       bool // that it is about to go; under the session's lock
-	streams    bool // a sub-stream of it was made and has not ended; under the session's lock
-	userPaused bool
-	held       bool // not fetched, because it has too much in flight
+	told        bool      // that it is about to go; under the session's lock
+	streams     bool      // a sub-stream of it was made and has not ended; under the session's lock, as are the next three
+	givenOut    time.Time // when that was
+	toldWaiting bool      // that it waits to be run
+	barren      int       // how many sub-streams have ended one after the other without having finished anything
+	userPaused  bool
+	held        bool // not fetched, because it has too much in flight
 
 	// What was committable when its last lane ended; before the first, where it begins, if that was looked up.
 	mark   tracker.Mark
@@ -238,6 +243,8 @@ func (s *session[K, V, T]) start() {
 	}
 	s.member.begin()
 	s.cl, s.ask = cl, newAsker(cl, s.cfg)
+	s.began = time.Now()
+	s.log.Info("vicuna: a consumer has started", "source", s.name, "group", s.cfg.Group(), "topics", strings.Join(s.c.sub.names(), " "))
 	s.firstFetch()
 	s.commit.begin(cl, s.kill, s.ask, s.c.sub.manual)
 	close(s.ready)
@@ -325,6 +332,8 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 			s.log.Warn("vicuna: the function for rebalance events has not returned")
 		}
 		s.close(ctx)
+		s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
+			"fetched", s.fetched.Load(), "given_back", s.dropped.Load())
 	})
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
@@ -370,10 +379,12 @@ func (s *session[K, V, T]) watch(quit <-chan struct{}) {
 				continue
 			}
 			if offset, age, ok := p.assignment.Oldest(); ok && age >= after {
-				s.log.Warn("vicuna: a record stays undone: nothing behind it can be committed", "partition", p.String(), "offset", offset,
-					"for", age.Round(time.Millisecond), "outstanding", p.assignment.Outstanding(), "busy", s.run.Busy(after/2))
+				s.log.Warn("vicuna: a record stays undone, and nothing behind it can be committed: "+s.whereabouts(p.TopicPartition, offset, age),
+					"partition", p.String(), "offset", offset, "stage", s.stageOf(p.TopicPartition, offset, after/2),
+					"for", age.Round(time.Millisecond), "outstanding", p.assignment.Outstanding())
 			}
 		}
+		s.watchSubStreams(after)
 	}
 }
 

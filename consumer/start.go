@@ -93,9 +93,9 @@ func (s *session[K, V, T]) remembers() bool {
 	return !s.commit.isArmed()
 }
 
-// began is how many partitions a topic had when the subscription began; false where that is not
+// beganWith is how many partitions a topic had when the subscription began; false where that is not
 // known.
-func (s *session[K, V, T]) began(topic string) (int32, bool) {
+func (s *session[K, V, T]) beganWith(topic string) (int32, bool) {
 	t := s.c.memory.topic(topic)
 	n, known := t.partitions, t.partitions > 0
 	if by, ok := s.starts.learned(topic); ok && (!known || by < n) {
@@ -253,7 +253,7 @@ func (s *session[K, V, T]) latest(ctx context.Context, open []TopicPartition) (m
 	var fresh, old []TopicPartition
 	later := map[time.Time][]TopicPartition{}
 	for _, p := range open {
-		n, known := s.began(p.Topic)
+		n, known := s.beganWith(p.Topic)
 		since := s.c.memory.topic(p.Topic).since
 		end, ok := s.starts.ends[p]
 		switch {

@@ -35,16 +35,18 @@ func Offsets(from map[TopicPartition]int64) Subscription {
 	return s
 }
 
-// names are the topics that are read.
-func (s Subscription) names() []string {
-	if !s.manual {
-		return s.topics
-	}
-	return topicNames(s.partitions)
-}
-
 // ErrSubscription is what every refusal of a subscription is.
 var ErrSubscription = errors.New("vicuna: bad subscription")
+
+// names are the topics that are read, in order.
+func (s Subscription) names() []string {
+	names := slices.Clone(s.topics)
+	for _, p := range s.partitions {
+		names = append(names, p.Topic)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // check finds all that is wrong.
 func (s Subscription) check() error {

@@ -23,8 +23,8 @@ func (s *session[K, V, T]) warnUnanswered(p part, after time.Duration) bool {
 	return true
 }
 
-// named is how many partitions are told of by name.
-const named = 10
+// mostNamed is how many partitions are told of by name.
+const mostNamed = 10
 
 // warnNotFinished tells of partitions that are given up because of such records.
 func (s *session[K, V, T]) warnNotFinished(ends []feed.End) {
@@ -35,7 +35,7 @@ func (s *session[K, V, T]) warnNotFinished(ends []feed.End) {
 		if u.Answers == 0 {
 			continue
 		}
-		if n++; n <= named {
+		if n++; n <= mostNamed {
 			names = append(names, fmt.Sprintf("%s@%d by %s, %d for %v", TopicPartition{e.Partition.Topic, e.Partition.ID}, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
 				u.Age.Round(time.Millisecond)))
 		}

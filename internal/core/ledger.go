@@ -242,6 +242,15 @@ func (l *Ledger) Locate(t Token) (topic string, partition int32, offset int64, o
 	return e.assignment.Locate(t.Position())
 }
 
+// isAt reports whether a token is that of a record. Of an element of several records nothing is known from outside: its token may end meanwhile and be used again.
+func (l *Ledger) isAt(t Token, topic string, partition int32, offset int64) bool {
+	if t == 0 || t.composite() {
+		return false
+	}
+	tt, p, o, ok := l.Locate(t)
+	return ok && o == offset && p == partition && tt == topic
+}
+
 func eachWord(s span, f func(base, mask uint64)) {
 	pos, left := s.first.Position(), uint64(s.n)
 	for left > 0 {

@@ -70,6 +70,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	info.Buffers(s.Len)
 	ins := make([]A, s.Size())
 	tries := make([]int32, s.Size())
+	info.calls = make([]atomic.Uint64, s.Size())
 	w := newWorkers(r, m.N, m.Name)
 	var claimed atomic.Uint64
 	begins := beginning{run: r, recv: recv, begun: &claimed, taken: &s.head, more: w.more}
@@ -101,9 +102,9 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 			s.settle(slot, slotReturned)
 			return
 		}
-		info.Calls.Add(1)
+		info.called(i, t)
 		b, how, until := m.Call(ins[i], t, int(tries[i]), info)
-		info.Calls.Add(-1)
+		info.returned(i)
 		if how == Again {
 			tries[i]++
 			w.pause(slot, t, until, s.cancelled.Load)
@@ -194,6 +195,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 		free: make([]uint32, n), in: make([]atomic.Uint32, n), out: make([]atomic.Uint32, n),
 	}
+	info.calls = make([]atomic.Uint64, n)
 	for i := range c.free {
 		c.free[i] = uint32(i)
 	}
@@ -228,9 +230,9 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			how = Emit // refused: the scope says what that means
 		case m.begin(r, t, c.tries[cell] == 0):
 			var until time.Time
-			info.Calls.Add(1)
+			info.called(cell, t)
 			c.outs[cell], how, until = m.Call(c.ins[cell], t, int(c.tries[cell]), info)
-			info.Calls.Add(-1)
+			info.returned(cell)
 			if how == Again {
 				c.tries[cell]++
 				w.pause(cell, t, until, c.cancelled.Load)

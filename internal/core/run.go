@@ -740,6 +740,37 @@ func (r *Run) Outstanding() (n int, oldest time.Duration) {
 	return n, oldest
 }
 
+// CallOn names a stage whose function is being called for a record, of those with workers; "" where none is known.
+func (r *Run) CallOn(topic string, partition int32, offset int64) string {
+	r.mu.Lock()
+	stages := r.stages[:len(r.stages):len(r.stages)]
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	for _, s := range stages {
+		if s.callsFor(r.Ledger, topic, partition, offset) {
+			return s.Name
+		}
+	}
+	for _, c := range children {
+		if name := c.CallOn(topic, partition, offset); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// Calling lists the stages with workers that have calls running now, by name.
+func (r *Run) Calling() []string {
+	var names []string
+	for _, s := range r.Stages() {
+		if s.Calls > 0 && !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Busy lists the islands that have been at their current chunk for longer than d, and for how long.
 func (r *Run) Busy(d time.Duration) map[string]time.Duration {
 	r.mu.Lock()
@@ -750,6 +781,14 @@ func (r *Run) Busy(d time.Duration) map[string]time.Duration {
 	for _, isl := range islands {
 		if since := isl.busySince.Load(); since != 0 && time.Duration(now-since) > d {
 			busy[isl.describe()] = time.Duration(now - since)
+		}
+	}
+	r.mu.Lock()
+	children := r.snapshotChildren()
+	r.mu.Unlock()
+	for _, c := range children {
+		for what, took := range c.Busy(d) {
+			busy[what] = max(busy[what], took)
 		}
 	}
 	return busy

@@ -1,0 +1,48 @@
+package consumer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+)
+
+// stageOf names what is at work on a record: the stage whose call for it runs now; else, as its place is not known, the stages that have calls running and the chains that have been at work on one chunk
+// for longer than busy. "" where nothing is: it waits, for user code's Commit perhaps.
+func (s *session[K, V, T]) stageOf(p TopicPartition, offset int64, busy time.Duration) string {
+	if name := s.run.CallOn(p.Topic, p.Partition, offset); name != "" {
+		return name
+	}
+	at := append(s.run.Calling(), slices.Sorted(maps.Keys(s.run.Busy(busy)))...)
+	return strings.Join(at, ", ")
+}
+
+// whereabouts says where a record is: topic[partition]@offset in stage so-and-so for so long.
+func (s *session[K, V, T]) whereabouts(p TopicPartition, offset int64, age time.Duration) string {
+	text := fmt.Sprintf("%v@%d", p, offset)
+	if stage := s.stageOf(p, offset, age/2); stage != "" {
+		text += " in stage " + stage
+	}
+	return text + " for " + age.Round(time.Millisecond).String()
+}
+
+// unfinished says of each partition that was given up with records in flight how many those are, and where the first one is.
+func (s *session[K, V, T]) unfinished(ends []feed.End, begin time.Time) []string {
+	var texts []string
+	for _, e := range ends {
+		if e.Outstanding == 0 {
+			continue
+		}
+		p := TopicPartition{e.Partition.Topic, e.Partition.ID}
+		text := fmt.Sprintf("%v: %d", p, e.Outstanding)
+		if e.Undone >= 0 {
+			text += ", " + s.whereabouts(p, e.Undone, time.Since(begin))
+		}
+		texts = append(texts, text)
+	}
+	slices.Sort(texts)
+	return texts
+}
