@@ -10,6 +10,8 @@ import (
 // is the receiver's. A batch is finished, with all its offsets, when what was made of it is.
 //
 // A drain, a rebalance or a transaction's commit does not wait for count or time: the batch goes on as it is as soon as no more input is there.
+// Of what a drain or a rebalance takes away, only what had begun before the batch (in a stage with effects) goes on with it; the rest is given
+// back, and comes again with its partition.
 //
 //   - Emits when: count is reached, or every has passed, or upstream completes, or the stream hurries.
 //   - Back-pressures when: downstream does.

@@ -24,6 +24,9 @@ type graph struct {
 	aside int  // what a retry sets aside at most; 0 is plenty
 	late  bool // a retry pauses for longer than a revoke waits
 	mixed bool // behind a batch: an element has records of several partitions
+	batch bool // there is a batch
+	fails bool // some elements fail for longer than a revoke's half
+	ids   int  // stages
 }
 
 type chain struct {
@@ -32,14 +35,29 @@ type chain struct {
 	branch  []chain // instead of the sink
 	take    int     // branch with a Take: its number, from 1
 	ordered bool
+	merged  bool // the branch begins with a Merge with a quiet channel
 }
 
 type stage struct {
-	kind string
-	salt int
-	n    int
-	d    time.Duration
-	to   *sinkSpec
+	id         int
+	kind       string
+	salt       int
+	n          int
+	d          time.Duration
+	to         *sinkSpec
+	repeatable bool
+	ahead      int
+	ordered    bool // elements come in the order of their partitions
+}
+
+func (s stage) options(opts ...stream.Option) []stream.Option {
+	if s.repeatable {
+		opts = append(opts, stream.Repeatable())
+	}
+	if s.ahead > 0 {
+		opts = append(opts, stream.Ahead(s.ahead))
+	}
+	return opts
 }
 
 type sinkSpec struct {
@@ -67,7 +85,16 @@ func (c chain) String() string {
 		if s.to != nil {
 			t += "→" + s.to.kind
 		}
+		if s.repeatable {
+			t += "/repeatable"
+		}
+		if s.ahead > 0 {
+			t += fmt.Sprintf("/ahead(%d)", s.ahead)
+		}
 		parts = append(parts, t)
+	}
+	if c.merged {
+		parts = append([]string{"merge"}, parts...)
 	}
 	if c.branch == nil {
 		return strings.Join(append(parts, c.sink.kind), " ")
@@ -96,8 +123,12 @@ func randomGraph(r *rand.Rand, txn bool) graph {
 func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batched bool) chain {
 	c := chain{ordered: ordered}
 	for range n {
-		s := stage{salt: r.IntN(1000)}
-		switch k := r.IntN(22); k {
+		g.ids++
+		s := stage{id: g.ids, salt: r.IntN(1000), repeatable: r.IntN(6) == 0, ordered: c.ordered}
+		if r.IntN(4) == 0 {
+			s.ahead = 1 + r.IntN(8)
+		}
+		switch k := r.IntN(24); k {
 		case 0:
 			s.kind = "map"
 		case 1, 2:
@@ -132,7 +163,13 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batche
 		case 20, 21:
 			s.kind = "lateRetry"
 			g.late, g.mixed = true, g.mixed || batched
+		case 22:
+			s.kind = "outage"
+		case 23:
+			s.kind, s.n = "mapAsyncOutage", 1+r.IntN(3)
 		}
+		g.batch = g.batch || s.kind == "batch"
+		g.fails = g.fails || s.kind == "outage" || s.kind == "mapAsyncOutage"
 		batched = batched || s.kind == "batch" && s.n > 1
 		if s.kind == "divert" || s.kind == "tryMapDivert" {
 			to := g.sink(r, txn, c.ordered)
@@ -147,6 +184,7 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batche
 	branches := 2 + r.IntN(2)
 	for i := range branches {
 		b := g.random(r, txn, r.IntN(3), c.ordered, false, batched)
+		b.merged = r.IntN(5) == 0
 		if i > 0 && !txn && r.IntN(2) == 0 {
 			g.takes++
 			b.take = g.takes
@@ -214,6 +252,9 @@ func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
 	var sinks []stream.Sink[*node]
 	for _, b := range c.branch {
 		flow := stream.NewFlow(func(s stream.Source[*node]) stream.Source[*node] {
+			if b.merged {
+				s = stream.Merge(stream.FromChan(make(chan *node)), s)
+			}
 			s = stream.Map(w.tap(s), func(n *node) *node { return n.withClass(b.take) })
 			return w.stages(s, b)
 		})
@@ -235,6 +276,7 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 		switch s.kind {
 		case "map":
 			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) {
+				w.effect(s, n)
 				w.pause(ctx)
 				if s.salt%8 == 0 { // Commit long before any hand-over
 					for _, l := range n.leaves {
@@ -246,7 +288,7 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 					return nil, errFault
 				}
 				return n, nil
-			})
+			}, s.options()...)
 		case "filter":
 			src = src.Filter(func(n *node) bool {
 				if n.hash(s.salt)%3 == 0 {
@@ -266,11 +308,15 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 				return all
 			})
 		case "mapAsync":
-			src = w.tap(stream.MapAsync(src, s.n, w.called(w.call(s, false)), stream.OnError(stream.Stop())))
+			src = w.tap(stream.MapAsync(src, s.n, w.called(w.call(s, false)), s.options(stream.OnError(stream.Stop()))...))
 		case "mapAsyncUnordered":
-			src = w.tap(stream.MapAsyncUnordered(src, s.n, w.called(w.call(s, true)), stream.OnError(stream.Skip())))
+			src = w.tap(stream.MapAsyncUnordered(src, s.n, w.called(w.call(s, true)), s.options(stream.OnError(stream.Skip()))...))
 		case "mapAsyncRetry":
-			src = w.tap(stream.MapAsync(src, s.n, w.retried(s), stream.OnError(w.retry())))
+			src = w.tap(stream.MapAsync(src, s.n, w.retried(s), s.options(stream.OnError(w.retry()))...))
+		case "mapAsyncOutage":
+			src = w.tap(stream.MapAsync(src, s.n, w.outage(s), s.options(stream.OnError(stream.Retry(stream.Backoff{Max: time.Minute})))...))
+		case "outage":
+			src = stream.TryMap(src, w.outage(s), s.options(stream.OnError(stream.Retry(stream.Backoff{Max: time.Minute})))...)
 		case "buffer":
 			src = w.tap(src.Buffer(s.n))
 		case "async":
@@ -279,6 +325,7 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 			src = src.Divert(func(n *node) bool { return n.hash(s.salt)%3 == 0 }, w.sink(*s.to))
 		case "tryMapDivert":
 			src = stream.TryMapDivert(src, func(ctx context.Context, n *node) (*node, error) {
+				w.effect(s, n)
 				w.pause(ctx)
 				if n.hash(s.salt)%3 == 0 {
 					return nil, errFault
@@ -286,13 +333,13 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 				return n, nil
 			}, stream.NewFlow(func(f stream.Source[stream.Failed[*node]]) stream.Source[*node] {
 				return stream.Map(f, func(f stream.Failed[*node]) *node { return f.Value })
-			}).To(w.sink(*s.to)))
+			}).To(w.sink(*s.to)), s.options()...)
 		case "skip":
-			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) { return w.call(s, true)(ctx, n) }, stream.OnError(stream.Skip()))
+			src = stream.TryMap(src, func(ctx context.Context, n *node) (*node, error) { return w.call(s, true)(ctx, n) }, s.options(stream.OnError(stream.Skip()))...)
 		case "retry":
-			src = stream.TryMap(src, w.retried(s), stream.OnError(w.retry()))
+			src = stream.TryMap(src, w.retried(s), s.options(stream.OnError(w.retry()))...)
 		case "lateRetry":
-			src = stream.TryMap(src, w.retriedLate(s), stream.OnError(stream.Retry(stream.Backoff{First: late, Max: late, NoJitter: true})))
+			src = stream.TryMap(src, w.retriedLate(s), s.options(stream.OnError(stream.Retry(stream.Backoff{First: late, Max: late, NoJitter: true})))...)
 		case "take":
 			b := c.take - 1
 			src = stream.Map(src.Take(s.n), func(n *node) *node {
@@ -341,7 +388,9 @@ func (w *world) expand(n *node, salt int) iter.Seq[*node] {
 // call is a user function that may fail: for good, or, where that is skipped, on some elements.
 func (w *world) call(s stage, skips bool) func(context.Context, *node) (*node, error) {
 	return func(ctx context.Context, n *node) (*node, error) {
+		w.effect(s, n)
 		w.pause(ctx)
+		w.work(ctx)
 		switch {
 		case skips && n.hash(s.salt)%5 == 0:
 			n.finish()
@@ -367,6 +416,12 @@ func (w *world) retried(s stage) func(context.Context, *node) (*node, error) {
 	var mu sync.Mutex
 	tried := map[*node]int{}
 	return func(ctx context.Context, n *node) (*node, error) {
+		mu.Lock()
+		first := tried[n] == 0
+		mu.Unlock()
+		if first {
+			w.effect(s, n)
+		}
 		w.pause(ctx)
 		mu.Lock()
 		defer mu.Unlock()
@@ -390,11 +445,35 @@ func (w *world) retriedLate(s stage) func(context.Context, *node) (*node, error)
 		mu.Unlock()
 		if first {
 			w.taken(n)
+			w.effect(s, n)
 		}
 		w.pause(ctx)
 		mu.Lock()
 		defer mu.Unlock()
 		if tried[n]++; !w.final.Load() && tried[n] <= 2 && n.hash(s.salt)%8 == 0 {
+			return nil, errFault
+		}
+		return n, nil
+	}
+}
+
+// outage fails on some elements for a while.
+func (w *world) outage(s stage) func(context.Context, *node) (*node, error) {
+	var mu sync.Mutex
+	since := map[*node]time.Time{}
+	return func(ctx context.Context, n *node) (*node, error) {
+		mu.Lock()
+		first := since[n].IsZero()
+		if first {
+			since[n] = time.Now()
+		}
+		began := since[n]
+		mu.Unlock()
+		if first {
+			w.effect(s, n)
+		}
+		w.work(ctx)
+		if h := n.hash(s.salt); h%6 == 0 && !w.final.Load() && time.Since(began) < time.Duration(h)*100*time.Millisecond {
 			return nil, errFault
 		}
 		return n, nil

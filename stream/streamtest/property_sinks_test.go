@@ -52,7 +52,7 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 			if w.intn(100) == 0 {
 				d = 300 * time.Millisecond
 			}
-			return d, !w.final.Load() && w.intn(40) == 0
+			return d, !w.clean && !w.final.Load() && w.intn(40) == 0
 		}, (*node).finish)
 	}
 }
@@ -61,7 +61,7 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 	ch := make(chan *node, s.n-1)
 	// Each run has a channel of its own, and what an earlier run has left in its channel may be received behind the next run's first: order is a channel's.
-	line := int(w.channels.Add(1)) * 1000
+	line := int(w.channels.Add(1)) * channelLine
 	w.users.Go(func() {
 		for {
 			select {
@@ -95,8 +95,11 @@ func lateSink[T any](window int, broker *sync.WaitGroup, arrive func(T), what fu
 		var flying atomic.Int32
 		return core.Stage[T]{Push: func(v T) {
 			isl.In(info)
-			if !isl.Await(func() bool { return flying.Load() < int32(window) }) {
+			if !isl.Await(func() bool { return flying.Load() < int32(window) || isl.CutOff() }) {
 				isl.Abandon()
+				return
+			}
+			if !isl.Claim() {
 				return
 			}
 			t := isl.Out()

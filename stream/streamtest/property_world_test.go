@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,8 @@ type world struct {
 	seed     uint64
 	graph    graph
 	txn      bool
+	clean    bool // nothing happens that gives anything up: no effect is made twice
+	busy     bool // calls take their time
 	sources  []*streamtest.TrackedSource[int]
 
 	mu      sync.Mutex
@@ -35,6 +39,9 @@ type world struct {
 	seq     int64
 	orders  map[orderKey][2]int64
 	bad     error
+	effects map[effect]bool       // in a clean world
+	firsts  map[orderKey][2]int64 // last of them, where a stage is ordered
+	leaving map[[2]int]bool       // partitions that are being revoked
 
 	run     *runState
 	core    atomic.Pointer[core.Run]
@@ -51,6 +58,17 @@ type world struct {
 type runState struct {
 	over  []atomic.Bool // per branch with a Take: it has had its share
 	takes []atomic.Int32
+
+	// Under the world's lock.
+	begun map[[2]int]int64 // per source and partition, the last delivery that has begun
+	cut   map[[2]int]int64 // begun, after the cut of a drain; nil before
+}
+
+// effect is one of a stage on a piece of a record.
+type effect struct {
+	stage int
+	at    place
+	sub   int64
 }
 
 type place struct {
@@ -194,10 +212,67 @@ func (r *record) String() string {
 	return s
 }
 
+// effect is called by each stage with effects when it meets an element first: over all runs and assignments that happens once,
+// unless something was given up, and nothing begins after the cut of a drain.
+func (w *world) effect(s stage, n *node) {
+	if !s.repeatable {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.effectLocked(s.id, s.ordered && !strings.HasPrefix(s.kind, "mapAsync"), false, n)
+	}
+}
+
+func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
+	for _, l := range n.leaves {
+		at := l.d.rec.place
+		key := [2]int{at.source, at.partition}
+		if cut := l.d.run.cut; cut != nil && !late && l.d.seq > cut[key] && !w.graph.batch {
+			w.violateLocked("begun after the cut: stage %d, %v, delivery %d after %d", stage, at, l.d.seq, cut[key])
+		}
+		l.d.run.begun[key] = max(l.d.run.begun[key], l.d.seq)
+		if !w.clean {
+			continue
+		}
+		if e := (effect{stage, at, l.sub}); w.effects[e] {
+			w.violateLocked("doubled: stage %d, %v, part %d: %v", stage, at, l.sub, l.d.rec)
+		} else {
+			w.effects[e] = true
+		}
+		line, now := orderKey{stage, at.source, at.partition}, [2]int64{at.offset, l.sub}
+		if last := w.firsts[line]; ordered && (now[0] < last[0] || now[0] == last[0] && now[1] < last[1]) {
+			w.violateLocked("order of effects: stage %d, partition %v: %v came after %v", stage, key, now, last)
+		}
+		w.firsts[line] = now
+	}
+}
+
+// channelLine is between the numbers of sinks whose receivers have channels of their own.
+const channelLine = 1000
+
+// makeCut notes that a drain has made its cut.
+func (w *world) makeCut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.run.cut = maps.Clone(w.run.begun)
+}
+
+// work is a call that takes its time, in a busy world.
+func (w *world) work(ctx context.Context) {
+	if !w.busy {
+		return
+	}
+	select {
+	case <-time.After(time.Duration(1+w.intn(50)) * time.Millisecond):
+	case <-ctx.Done():
+	}
+}
+
 // arrive is called by each sink with what it gets.
 func (w *world) arrive(sink int, ordered bool, n *node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	toChan := sink >= channelLine // what it has taken lies in its channel for a while
+	w.effectLocked(-(sink % channelLine), ordered && !toChan, toChan, n)
 	for _, l := range n.leaves {
 		key := orderKey{sink, l.d.rec.place.source, l.d.rec.place.partition}
 		at := [2]int64{l.d.seq, l.sub}

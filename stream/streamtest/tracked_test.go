@@ -601,6 +601,35 @@ func TestRewindWithElementsInFlight(t *testing.T) {
 	})
 }
 
+// A rewind waits for what lies before the element that was given up: that is not delivered again.
+func TestRewindWaitsForWhatLiesBefore(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		src, sink := tracked(1, 10), &acks[*message]{}
+		c := started(t, begun(src.Source()).To(sink.sink()))
+		synctest.Wait()
+		sink.reply(5, false)
+		wait(time.Minute)
+		require.Len(t, sink.got(), 10, "five are on their way")
+		require.Equal(t, 5, src.Outstanding(0))
+		sink.reply(7, true) // nothing
+		for i := range 4 {
+			sink.reply(i, true)
+		}
+		synctest.Wait()
+		require.Len(t, sink.got(), 10)
+		sink.reply(4, false) // the gap moves down
+		synctest.Wait()
+		got := sink.got()
+		require.Len(t, got, 16)
+		require.EqualValues(t, 4, got[10].Offset)
+		require.EqualValues(t, 4, src.Committed(0))
+		sink.ackAll()
+		synctest.Wait()
+		require.EqualValues(t, 10, src.Committed(0))
+		require.NoError(t, c.Drain(t.Context()))
+	})
+}
+
 // A batch that is larger than what may be on its way does not wait for ever. What a drain finds in one that was not emitted has not begun, and comes again.
 func TestBatchLargerThanTheTracker(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
