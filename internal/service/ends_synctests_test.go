@@ -10,16 +10,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // A member is asked to end before, while and after another one takes partitions from it: a revoke
 // comes into the drain, or the drain into the revoke.
 func TestEndsAndRevokesMeet(t *testing.T) {
-	for _, p := range protocols {
-		for _, s := range sources[:plain] {
+	for _, s := range sources[:plain] {
+		for _, p := range protocolsFor(s) {
 			t.Run(p.name+", "+s.name, func(t *testing.T) {
-				for after := -600 * time.Millisecond; after <= 1200*time.Millisecond; after += 150 * time.Millisecond {
+				for after := -600 * time.Millisecond; after <= 1200*time.Millisecond; after += moment() {
 					inWorld(t, p, s, graphs[0], slow, func(w *world) {
 						first, second := w.member(), w.member()
 						w.write()
@@ -48,10 +49,10 @@ func TestEndsAndRevokesMeet(t *testing.T) {
 // A partition comes back to the member that has just given it up, while what it had taken in of it
 // still lies in its stages: the other member leaves as soon as it has come.
 func TestPartitionsComeBack(t *testing.T) {
-	for _, p := range protocols {
-		for _, s := range sources[:plain] {
+	for _, s := range sources[:plain] {
+		for _, p := range protocolsFor(s) {
 			t.Run(p.name+", "+s.name, func(t *testing.T) {
-				for after := time.Duration(0); after <= 1500*time.Millisecond; after += 150 * time.Millisecond {
+				for after := time.Duration(0); after <= 1500*time.Millisecond; after += moment() {
 					inWorld(t, p, s, graphs[0], slow, func(w *world) {
 						first, second := w.member(), w.member()
 						w.write()
@@ -192,7 +193,7 @@ func TestStopAfterADrain(t *testing.T) {
 // from it, is waited for.
 func TestEndsWhileTheDependencyIsAway(t *testing.T) {
 	for _, s := range sources[:plain] {
-		for i, g := range graphs {
+		for i, g := range graphsFor(s) {
 			p := protocols[i%len(protocols)]
 			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
 				inWorld(t, p, s, g, quick, func(w *world) {
@@ -225,10 +226,11 @@ func TestEndsWhileTheDependencyIsAway(t *testing.T) {
 // the wait for it.
 func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 	for _, s := range sources[:atMostOnce] {
-		for i, g := range graphs {
+		for i, g := range graphsFor(s) {
 			p := protocols[i%len(protocols)]
 			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
 				inWorld(t, p, s, g, quick, func(w *world) {
+					w.more = []settings.ConsumerOption{settings.RevokeTimeout(downTimeout)}
 					first, second := w.member(), w.member()
 					w.write()
 					first.start()
@@ -236,7 +238,7 @@ func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 					w.down.Store(true)
 					pass(200 * time.Millisecond)
 					second.start()
-					pass(time.Minute)
+					pass(3 * downTimeout) // in cooperative groups the revoke begins with a second join
 					w.down.Store(false)
 					second.works(100)
 					w.worked()

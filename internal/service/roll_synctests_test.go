@@ -43,11 +43,16 @@ func TestServicesOfAllShapesRoll(t *testing.T) {
 	for _, s := range sources[:plain] {
 		t.Run(s.name, func(t *testing.T) {
 			for _, g := range graphs {
-				p := protocols[n%len(protocols)]
+				in := protocols[n%len(protocols) : n%len(protocols)+1]
+				if all() {
+					in = protocols
+				}
 				n++
-				t.Run(g.name+", "+p.name, func(t *testing.T) {
-					inWorld(t, p, s, g, quick, func(w *world) { w.roll(6) })
-				})
+				for _, p := range in {
+					t.Run(g.name+", "+p.name, func(t *testing.T) {
+						inWorld(t, p, s, g, quick, func(w *world) { w.roll(4) })
+					})
+				}
 			}
 			n++ // so that the next source has other protocols
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
 )
 
 const (
@@ -34,6 +35,7 @@ type world struct {
 	source   source
 	graph    graph
 	calls    func() dependency
+	more     []settings.ConsumerOption
 	down     atomic.Bool // the dependency of all members
 
 	members []*member
