@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/producer"
@@ -17,7 +19,8 @@ import (
 type Service struct {
 	// Shortest and Longest bound the time of a call, which is random.
 	Shortest, Longest time.Duration
-	// Failing is the part of the calls that fail, from 0 to 1.
+	// Failing is the part of the calls that fail, from 0 to 1; for one record twice in a row at most, as
+	// how long an end takes where the dependency is well is no matter of luck.
 	Failing float64
 	// GivesUp makes the service wrong: what has failed when the worker is asked to end is not
 	// tried again, while all that was called after it is written. It is there to be caught.
@@ -42,6 +45,14 @@ func serveOrders(ctx context.Context, s Settings, p *pace, cs settings.Consumer[
 
 // caller is a call of the dependency, and the outputs that follow from it, as a stage.
 func (s Settings) caller(p *pace) func(context.Context, *message) (outputs, error) {
+	var failed sync.Map // how often the calls for a record have, by its place
+	fails := func(m *message) bool {
+		if rand.Float64() >= s.Service.Failing {
+			return false
+		}
+		n, _ := failed.LoadOrStore([2]int64{int64(m.Partition()), m.Record.Offset()}, new(atomic.Int64))
+		return n.(*atomic.Int64).Add(1) <= 2
+	}
 	return func(ctx context.Context, m *message) (outputs, error) {
 		if err := p.queue(ctx); err != nil { // as anything that admits so many calls in a second
 			return nil, err
@@ -50,7 +61,7 @@ func (s Settings) caller(p *pace) func(context.Context, *message) (outputs, erro
 		if err := sleep(ctx, p.hurry, d); err != nil {
 			return nil, err
 		}
-		if rand.Float64() < s.Service.Failing {
+		if fails(m) {
 			return nil, errAway
 		}
 		return s.outputs(ctx, p, m)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,8 +23,9 @@ var (
 // dependency is what a service calls: slow, and away now and then.
 type dependency struct {
 	shortest, longest time.Duration
-	failing           float64      // part of the calls
+	failing           float64      // part of the calls, twice in a row for one order at most
 	down              *atomic.Bool // while it is, every call fails
+	failed            *sync.Map    // how often calls for an order have failed
 
 	begun, answered, running atomic.Int64 // calls
 }
@@ -39,7 +41,7 @@ func slow() dependency {
 
 // call asks about something. Where one call is made at a time, each takes a part of what it would
 // take beside others, so that all services work at about the same rate.
-func (d *dependency) call(ctx context.Context, part int) error {
+func (d *dependency) call(ctx context.Context, part int, o order) error {
 	d.begun.Add(1)
 	d.running.Add(1)
 	defer d.running.Add(-1)
@@ -50,27 +52,41 @@ func (d *dependency) call(ctx context.Context, part int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if d.down.Load() || rand.Float64() < d.failing {
+	if d.down.Load() || d.fails(o) {
 		return errAway
 	}
 	d.answered.Add(1)
 	return nil
 }
 
+// fails says that a call for the order fails this time. A third time in a row it does not: how long
+// an end takes where the dependency is well is no matter of luck.
+func (d *dependency) fails(o order) bool {
+	if rand.Float64() >= d.failing {
+		return false
+	}
+	type place struct {
+		partition int32
+		offset    int64
+	}
+	n, _ := d.failed.LoadOrStore(place{o.partition, o.offset}, new(atomic.Int64))
+	return n.(*atomic.Int64).Add(1) <= 2
+}
+
 // ask is a call about an order, as a stage's function; pay one that gives its outputs.
-func (d *dependency) ask(ctx context.Context, o order) (order, error) { return o, d.call(ctx, 1) }
+func (d *dependency) ask(ctx context.Context, o order) (order, error) { return o, d.call(ctx, 1, o) }
 
 func (d *dependency) pay(ctx context.Context, o order) (outputs, error) {
-	return o.outputs(topicA, topicB), d.call(ctx, 1)
+	return o.outputs(topicA, topicB), d.call(ctx, 1, o)
 }
 
 // inTurn are the same for stages that make one call at a time.
 func (d *dependency) inTurn(ctx context.Context, o order) (order, error) {
-	return o, d.call(ctx, workers)
+	return o, d.call(ctx, workers, o)
 }
 
 func (d *dependency) payInTurn(ctx context.Context, o order) (outputs, error) {
-	return o.outputs(topicA, topicB), d.call(ctx, workers)
+	return o.outputs(topicA, topicB), d.call(ctx, workers, o)
 }
 
 // judged is pay that rejects some orders, for good.
@@ -96,10 +112,10 @@ func (d *dependency) payAll(ctx context.Context, batch []order) (outputs, error)
 	for _, o := range batch {
 		recs = append(recs, o.part(topicA, 0), o.part(topicB, 1))
 	}
-	return envelope.Multi(recs, batch[len(batch)-1].commit), d.call(ctx, 1)
+	return envelope.Multi(recs, batch[len(batch)-1].commit), d.call(ctx, 1, batch[0])
 }
 
 // payLane is a call for one part of an order.
 func (d *dependency) payLane(ctx context.Context, l lane) (outputs, error) {
-	return envelope.Single(l.part([]string{topicA, topicB}[l.i], l.i), l.commit), d.call(ctx, 1)
+	return envelope.Single(l.part([]string{topicA, topicB}[l.i], l.i), l.commit), d.call(ctx, 1, l.order)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -83,7 +84,7 @@ type member struct {
 
 func (w *world) member() *member {
 	d := w.calls()
-	d.down = &w.down
+	d.down, d.failed = &w.down, new(sync.Map)
 	m := &member{w: w, i: len(w.members), dep: &d}
 	w.members = append(w.members, m)
 	return m
