@@ -64,6 +64,7 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 				}
 				mu.Unlock()
 				close(release)
+				w.log.await(t, 1-moved, 300)
 				require.NoError(t, two.Drain(t.Context()))
 				require.NoError(t, one.Drain(t.Context()))
 				w.log.neverBack(t)

@@ -59,9 +59,11 @@ func (s *session[K, V, T]) leaveWhenComplete(quit <-chan struct{}) {
 	}
 }
 
-// leave ends the session before its run, unless that has begun to.
+// leave ends the session before its run, unless that has begun to. What is finished is committed beforehand: there is no hurry, and the time for a last commit is short.
 func (s *session[K, V, T]) leave() {
-	if s.ended.Swap(true) {
+	for s.shape.commits && s.ctx.Err() == nil && s.commit.Flush(s.ctx) != nil {
+	}
+	if s.ctx.Err() != nil || s.ended.Swap(true) {
 		return
 	}
 	defer close(s.left)

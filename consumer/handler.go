@@ -41,11 +41,9 @@ const (
 	Lost
 	// Stopped: the run is over, and these were its partitions.
 	Stopped
-	// Revoking: partitions are about to go, as [Handler] has it.
-	Revoking
 )
 
-// String returns assigned, revoked, lost, stopped or revoking.
+// String returns assigned, revoked, lost or stopped.
 func (k EventKind) String() string {
 	switch k {
 	case Assigned:
@@ -56,8 +54,6 @@ func (k EventKind) String() string {
 		return "lost"
 	case Stopped:
 		return "stopped"
-	case Revoking:
-		return "revoking"
 	default:
 		return "unknown"
 	}

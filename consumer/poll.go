@@ -36,9 +36,26 @@ func (s *session[K, V, T]) poll(<-chan struct{}) {
 		}
 		s.rewind()
 		s.cl.AllowRebalance()
+		if fetches.NumRecords() == 0 && len(fetches.Errors()) > 0 {
+			s.pauseAfterErrors()
+		}
 		s.fitFetches()
 	}
 }
+
+// pauseAfterErrors lets some time pass after a poll that brought nothing but errors. The client tells of a topic
+// that is not there at every poll, and would be asked again without a break.
+func (s *session[K, V, T]) pauseAfterErrors() {
+	timer := time.NewTimer(pauseAfterErrors)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	case <-s.run.StopC():
+	}
+}
+
+const pauseAfterErrors = 50 * time.Millisecond
 
 // beginPoll makes the context of a poll, which wakePoll ends.
 func (s *session[K, V, T]) beginPoll() context.Context {

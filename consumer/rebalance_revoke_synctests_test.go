@@ -125,7 +125,8 @@ func TestSlowElementsOfARevokedPartition(t *testing.T) {
 	})
 }
 
-// A revoke while records wait in a Batch for more does not wait for the Batch's time; nothing is doubled.
+// A revoke while records wait in a Batch for more does not wait for the Batch's time: those of the partition that goes
+// are given back.
 func TestRevokeHurriesABatch(t *testing.T) {
 	graphs := map[string]func(src stream.Source[envelope.Committable]) stream.Source[envelope.Committable]{
 		"alone": func(src stream.Source[envelope.Committable]) stream.Source[envelope.Committable] { return src },
@@ -156,14 +157,17 @@ func TestRevokeHurriesABatch(t *testing.T) {
 				began := time.Now()
 				p := takeover(second, second.copies(nil))
 				require.Less(t, time.Since(began), 3*time.Second)
-				require.EqualValues(t, 10, d.committed(p), "the revoke commits it")
-				mu.Lock()
-				whole := sizes[0]
-				mu.Unlock()
-				require.Equal(t, 20, whole, "of both partitions, in one")
+				d.awaitCommitted(p, 10)
 				d.awaitCommitted(other(p), 10)
-				require.Less(t, time.Since(began), 5*time.Second)
-				require.Empty(t, second.offsetsOf(p))
+				mu.Lock()
+				for _, n := range sizes {
+					require.Contains(t, []int{10, 20}, n, "a partition's records go together")
+				}
+				whole := slices.Contains(sizes, 20) // it was emitted before the revoke began
+				mu.Unlock()
+				if !whole { // they had met no stage with effects, and are given back
+					require.Equal(t, upTo(0, 10), second.offsetsOf(p))
+				}
 				require.Zero(t, first.dropped())
 				first.drain()
 				second.drain()

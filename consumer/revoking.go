@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// tellRevoking tells that partitions are about to go, those of them that were not told of yet. Nothing more of them is delivered by now.
+// tellRevoking tells that partitions are about to go, those of them that were not told of yet. Nothing more of them is delivered by now. There is no event for it: those are told afterwards, when what is
+// finished may count no more.
 func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition, deadline time.Time) {
-	if s.c.opts.handler.Revoking == nil && s.c.opts.events == nil {
+	f := s.c.opts.handler.Revoking
+	if f == nil {
 		return
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
@@ -26,10 +28,7 @@ func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition
 	if len(fresh) == 0 {
 		return
 	}
-	if f := s.c.opts.handler.Revoking; f != nil {
-		s.call(ctx, "revoking handler", f, fresh, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
-	}
-	s.tell(Revoking, fresh)
+	s.call(ctx, "revoking handler", f, fresh, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
 }
 
 // tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the source has completed. It has a goroutine of its own, since it may be called within the user's
