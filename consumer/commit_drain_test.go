@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,9 +94,10 @@ func TestCommitNeedsACommitter(t *testing.T) {
 		require.NoError(t, w.toEnd().CommittableSource().To(stream.Ignore[commitMessage]()).Run(t.Context()))
 
 		revoked, assigned := make(chan struct{}), make(chan struct{})
+		once, twice := sync.OnceFunc(func() { close(revoked) }), sync.OnceFunc(func() { close(assigned) }) // the second gets the rest at the end
 		first := consumer.New(w.settings(), consumer.Topics(w.topic), consumer.OnRebalance(consumer.Handler{
 			Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
-				close(revoked)
+				once()
 				return nil
 			},
 		}))
@@ -104,7 +106,7 @@ func TestCommitNeedsACommitter(t *testing.T) {
 		w.await("the last records", a.seen)
 		second := consumer.New(w.settings(), consumer.Topics(w.topic), consumer.OnRebalance(consumer.Handler{
 			Assigned: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
-				close(assigned)
+				twice()
 				return nil
 			},
 		}))

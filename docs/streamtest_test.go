@@ -98,7 +98,8 @@ func TestBatchAtARevoke(t *testing.T) {
 	src.Append(1, 4)
 	sink := streamtest.NewSinkProbe[[]int](t)
 	reached := make(chan int, 2)
-	// A batch of a thousand, or of an hour: a revoke does not wait for either.
+	// A batch of a thousand, or of an hour: a revoke does not wait for either. What the batch holds of the
+	// partition has met no stage with effects, and is given back.
 	ctl, err := stream.Batch(src.Values().Tap(func(v int) { reached <- v }), 1000, time.Hour).To(sink.Sink()).Start(t.Context())
 	require.NoError(t, err)
 	<-reached
@@ -106,9 +107,9 @@ func TestBatchAtARevoke(t *testing.T) {
 
 	revoked := make(chan []streamtest.Revoked)
 	go func() { revoked <- src.Revoke(time.Minute, 0) }()
-	require.ElementsMatch(t, []int{2, 4}, sink.Next())
+	require.Equal(t, []int{4}, sink.Next())
 	require.Equal(t, []streamtest.Revoked{{Partition: 0, Dropped: 0}}, <-revoked)
-	require.EqualValues(t, 1, src.Committed(0))
+	require.EqualValues(t, 0, src.Committed(0))
 
 	ctl.Stop()
 	<-ctl.Done()
