@@ -35,11 +35,11 @@ func (a *account) note(in *map[uint64]bool, base, mask uint64) {
 	}
 }
 
-func (a *account) Done(base, mask uint64)    { a.note(&a.done, base, mask) }
-func (a *account) Abandon(base, mask uint64) { a.note(&a.abandoned, base, mask) }
-func (a *account) Return(base, mask uint64)  { a.note(&a.returned, base, mask) }
-func (a *account) HandOver(_, _ uint64, _ string)      {}
-func (a *account) Withdraw(_, _ uint64)      {}
+func (a *account) Done(base, mask uint64)         { a.note(&a.done, base, mask) }
+func (a *account) Abandon(base, mask uint64)      { a.note(&a.abandoned, base, mask) }
+func (a *account) Return(base, mask uint64)       { a.note(&a.returned, base, mask) }
+func (a *account) HandOver(_, _ uint64, _ string) {}
+func (a *account) Withdraw(_, _ uint64)           {}
 func (a *account) Cut(position, begun uint64, _ bool) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
