@@ -62,7 +62,7 @@ var _ committing.Group = (*committer)(nil)
 type marker interface {
 	// committable is what may be committed now.
 	committable() []commit
-	// began is how many partitions a topic had when the subscription began; false where that is not known.
+	// beganWith is how many partitions a topic had when the subscription began; false where that is not known.
 	beganWith(topic string) (int32, bool)
 	// failed ends the run.
 	failed(err error)
