@@ -40,7 +40,7 @@ type ahead[T any] struct {
 	at       int
 	own, cut bool
 
-	blocked  map[uint32]struct{} // assignments that nothing may go ahead of (invariant 1) …
+	blocked  map[uint32]struct{} // orders (entry.order) that nothing may go ahead in (invariant 1) …
 	all      bool                // … or all
 	revokes  uint64              // that had begun when all that is set aside was looked through last
 	complete bool                // nothing more will come from the boundary
@@ -267,7 +267,7 @@ func (a *ahead[T]) goes(v T, t Token) bool {
 		return true
 	}
 	switch {
-	case l.revoking(t) && a.revokes == l.revokes.Load() && !a.all && !l.anyIndex(t, a.isBlocked):
+	case l.revoking(t) && a.revokes == l.revokes.Load() && !a.all && !l.anyOrder(t, a.isBlocked):
 		a.inside(func() {
 			outer := a.isl.Enter(t, a.isl.frame.expanding)
 			a.push(v)
@@ -279,8 +279,8 @@ func (a *ahead[T]) goes(v T, t Token) bool {
 	return false
 }
 
-func (a *ahead[T]) isBlocked(index uint32) bool {
-	_, ok := a.blocked[index]
+func (a *ahead[T]) isBlocked(order uint32) bool {
+	_, ok := a.blocked[order]
 	return ok
 }
 
@@ -288,10 +288,9 @@ func (a *ahead[T]) block(t Token) {
 	if t == 0 {
 		return
 	}
-	l := a.isl.run.Ledger
-	l.anyIndex(t, func(index uint32) bool {
-		a.blocked[index] = struct{}{}
-		a.all = a.all || l.entry(index) == nil
+	a.isl.run.Ledger.anyOrder(t, func(order uint32) bool {
+		a.blocked[order] = struct{}{}
+		a.all = a.all || order == 0
 		return false
 	})
 }

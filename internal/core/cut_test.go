@@ -78,7 +78,7 @@ func newCuts(t testing.TB, n int) *cuts {
 
 func (c *cuts) assign() int {
 	a := &account{delivered: 100}
-	index, err := c.l.Register(a)
+	index, err := c.l.Register(a, 0)
 	require.NoError(c.t, err)
 	c.index, c.as = append(c.index, index), append(c.as, a)
 	return len(c.as) - 1

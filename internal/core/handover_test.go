@@ -34,7 +34,7 @@ func TestHandOverIsCountedForEachToken(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger
 	h := &hands{at: map[uint64]int{}}
-	index, err := l.Register(h)
+	index, err := l.Register(h, 0)
 	require.NoError(t, err)
 	at := func(position uint64) Token { return MakeToken(index, position) }
 	split := func(of Token) Token { return l.composites.split(of, nil) }

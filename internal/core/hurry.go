@@ -98,13 +98,17 @@ func (l *Ledger) revoking(t Token) bool {
 	return e == nil || e.revoking.Load()
 }
 
-// anyIndex calls f with the assignment of each record behind a token, until it reports true, and reports that. An assignment may come several times.
-func (l *Ledger) anyIndex(t Token, f func(index uint32) bool) bool {
+// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until it
+// reports true, and reports that; 0 is that of an assignment that has ended. One may come several times.
+func (l *Ledger) anyOrder(t Token, f func(order uint32) bool) bool {
 	if !t.composite() {
-		return f(t.Index())
+		if e := l.entry(t.Index()); e != nil {
+			return f(e.order)
+		}
+		return f(0)
 	}
 	for _, s := range l.composites.members(t) {
-		if l.anyIndex(s.first, f) {
+		if l.anyOrder(s.first, f) {
 			return true
 		}
 	}

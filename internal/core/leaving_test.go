@@ -25,9 +25,9 @@ func (nobody) Locate(uint64) (string, int32, int64, bool) {
 func TestLeavingIsCounted(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger
-	a, err := l.Register(nobody{})
+	a, err := l.Register(nobody{}, 0)
 	require.NoError(t, err)
-	b, err := l.Register(nobody{})
+	b, err := l.Register(nobody{}, 0)
 	require.NoError(t, err)
 	r.FreezeFor([]uint32{a}, time.Second)
 	r.FreezeFor([]uint32{a}, time.Second)
@@ -49,7 +49,7 @@ func TestRevokesAreCountedBehindTheFlag(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger
 	for range 3000 {
-		index, err := l.Register(nobody{})
+		index, err := l.Register(nobody{}, 0)
 		require.NoError(t, err)
 		begun, last := make(chan struct{}), make(chan uint64)
 		go func() {

@@ -57,6 +57,7 @@ type Ledger struct {
 type entry struct {
 	assignment Assignment
 	index      uint32
+	order      uint32        // the index of the first of the partition's assignments that overlap
 	word       atomic.Uint64 // count and state; see cut.go
 	revoking   atomic.Bool
 	deadline   atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
@@ -68,8 +69,10 @@ type entry struct {
 
 func newLedger() *Ledger { return &Ledger{next: firstIndex} }
 
-// Register gives the assignment a fresh index. During a drain it begins nothing.
-func (l *Ledger) Register(a Assignment) (uint32, error) {
+// Register gives the assignment a fresh index. During a drain it begins nothing. after is the index of an
+// assignment of the same partition that is still being revoked, or 0: the order of the partition's records
+// holds over both.
+func (l *Ledger) Register(a Assignment, after uint32) (uint32, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next > maxIndex {
@@ -77,7 +80,10 @@ func (l *Ledger) Register(a Assignment) (uint32, error) {
 	}
 	index := l.next
 	l.next++
-	e := &entry{assignment: a, index: index, gap: noGap}
+	e := &entry{assignment: a, index: index, order: index, gap: noGap}
+	if before := l.entry(after); before != nil {
+		e.order = before.order
+	}
 	if l.closed {
 		e.word.Store(frozen)
 		a.Cut(0, 0, false)

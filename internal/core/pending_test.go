@@ -27,7 +27,7 @@ func (m *marks) Locate(uint64) (string, int32, int64, bool) { return "", 0, 0, f
 func TestFinishedUnderARaiseIsSeen(t *testing.T) {
 	const rounds = 20_000
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
-	index, err := r.Ledger.Register(&marks{})
+	index, err := r.Ledger.Register(&marks{}, 0)
 	require.NoError(t, err)
 	f := r.NewFinisher()
 	cold := make([]byte, 128<<20)

@@ -220,14 +220,14 @@ func (s *Slots[T]) pass() bool {
 		return false
 	}
 	var blocked map[uint32]bool
-	isBlocked := func(index uint32) bool { return blocked[index] }
+	isBlocked := func(order uint32) bool { return blocked[order] }
 	for slot := s.lhead; slot < s.tail.Load(); slot++ {
 		i := slot & s.mask
 		t, how := s.toks[i], s.state[i].Load()
 		if how == slotPassed {
 			continue
 		}
-		if how != slotOpen && t != 0 && l.revoking(t) && !l.anyIndex(t, isBlocked) {
+		if how != slotOpen && t != 0 && l.revoking(t) && !l.anyOrder(t, isBlocked) {
 			if how == slotResult {
 				s.passing = slot + 1
 				return true
@@ -236,14 +236,14 @@ func (s *Slots[T]) pass() bool {
 			s.state[i].Store(slotPassed)
 			continue
 		}
-		if t != 0 && l.anyIndex(t, func(index uint32) bool {
+		if t != 0 && l.anyOrder(t, func(order uint32) bool {
 			if blocked == nil {
 				blocked = map[uint32]bool{}
 			}
-			blocked[index] = true
-			return l.entry(index) == nil
+			blocked[order] = true
+			return order == 0
 		}) {
-			return false // of an assignment that has ended: the partition may have come back under another index
+			return false // of an assignment that has ended: the partition may have come back in another order
 		}
 	}
 	return false

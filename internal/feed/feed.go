@@ -112,12 +112,17 @@ func (f *Feed[T]) assign(p Partition, start tracker.Mark) (*Assignment[T], error
 			f.bell.Ring()
 		},
 	})
-	index, err := f.run.Ledger.Register(a.tracker)
+	a.before = f.live[p]
+	after := uint32(0)
+	if a.before != nil {
+		after = a.before.index
+	}
+	index, err := f.run.Ledger.Register(a.tracker, after)
 	if err != nil {
 		return nil, err
 	}
 	a.index = index
-	a.before, f.live[p] = f.live[p], a
+	f.live[p] = a
 	a.at = len(f.turns)
 	f.turns = append(f.turns, a)
 	return a, nil

@@ -677,6 +677,49 @@ func TestRevokeGoesAheadOfAnUntrackedElement(t *testing.T) {
 	})
 }
 
+// A partition that comes back while its earlier assignment is still being revoked keeps its order: what is
+// retried of the earlier one is not overtaken when the later one is revoked too.
+func TestPartitionThatComesBackKeepsItsOrder(t *testing.T) {
+	for name, flow := range map[string]func(src stream.Source[*message], call func(context.Context, *message) (*message, error)) stream.Source[*message]{
+		"a retry": func(src stream.Source[*message], call func(context.Context, *message) (*message, error)) stream.Source[*message] {
+			return stream.TryMap(begun(src), call, hourly)
+		},
+		"workers": func(src stream.Source[*message], call func(context.Context, *message) (*message, error)) stream.Source[*message] {
+			return stream.MapAsync(begun(src), 512, call, hourly)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				src := tracked(1, 100)
+				var first, put atomic.Pointer[message]
+				var healed atomic.Bool
+				c := started(t, flow(src.Source(), func(_ context.Context, m *message) (*message, error) {
+					if m.Value == 0 && (first.CompareAndSwap(nil, m) || first.Load() == m) && !healed.Load() {
+						return nil, errFault
+					}
+					return m, nil
+				}).To(stream.ForEach(func(_ context.Context, m *message) error {
+					put.CompareAndSwap(nil, m)
+					return nil
+				})))
+				synctest.Wait()
+				var both sync.WaitGroup
+				both.Go(func() { src.Revoke(time.Hour, 0) })
+				synctest.Wait()
+				src.Assign(0)
+				synctest.Wait()
+				both.Go(func() { src.Revoke(time.Hour, 0) })
+				synctest.Wait()
+				require.Nil(t, put.Load(), "the first record has not come through")
+				healed.Store(true)
+				both.Wait()
+				require.Same(t, first.Load(), put.Load())
+				require.NoError(t, c.Drain(t.Context()))
+			})
+		})
+	}
+}
+
 // A revoke that begins while elements of another go ahead is not missed.
 func TestRevokeWhileOthersGoAhead(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {

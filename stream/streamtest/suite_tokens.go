@@ -39,7 +39,7 @@ func (r *recorded[T]) source() stream.Source[T] {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		isl.AddSource(name)
-		index, err := b.Run.Ledger.Register(r)
+		index, err := b.Run.Ledger.Register(r, 0)
 		if err != nil {
 			b.Fail(err)
 		}
