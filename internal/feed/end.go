@@ -101,6 +101,11 @@ func (f *Feed[T]) Lose(partitions ...Partition) []End {
 	for _, p := range partitions {
 		as = append(as, f.all(p)...)
 	}
+	for _, a := range as {
+		if a.current() {
+			f.setState(a, revoking) // nothing rewinds it any more
+		}
+	}
 	f.mu.Unlock()
 	lost := f.run.Lose(indexesOf(as))
 	ends := f.end(as)
@@ -166,8 +171,8 @@ type Rewound[T any] struct {
 	From int64
 }
 
-// Rewind gives a fresh assignment to each partition from which an element was given up, unless the feed or
-// the run is ending. What lies before the element is finished first; until then the stream hurries, and the
+// Rewind gives a fresh assignment to each partition from which an element was given up, or that was paused
+// while elements that had not begun lay in the stream, unless the feed or the run is ending. What lies before the element is finished first; until then the stream hurries, and the
 // partition is left out. The poller calls it when it is woken, and goes on from there. What was committable
 // under the old assignment still is.
 func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
@@ -188,11 +193,14 @@ func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
 		if a.state != rewinding || a.tracker.Outstanding() > 0 {
 			continue
 		}
-		from, _, _ := a.tracker.Oldest()
+		from, _, undone := a.tracker.Oldest()
 		if f.opts.Once {
 			from, _ = a.tracker.Begun()
 		}
 		mark, _, _ := a.tracker.Close()
+		if !undone && !f.opts.Once {
+			from = mark.Offset // paused, and everything that was delivered had begun
+		}
 		a.reclaim()
 		f.setState(a, ended)
 		f.remove(a)

@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +100,28 @@ func TestAssignedTwice(t *testing.T) {
 	require.False(t, a.Live())
 	require.False(t, a.DeliverRun([]int{1}, 0, 0), "it has ended")
 	assign(t, f, p0)
+}
+
+// A partition that is lost while it is to be read again is not: nothing of it is left.
+func TestLostWhileRewinding(t *testing.T) {
+	run, f, in := bench(feed.Options{})
+	for range 2000 {
+		a := assign(t, f, p0)
+		require.True(t, a.DeliverRun([]int{1, 2}, 0, 0))
+		_, status := in.Next()
+		require.Equal(t, core.Ready, status)
+		in.Taken(2)
+		ledger, tok := a.Token(0)
+		ledger.End(tok, false)
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = f.Rewind() })
+		both.Go(func() { f.Lose(p0) })
+		both.Wait()
+		left := 0
+		f.Each(func(*feed.Assignment[int]) { left++ })
+		require.Zero(t, left)
+	}
+	run.Stop(core.ErrStopped)
 }
 
 // A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
