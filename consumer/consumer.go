@@ -62,8 +62,10 @@ func (c *Consumer[K, V]) running() (running, error) {
 	return c.now, nil
 }
 
-// Pause stops the delivery of partitions, or with none of all that are assigned now and are not being revoked; elements that the stream has already are not held back. It lasts until
-// [Consumer.Resume], or until the partition is taken away. Fails with ErrNotRunning, and with [ErrNotAssigned] for a partition that is not this consumer's; then
+// Pause stops the delivery of partitions, or with none of all that are assigned now and are not being
+// revoked. What a stage with effects has begun is finished; nothing else of the partitions begins. What
+// stages had taken ahead is given back, and read again after [Consumer.Resume]. It lasts until then, or until
+// the partition is taken away. It may be called within the functions of the stream. Fails with ErrNotRunning, and with [ErrNotAssigned] for a partition that is not this consumer's; then
 // nothing is paused.
 func (c *Consumer[K, V]) Pause(ps ...TopicPartition) error { return c.pause(ps, true) }
 

@@ -66,7 +66,7 @@ func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind st
 		}
 		f := &flow[K, V, P, A, B]{
 			flight: newFlight(b, at.Island, info, cl, o), encode: newEncoder(ps, cl),
-			slots:      core.NewSlots[B](at, int(cl.window.records), recv),
+			slots:      core.NewSlots[B](at.Begun(), int(cl.window.records), recv),
 			envelopeOf: envelopeOf, result: result,
 		}
 		if carries {

@@ -27,6 +27,7 @@ func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
 				}
 			}
 		}
+		at.Keeps()
 		at.Island.Expanding()
 		at.Island.Splits(scopes)
 		return core.Stage[T]{Push: func(v T) {

@@ -140,6 +140,19 @@ func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	r.sweepFor()
 }
 
+// Hold makes the cut of an assignment that is paused: what has begun is finished, nothing else begins. It
+// may be called within the functions of the run's stages.
+func (r *Run) Hold(index uint32) {
+	e := r.Ledger.entry(index)
+	if e == nil {
+		return
+	}
+	r.everCut.Store(true)
+	r.CollectPending() // what is finished is not given back
+	r.Ledger.freeze([]*entry{e})
+	r.sweepFor()
+}
+
 // freezeAll makes the cut of a drain.
 func (r *Run) freezeAll() {
 	l := r.Ledger

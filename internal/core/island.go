@@ -84,8 +84,9 @@ type Island struct {
 	flushers  []func(now time.Time) // holders, upstream first
 	deadlines []func() time.Time    // of the holders that wait for time
 	outputs   []output
-	retries   bool    // the first stage pauses between attempts
-	ahead     pausing // nil without such a stage, and inside a pause
+	keeps     atomic.Bool // something behind the intake waits without having begun (At.Keeps)
+	retries   bool        // the first stage pauses between attempts
+	ahead     pausing     // nil without such a stage, and inside a pause
 
 	wake       chan struct{}
 	timer      *time.Timer
@@ -107,6 +108,9 @@ func (r *Run) NewIsland() *Island {
 	r.addIsland(isl)
 	return isl
 }
+
+// Keeps reports whether elements that the island has passed on, and that have not begun, may lie somewhere.
+func (isl *Island) Keeps() bool { return isl.keeps.Load() }
 
 // Run is the run that the island belongs to.
 func (isl *Island) Run() *Run { return isl.run }

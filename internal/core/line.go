@@ -50,6 +50,17 @@ func (l *Line) begun() bool {
 	return false
 }
 
+// Keeps declares that a stage of the island keeps elements, or hands them over to others, before anything has
+// begun them: when their partition is paused, they have to be held back (Run.Hold).
+func (at At) Keeps() {
+	isl, line := at.Island, at.Line
+	isl.run.OnStart(func() {
+		if !line.begun() {
+			isl.keeps.Store(true)
+		}
+	})
+}
+
 // On is the same place on another island, which a boundary leads to.
 func (at At) On(isl *Island) At { return At{Island: isl, Scope: at.Scope, Line: at.Line} }
 

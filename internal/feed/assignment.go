@@ -12,7 +12,7 @@ type state uint8
 
 const (
 	live      state = iota
-	rewinding       // something was given up: what lies before it is waited for, and then it is read again
+	rewinding       // from some place on it is read again: something was given up, or held back; what lies before is waited for
 	revoking        // nothing more is delivered; what travels is waited for
 	ended
 )
@@ -93,16 +93,29 @@ func (a *Assignment[T]) Waiting() int {
 	return a.queued
 }
 
-// Pause keeps what is queued from the island, or lets it have it again. Of what the island has in hand it goes on with no further element.
+// Pause keeps elements from beginning, or lets them go on. What is queued is kept from the island, and of
+// what that has in hand it goes on with no further element. Where stages after it keep elements that have
+// not begun, those are given back: the assignment is rewound to them once all before them is finished.
+// Any goroutine, and within the functions of the stream.
 func (a *Assignment[T]) Pause(paused bool) {
-	a.feed.mu.Lock()
+	f := a.feed
+	f.mu.Lock()
 	a.paused = paused
 	inHand := a.lent > 0
-	a.feed.mu.Unlock()
-	if paused && inHand {
-		a.feed.isl.Yield()
+	travels := a.tracker.Outstanding() > a.queued-a.lent
+	hold := paused && f.isl.Keeps() && a.state == live && travels && !f.ending()
+	if hold {
+		f.setState(a, rewinding)
+		a.reclaim()
 	}
-	a.feed.isl.Wake()
+	f.mu.Unlock()
+	switch {
+	case hold:
+		f.run.Hold(a.index)
+	case paused && inHand:
+		f.isl.Yield()
+	}
+	f.isl.Wake()
 }
 
 // HandedOver reports whether anything of the assignment was ever handed over to user code.

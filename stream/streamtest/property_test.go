@@ -318,6 +318,10 @@ func (w *world) happen(beside *sync.WaitGroup) {
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		_ = src.Checkpoint(ctx)
 		cancel()
+	case k == 18 && !w.txn:
+		src.Pause(ps...)
+	case k == 19 && !w.txn:
+		src.Resume(ps...)
 	}
 }
 
@@ -327,6 +331,7 @@ func (w *world) quiescent(c *stream.Control, faults bool) {
 	for _, s := range w.sources {
 		for p := range s.Partitions() {
 			s.Assign(int32(p))
+			s.Resume(int32(p))
 		}
 	}
 	wait(time.Hour)

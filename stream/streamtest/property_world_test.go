@@ -226,7 +226,7 @@ func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
 	for _, l := range n.leaves {
 		at := l.d.rec.place
 		key := [2]int{at.source, at.partition}
-		if cut := l.d.run.cut; cut != nil && !late && l.d.seq > cut[key] && !w.graph.batch {
+		if cut := l.d.run.cut; cut != nil && !late && l.d.seq > cut[key] && !w.graph.batch && !w.graph.handsOver {
 			w.violateLocked("begun after the cut: stage %d, %v, delivery %d after %d", stage, at, l.d.seq, cut[key])
 		}
 		l.d.run.begun[key] = max(l.d.run.begun[key], l.d.seq)

@@ -49,6 +49,7 @@ type session interface {
 	assign(partition int32) error
 	revoke(within time.Duration, partitions []feed.Partition) (wait func() []feed.End)
 	lose(partitions []feed.Partition)
+	pause(partitions []int32, paused bool)
 	collect()
 	committable(visit func(partition int32, m tracker.Mark))
 	outstanding(partition int32) int
@@ -178,6 +179,21 @@ func (s *TrackedSource[T]) Lose(partitions ...int32) {
 	ps := s.unassign(partitions)
 	if s.run != nil {
 		s.run.lose(ps)
+	}
+}
+
+// Pause keeps records of partitions from beginning, as a consumer's Pause does, until they are resumed or
+// taken away: what has begun goes on, nothing else begins.
+func (s *TrackedSource[T]) Pause(partitions ...int32) { s.pause(partitions, true) }
+
+// Resume lets them go on.
+func (s *TrackedSource[T]) Resume(partitions ...int32) { s.pause(partitions, false) }
+
+func (s *TrackedSource[T]) pause(partitions []int32, paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run != nil {
+		s.run.pause(partitions, paused)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -89,7 +90,10 @@ type trackedRun[T, E any] struct {
 	atEnd   atomic.Bool
 	aborted atomic.Bool
 	paused  atomic.Bool
-	started bool // under the source's lock
+
+	// Under the source's lock.
+	started bool
+	held    map[int32]bool // partitions that are paused
 
 	// The poller's.
 	read map[*feed.Assignment[E]]int // where it goes on, as an index of the log
@@ -102,7 +106,7 @@ func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		isl.AddStage(name)
-		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, read: map[*feed.Assignment[E]]int{}}
+		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, held: map[int32]bool{}, read: map[*feed.Assignment[E]]int{}}
 		opts.More = func() bool { return !r.atEnd.Load() }
 		r.feed = feed.New[E](isl, opts)
 		core.Drive(isl, r.feed.Intake(), st)
@@ -184,7 +188,12 @@ func (r *trackedRun[T, E]) rewind() error {
 	if r.src.opts.transactional {
 		return nil
 	}
+	r.src.mu.Lock()
 	rewound, err := r.feed.Rewind()
+	for _, a := range rewound {
+		a.Pause(r.held[a.Partition().ID])
+	}
+	r.src.mu.Unlock()
 	for _, a := range rewound {
 		r.read[a.Assignment] = r.index(a.Partition().ID, a.From)
 	}
@@ -206,7 +215,7 @@ func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 		w := r.src.window(a.Partition().ID, at, r.src.opts.poll)
 		if len(w.values) == 0 {
 			// In this order: what does not travel cannot be abandoned any more.
-			travelling = travelling || a.Travelling() > 0 || a.Abandoned() && !r.src.opts.transactional
+			travelling = travelling || a.Travelling() > 0 || a.Rewinding() || a.Abandoned() && !r.src.opts.transactional
 			continue
 		}
 		atEnd = atEnd && !a.Live()
@@ -272,6 +281,7 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 	if !r.started {
 		return nil
 	}
+	r.held[partition] = false
 	if _, err := r.feed.Assign(trackedPartition(partition), tracker.Mark{}); err != nil {
 		r.run.Fail(err)
 		return err
@@ -281,6 +291,22 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 
 func (r *trackedRun[T, E]) revoke(within time.Duration, ps []feed.Partition) func() []feed.End {
 	return r.feed.Revoke(within, ps...).Wait
+}
+
+func (r *trackedRun[T, E]) pause(ps []int32, paused bool) {
+	for _, p := range ps {
+		r.held[p] = paused
+	}
+	var as []*feed.Assignment[E]
+	r.feed.Each(func(a *feed.Assignment[E]) {
+		if slices.Contains(ps, a.Partition().ID) {
+			as = append(as, a)
+		}
+	})
+	for _, a := range as {
+		a.Pause(paused)
+	}
+	r.feed.Ring()
 }
 
 func (r *trackedRun[T, E]) lose(ps []feed.Partition) { r.feed.Lose(ps...) }
