@@ -107,15 +107,14 @@ func (f *Feed[T]) Lose(partitions ...Partition) []End {
 		}
 	}
 	f.mu.Unlock()
-	lost := f.run.Lose(indexesOf(as))
+	lost := map[Partition]int{}
+	for k, n := range f.run.Lose(indexesOf(as)) {
+		lost[as[k].partition] += n
+	}
 	ends := f.end(as)
 	for i := range ends {
 		ends[i].Mark, ends[i].Committable = tracker.Mark{}, false
-		for k, a := range as {
-			if a.partition == ends[i].Partition {
-				ends[i].Outstanding += lost[k]
-			}
-		}
+		ends[i].Outstanding += lost[ends[i].Partition]
 	}
 	return ends
 }

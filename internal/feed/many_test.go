@@ -1,0 +1,55 @@
+package feed_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// Assigning, revoking, losing and ending tens of thousands of partitions costs about the same for each.
+func TestManyPartitions(t *testing.T) {
+	const many = 50_000
+	for name, end := range map[string]func(f *feed.Feed[int], ps []feed.Partition) int{
+		"revoked": func(f *feed.Feed[int], ps []feed.Partition) int { return len(f.Revoke(time.Minute, ps...).Wait()) },
+		"lost":    func(f *feed.Feed[int], ps []feed.Partition) int { return len(f.Lose(ps...)) },
+		"ended": func(f *feed.Feed[int], _ []feed.Partition) int {
+			at, over := context.WithCancel(t.Context())
+			over()
+			return len(f.Finish(at))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run, f, in := bench(feed.Options{})
+			ps := make([]feed.Partition, many)
+			for i := range ps {
+				ps[i] = feed.Partition{Topic: "t", ID: int32(i)}
+			}
+			began := time.Now()
+			for i, p := range ps {
+				a, err := f.Assign(p, tracker.Mark{})
+				require.NoError(t, err)
+				require.True(t, a.DeliverRun([]int{i}, 0, 0))
+			}
+			assigned := time.Since(began)
+			for range many / 2 { // the others are still queued
+				c, status := in.Next()
+				require.Equal(t, core.Ready, status)
+				require.True(t, run.Ledger.Claim(c.First))
+				run.Ledger.End(c.First, true)
+				in.Taken(1)
+			}
+			began = time.Now()
+			require.Equal(t, many, end(f, ps))
+			ended := time.Since(began)
+			t.Logf("assigned in %v, %s in %v", assigned, name, ended)
+			require.Less(t, assigned+ended, 5*time.Second, "about 0.3 s: it is no square of their number")
+			run.Stop(core.ErrStopped)
+		})
+	}
+}
