@@ -48,7 +48,9 @@ func TestManyPartitions(t *testing.T) {
 			require.Equal(t, many, end(f, ps))
 			ended := time.Since(began)
 			t.Logf("assigned in %v, %s in %v", assigned, name, ended)
-			require.Less(t, assigned+ended, 5*time.Second, "about 0.3 s: it is no square of their number")
+			// Both take some tenths of a second: neither is a square of their number.
+			require.Less(t, assigned, 30*time.Second)
+			require.Less(t, ended, 10*assigned+time.Second)
 			run.Stop(core.ErrStopped)
 		})
 	}
