@@ -170,6 +170,8 @@ func (p *part) undelivered(e feed.End, ended bool) (int64, bool) {
 		return e.Next, true
 	case len(p.staged) > 0:
 		return p.staged[0].records[0].Offset, true
+	case p.rewound:
+		return p.next, true
 	}
 	return 0, false // what was committed was delivered
 }

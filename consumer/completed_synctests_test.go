@@ -25,6 +25,9 @@ var completing = map[string]func(src, endless stream.Source[*strRecord]) stream.
 	"take, merge": func(src, endless stream.Source[*strRecord]) stream.Source[*strRecord] {
 		return stream.Merge(src.Take(10), endless)
 	},
+	"take behind a stage": func(src, endless stream.Source[*strRecord]) stream.Source[*strRecord] {
+		return stream.Concat(src.Async().Take(10), endless)
+	},
 	"take while, concat": func(src, endless stream.Source[*strRecord]) stream.Source[*strRecord] {
 		n := 0
 		return stream.Concat(src.TakeWhile(func(*strRecord) bool { n++; return n <= 10 }), endless)
@@ -81,6 +84,21 @@ func completedTest(t *testing.T, opts []consumer.Option, body func(t *testing.T,
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 2, 0, completedRecords)
 		body(t, &completedWorld{k: k, c: consumer.New(readerOf(k), consumer.Topics("in"), opts...), got: newGathered(), rest: newGathered()})
+	})
+}
+
+// A source whose Broadcast has no branch left leaves.
+func TestBroadcastWithoutBranchesLeaves(t *testing.T) {
+	completedTest(t, nil, func(t *testing.T, w *completedWorld) {
+		branch := func(n int) stream.Sink[*strRecord] {
+			return stream.NewFlow(func(s stream.Source[*strRecord]) stream.Source[*strRecord] {
+				return stream.Merge(s.Take(n), w.endless())
+			}).To(w.got.sink())
+		}
+		w.first = begun(t, w.c.PlainSource().To(stream.Broadcast(branch(3), branch(7))))
+		becomes(t, "ten", func() bool { return w.got.count() == 10 })
+		pass(time.Second)
+		w.requireLeft(t, false)
 	})
 }
 

@@ -262,6 +262,7 @@ func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 	switch {
 	case s.shape.ahead > 0 && wanted:
 		pt.unstage(len(recs))
+		pt.rewound = false
 	case s.shape.ahead > 0: // they stay staged: the partition's last commit sets the offset back
 	case wanted:
 		pt.next = b.after
@@ -304,7 +305,7 @@ func (s *session[K, V, T]) rewind() {
 			if p == nil || p.lane != l { // taken away, or with another sub-stream by now
 				continue
 			}
-			p.assignment, p.next, p.missed = r.Assignment, r.From, false
+			p.assignment, p.next, p.missed, p.rewound = r.Assignment, r.From, false, true
 			p.unstageAll()
 			if p.userPaused {
 				p.assignment.Pause(true)

@@ -158,6 +158,7 @@ type part struct {
 
 	staged      []staged // at most once: fetched, and not committed ahead yet
 	stagedBytes int64
+	rewound     bool // at most once: it is read again from next on, and nothing of that was delivered
 	metas       metas
 }
 

@@ -140,16 +140,21 @@ func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	r.sweepFor()
 }
 
-// Hold makes the cut of an assignment that is paused: what has begun is finished, nothing else begins. It
-// may be called within the functions of the run's stages.
-func (r *Run) Hold(index uint32) {
-	e := r.Ledger.entry(index)
-	if e == nil {
+// Hold makes the cut of assignments of which nothing else is to begin, and that nobody waits for: what has
+// begun is finished. It may be called within the functions of the run's stages.
+func (r *Run) Hold(indexes ...uint32) {
+	set := make([]*entry, 0, len(indexes))
+	for _, index := range indexes {
+		if e := r.Ledger.entry(index); e != nil {
+			set = append(set, e)
+		}
+	}
+	if len(set) == 0 {
 		return
 	}
 	r.everCut.Store(true)
 	r.CollectPending() // what is finished is not given back
-	r.Ledger.freeze([]*entry{e})
+	r.Ledger.freeze(set)
 	r.sweepFor()
 }
 

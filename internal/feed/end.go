@@ -130,6 +130,9 @@ func indexesOf[T any](as []*Assignment[T]) []uint32 {
 // end ends assignments, and drops what is left of them.
 func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 	f.run.CollectPending()
+	if f.opts.Once {
+		f.run.Hold(indexesOf(as)...) // also where downstream wanted no more, or the run was stopped
+	}
 	for _, a := range as {
 		f.mu.Lock()
 		a.reclaim()
