@@ -44,6 +44,9 @@ type committer struct {
 	forgotten []TopicPartition // taken away, and still in done
 	waiting   []chan outcome   // of Flush
 
+	batch int64 // so many calls of Commit ask for a commit, 0: none do; set before the run starts
+	calls atomic.Int64
+
 	armedC chan struct{} // closed when it is armed
 	wake   chan struct{}
 	turn   chan struct{} // held by who commits; a channel, since a bubble's clock does not wait for a mutex
@@ -93,7 +96,24 @@ func (c *committer) Arm(cm settings.Committer) {
 		close(c.armedC)
 		return
 	}
-	c.interval = min(c.interval, cm.MaxInterval())
+	if every := cm.MaxInterval(); every < c.interval {
+		c.interval = every
+		c.Wake() // the loop waits for the end of a longer one
+	}
+}
+
+// armForCalls arms it for commits that come from outside of the graph: no stage counts its batches
+// there, but calls of Commit are counted. It is called before the run has started.
+func (c *committer) armForCalls(cm settings.Committer) {
+	c.Arm(cm)
+	c.batch = int64(max(1, cm.MaxBatch()))
+}
+
+// called is told of each Commit, on any goroutine.
+func (c *committer) called() {
+	if c.batch > 0 && c.calls.Add(1)%c.batch == 0 {
+		c.Wake()
+	}
 }
 
 // Ended implements committing.Ender.

@@ -3,7 +3,6 @@ package consumer_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -85,39 +84,6 @@ func TestCommitAtAHardStop(t *testing.T) {
 		require.LessOrEqual(t, committed, int64(32))
 		require.EqualValues(t, committed, w.rest()[0][0])
 	}, kafkatest.Topics(1, "in"))
-}
-
-// Nobody commits where there is no committer: not at a drain, not at a revoke, not at the end.
-func TestCommitNeedsACommitter(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100, 100)
-		require.NoError(t, w.toEnd().CommittableSource().To(stream.Ignore[commitMessage]()).Run(t.Context()))
-
-		revoked, assigned := make(chan struct{}), make(chan struct{})
-		once, twice := sync.OnceFunc(func() { close(revoked) }), sync.OnceFunc(func() { close(assigned) }) // the second gets the rest at the end
-		first := consumer.New(w.settings(), consumer.Topics(w.topic), consumer.OnRebalance(consumer.Handler{
-			Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
-				once()
-				return nil
-			},
-		}))
-		a := newAtOffset(99)
-		one := w.start(stream.Map(first.CommittableSource(), a.look).To(stream.Ignore[commitMessage]()))
-		w.await("the last records", a.seen)
-		second := consumer.New(w.settings(), consumer.Topics(w.topic), consumer.OnRebalance(consumer.Handler{
-			Assigned: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
-				twice()
-				return nil
-			},
-		}))
-		two := w.start(second.CommittableSource().To(stream.Ignore[commitMessage]()))
-		w.await("the revoke", revoked)
-		w.await("the second member", assigned)
-		require.NoError(t, one.Drain(t.Context()))
-		require.NoError(t, two.Drain(t.Context()))
-		require.Zero(t, w.log.requests())
-		require.EqualValues(t, -1, w.committed(0))
-	}, kafkatest.Topics(2, "in"))
 }
 
 // PlainSource commits nothing, whoever stands in the graph.

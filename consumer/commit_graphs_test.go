@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +19,7 @@ import (
 func TestCommitterInAnotherGraph(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100, 100)
+		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
 		between := make(chan commitMessage, 16)
 		reading := w.start(w.toEnd().CommittableSource().To(stream.ToChan(between)))
 		committing := w.start(offsets(stream.FromChan(between)).To(consumer.CommitterSink(onlyAtTheEnd())))
@@ -35,6 +37,7 @@ func TestCommitterInAnotherGraph(t *testing.T) {
 func TestCommitterInAnotherGraphServesTheNextRun(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
+		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
 		between := make(chan commitMessage)
 		committing := w.start(offsets(stream.FromChan(between)).To(consumer.CommitterSink(quickly())))
 		for i := range 3 {
@@ -54,6 +57,7 @@ func TestCommitterInAnotherGraphServesTheNextRun(t *testing.T) {
 func TestCommittableSinkInAnotherGraph(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
+		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
 		between := make(chan commitMessage, 16)
 		reading := w.start(w.toEnd().CommittableSource().To(stream.ToChan(between)))
 		copying := w.start(stream.Map(stream.FromChan(between), copyOf("out")).To(w.sink(onlyAtTheEnd())))

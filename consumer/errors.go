@@ -21,6 +21,21 @@ var (
 	ErrNotAssigned = errors.New("vicuna: the partition is not assigned to this consumer")
 )
 
+// NoCommitterError says that a source which commits stands in a graph without a committing stage:
+// nothing of it would ever be committed. Its graph was not run. See [CommitsElsewhere].
+type NoCommitterError struct {
+	// Source is the stage's name, with the partition where it is a sub-stream.
+	Source string
+	// Group is the one whose offsets would not be committed.
+	Group string
+}
+
+func (e *NoCommitterError) Error() string {
+	return fmt.Sprintf("vicuna: %s: no stage of the graph commits its offsets, and group %q would read the same records again after each restart: "+
+		"end the stream in consumer.CommitterSink, consumer.CommitterFlow or producer.CommittableSink; where other code commits, "+
+		"make the consumer with consumer.CommitsElsewhere; where nobody is to commit, read from a plain source", e.Source, e.Group)
+}
+
 // UnreachableError says that no broker could be reached, and where.
 type UnreachableError = kclient.UnreachableError
 

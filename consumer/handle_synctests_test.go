@@ -166,7 +166,7 @@ func TestLag(t *testing.T) {
 	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 2, 0, 100)
 		commitAs(t, k, readGroup, map[int32]int64{1: 60})
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
 		gate := make(chan struct{})
 		ctl := begun(t, c.CommittableSource().To(stream.ForEach(func(ctx context.Context, m *strMessage) error {
 			if m.Partition() == 0 && m.Record.Offset() == 25 {

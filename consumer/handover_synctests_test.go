@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func inHandWorld(t *testing.T, records int, fn func(t *testing.T, w handWorld)) 
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		k.CreateTopic(t, "out", 1)
 		w := handWorld{commitWorld: newCommitWorld(t, k, records), said: &lines{}}
+		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))} // the other graphs say how often
 		w.src = w.consumer(settings.StuckAfter(10*time.Second), settings.Logger(slog.New(slog.NewTextHandler(w.said, nil)))).CommittableSource()
 		fn(t, w)
 	})
@@ -419,4 +421,31 @@ func TestOtherGraphEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the user has committed is committed at the end of a run in which other records were never answered: the wait for those takes nothing of the time of the last commit.
+func TestLastCommitBesideUnanswered(t *testing.T) {
+	const n = 20
+	inHandWorld(t, n, func(t *testing.T, w handWorld) {
+		var mu sync.Mutex
+		var had []envelope.Committable
+		hold := stream.ForEachManual(func(_ context.Context, m commitMessage) error {
+			mu.Lock()
+			defer mu.Unlock()
+			had = append(had, m.Offset)
+			return nil
+		})
+		ctl := w.start(w.src.To(stream.Broadcast(hold, onlyArms(onlyAtTheEnd()))), stream.CloseTimeout(3*time.Second))
+		pass(time.Second)
+		mu.Lock()
+		for _, o := range had[:n/2] {
+			o.Commit()
+		}
+		mu.Unlock()
+		require.Zero(t, w.done())
+		began := time.Now()
+		require.NoError(t, ctl.Drain(t.Context()))
+		require.Less(t, time.Since(began), 5*time.Second)
+		require.Equal(t, n/2, w.done())
+	})
 }

@@ -13,7 +13,7 @@ import (
 // delivery is what the places of one delivery have in common.
 type delivery[K, V any] struct {
 	assignment *feed.Assignment[*kgo.Record]
-	group      committing.Group
+	group      *committer
 	messages   []CommittableMessage[K, V]
 	first      uint64
 }
@@ -30,6 +30,7 @@ var _ committing.Offset = (*place[string, string])(nil)
 func (p *place[K, V]) Commit() {
 	if d := p.d; d != nil { // else it has ended, and is to be used again
 		d.assignment.Commit(d.first + uint64(p.i))
+		d.group.called()
 	}
 }
 

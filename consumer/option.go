@@ -1,5 +1,7 @@
 package consumer
 
+import "github.com/vicuna-go/vicuna/settings"
+
 // Option is an option of [New].
 type Option interface{ apply(*options) }
 
@@ -8,6 +10,9 @@ type options struct {
 	events  func(Event)
 	toEnd   bool
 	recycle bool
+
+	elsewhere bool               // commits come from outside of the graph
+	committer settings.Committer // and how often they are made
 }
 
 type option func(*options)
@@ -41,3 +46,20 @@ func OnRebalance(h Handler) Option { return option(func(o *options) { o.handler 
 // Events calls f with what has happened to the assignment, in order, on a goroutine of its own: nothing waits for it, so by then more may have happened. f has returned from all
 // its calls when the run ends, or the close time-out is over. A panic of f ends the run.
 func Events(f func(Event)) Option { return option(func(o *options) { o.events = f }) }
+
+// CommitsElsewhere says that the graph has no Committer and no committable sink because other code
+// decides what is done: a function that calls Commit on offsets, or a graph that gets elements by a
+// channel and commits them. Without it a run of a source that commits ends with a
+// [*NoCommitterError] where its graph has no committing stage.
+//
+// The consumer then commits what is finished as with a Committer of these options: each
+// settings.MaxInterval, after settings.MaxBatch calls of Commit, when a partition is taken away, and
+// at the end of the run. What finishes a record is not changed by it: an element that stays in the
+// stream is finished where it ends, when the function of a ForEach has returned or a filter has left
+// it out, whether its Commit was called or not; one that was handed over (stream.ToChan, Source.All,
+// stream.ForEachManual) is finished by Commit, or by the committing stage that gets it. Where the
+// graph has a Committer as well, or another graph has, the shortest interval of all counts. Sources
+// that do not commit records as they are finished (plain ones, at most once) are not concerned.
+func CommitsElsewhere(opts ...settings.CommitterOption) Option {
+	return option(func(o *options) { o.elsewhere, o.committer = true, settings.NewCommitter(opts...) })
+}

@@ -26,7 +26,7 @@ func (c *Consumer[K, V]) PlainPartitionedSource() stream.Source[stream.Sub[Topic
 }
 
 // CommittablePartitionedSource is [Consumer.PlainPartitionedSource] with the records' offsets; see [Consumer.CommittableSource]. The Committer, or committable sink, stands in the
-// sub-stream's graph.
+// graph of each sub-stream; the first that has none ends the run, also where Each skips failures.
 //
 //   - Emits when: a partition was assigned, or its sub-stream has ended too early.
 //   - Back-pressures when: as PlainPartitionedSource.
@@ -176,6 +176,7 @@ func (o *outer[K, V, T]) More() bool { return o.s.more() }
 func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
 	return stream.BuildSub(s.run, stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(s.name + " " + pt.String())
+		s.shape.needsCommitter(b, s.cfg, s.c.opts, name)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		l := s.newLane(isl, isl.AddSource(name))

@@ -64,12 +64,12 @@ func TestPauseWithinTheHandler(t *testing.T) {
 	sources := map[string]func(h *pausing) stream.Graph{
 		"plain": func(h *pausing) stream.Graph { return h.c.PlainSource().To(stream.ForEach(h.take)) },
 		"committable": func(h *pausing) stream.Graph {
-			return h.c.CommittableSource().To(stream.ForEach(func(ctx context.Context, m *strMessage) error { return h.take(ctx, &m.Record) }))
+			return h.c.CommittableSource().To(takeMessage(h.take))
 		},
 		"metadata": func(h *pausing) stream.Graph {
 			clear(metas)
 			src := h.c.CommitWithMetadataSource(func(r *strRecord) (string, error) { metas[r.Value]++; return r.Value, nil })
-			return src.To(stream.ForEach(func(ctx context.Context, m *strMessage) error { return h.take(ctx, &m.Record) }))
+			return src.To(takeMessage(h.take))
 		},
 		"at most once": func(h *pausing) stream.Graph { return h.c.AtMostOnceSource(50).To(stream.ForEach(h.take)) },
 		"sub-streams":  func(h *pausing) stream.Graph { return eachRecord(h.c.PlainPartitionedSource(), h.take) },

@@ -60,7 +60,7 @@ func TestSubStreamsOfAnotherMember(t *testing.T) {
 					return from, nil
 				}
 				opts := []settings.ConsumerOption{settings.SessionTimeout(6 * time.Second), settings.RebalanceTimeout(10 * time.Second), settings.RevokeTimeout(2 * time.Second)}
-				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"))
+				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
 				ctl := begun(t, partitionedKinds(c, kids, got, load)[kind]())
 				becomes(t, "first", func() bool { return got.count() == 2*n })
 				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
@@ -101,7 +101,7 @@ func TestPutOutWhileLoading(t *testing.T) {
 					return from, nil
 				}
 				opts := []settings.ConsumerOption{settings.SessionTimeout(6 * time.Second), settings.RebalanceTimeout(10 * time.Second), settings.RevokeTimeout(2 * time.Second)}
-				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"))
+				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
 				ctl := begun(t, partitionedKinds(c, kids, got, load)[kind]())
 				becomes(t, "the first call", func() bool { calls, _ := l.all(); return len(calls) == 1 })
 				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})

@@ -161,7 +161,7 @@ func TestRecycleLeavesAloneWhatWasHandedOver(t *testing.T) {
 			records = append(records, r)
 		}
 		var messages []*rawMessage
-		c := consumer.New(cs, consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
+		c := consumer.New(cs, consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle(), consumer.CommitsElsewhere())
 		require.NoError(t, c.CommittableSource().To(stream.ForEachManual(func(_ context.Context, m *rawMessage) error {
 			messages = append(messages, m)
 			m.Offset.Commit()
@@ -182,7 +182,7 @@ func TestRecycleLeavesAloneWhatFailedInHand(t *testing.T) {
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		named(t, k, 1, 0, n, kgo.GzipCompression())
 		var had []*rawMessage
-		c := consumer.New(rawReader(k), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
+		c := consumer.New(rawReader(k), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle(), consumer.CommitsElsewhere())
 		require.NoError(t, c.CommittableSource().To(stream.ForEachManual(func(_ context.Context, m *rawMessage) error {
 			had = append(had, m)
 			return errors.New("no")

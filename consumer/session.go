@@ -180,6 +180,9 @@ func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, 
 	fail(s.cfg.Err())
 	fail(c.sub.check())
 	fail(sh.err)
+	if sh.commits && c.opts.elsewhere {
+		fail(c.opts.committer.Err())
+	}
 	if s.cfg.Group() == "" && (sh.needsGroup || !c.sub.manual) {
 		fail(ErrNoGroup)
 	}
@@ -198,6 +201,9 @@ func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, 
 	switch {
 	case sh.commits:
 		b.Run.AddGroup(s.commit)
+		if c.opts.elsewhere {
+			s.commit.armForCalls(c.opts.committer)
+		}
 	case sh.ahead > 0:
 		s.commit.Arm(settings.NewCommitter())
 	}
@@ -316,7 +322,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		s.mu.Unlock()
 		var ends []feed.End
 		if s.lane != nil {
-			ends = s.lane.feed.Finish(last)
+			ends = s.lane.feed.Finish(ctx) // it has waited for that long; a wait for what user code still has would take the commit's own time
 			s.warnNotFinished(ends)
 		}
 		s.savePlaces(parts, ends)

@@ -22,14 +22,14 @@ func (c *Consumer[K, V]) PlainSource() stream.Source[*Record[K, V]] {
 	return single(c, plainShape[K, V]("plainSource"))
 }
 
-// CommittableSource gives the records with their offsets, which are committed when it is safe, if there is somebody who commits: a Committer or a committable sink. A record that
-// does not reach it, because it was filtered out, is finished all the same. Nobody has to do anything with the Offset but pass it on where a sink's type asks for it; see
-// [envelope.Committable] for elements that leave the stream.
+// CommittableSource gives the records with their offsets, which are committed when it is safe. Somebody has to commit: a Committer or a committable sink in the graph, or, with [CommitsElsewhere], code
+// outside of it. A graph without one is refused, with a [*NoCommitterError]. A record that does not reach it, because it was filtered out, is finished all the same. Nobody has to do anything with the
+// Offset but pass it on where a sink's type asks for it; see [envelope.Committable] for elements that leave the stream.
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: it is told to; what is fetched meanwhile is bounded by settings.Budget, and by settings.TrackLimit for each partition.
 //   - Completes when: with [ToEnd], at the end, when everything was finished; else never.
-//   - Fails when: as PlainSource, and when a commit is refused.
+//   - Fails when: as PlainSource, when the graph has nobody who commits, and when a commit is refused.
 //   - Order: that of each partition; partitions take turns.
 //   - Goroutines: one for what follows, four beside it, and the client's.
 func (c *Consumer[K, V]) CommittableSource() stream.Source[*CommittableMessage[K, V]] {
@@ -136,6 +136,7 @@ func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] 
 		name := b.Name(sh.kind)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
+		sh.needsCommitter(b, c.cs.ConsumerConfig, c.opts, name)
 		s := newSession(b, c, sh, name)
 		if s == nil {
 			return
@@ -144,6 +145,13 @@ func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] 
 		s.lane = l
 		core.Drive[T](isl, s.arriving(l), s.checked(l, st))
 	})
+}
+
+// needsCommitter says that the source commits nothing without a committing stage, where that is so.
+func (sh shape[K, V, T]) needsCommitter(b *core.Builder, cfg settings.ConsumerConfig, o options, name string) {
+	if sh.commits && !o.elsewhere {
+		b.Run.NeedCommitter(&NoCommitterError{Source: name, Group: cfg.Group()})
+	}
 }
 
 // arriving is the intake of a lane.

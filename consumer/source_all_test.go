@@ -31,14 +31,21 @@ func noOffsets(context.Context, []consumer.TopicPartition) (map[consumer.TopicPa
 	return nil, nil
 }
 
+// takeMessage commits what take has returned for.
 func takeMessage(take takeRecord) stream.Sink[*strMessage] {
-	return stream.ForEach(func(ctx context.Context, m *strMessage) error { return take(ctx, &m.Record) })
+	return stream.NewFlow(func(src stream.Source[*strMessage]) stream.Source[envelope.Committable] {
+		return stream.TryMap(src, func(ctx context.Context, m *strMessage) (envelope.Committable, error) {
+			return m.Offset, take(ctx, &m.Record)
+		})
+	}).To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
 func takeContext(take takeRecord) stream.Sink[stream.Pair[*strRecord, envelope.Committable]] {
-	return stream.ForEach(func(ctx context.Context, p stream.Pair[*strRecord, envelope.Committable]) error {
-		return take(ctx, p.Value)
-	})
+	return stream.NewFlow(func(src stream.Source[stream.Pair[*strRecord, envelope.Committable]]) stream.Source[envelope.Committable] {
+		return stream.TryMap(src, func(ctx context.Context, p stream.Pair[*strRecord, envelope.Committable]) (envelope.Committable, error) {
+			return p.Context, take(ctx, p.Value)
+		})
+	}).To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
 func eachRecord(src stream.Source[strSub], take takeRecord) stream.Graph {
@@ -255,7 +262,7 @@ func TestGroupIsNeeded(t *testing.T) {
 func TestTake(t *testing.T) {
 	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 3, 0, 500)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere())
 		recs, err := stream.Collect(t.Context(), c.PlainSource().Take(10))
 		require.NoError(t, err)
 		require.Len(t, recs, 10)

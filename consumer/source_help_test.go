@@ -116,10 +116,10 @@ func (g *gathered) sink() stream.Sink[*strRecord] {
 	})
 }
 
-// messages is sink for records with offsets.
+// messages is sink for records with offsets, which it commits.
 func (g *gathered) messages() stream.Sink[*strMessage] {
-	return stream.ForEach(func(_ context.Context, m *strMessage) error {
-		g.add(&m.Record)
+	return takeMessage(func(_ context.Context, r *strRecord) error {
+		g.add(r)
 		return nil
 	})
 }

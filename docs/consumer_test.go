@@ -327,7 +327,7 @@ func TestHandOver(t *testing.T) {
 	k, cs, _ := filled(t, 10)
 	ctx := t.Context()
 	// snippet: hand-over
-	c := consumer.New(cs, consumer.Topics("orders"))
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.CommitsElsewhere()) // the graph itself commits nothing
 	orders := make(chan *consumer.CommittableMessage[string, string])
 	ctl, err := c.CommittableSource().To(stream.ToChan(orders)).Start(ctx)
 	if err != nil {
@@ -342,7 +342,7 @@ func TestHandOver(t *testing.T) {
 	for range 10 {
 		m := <-orders
 		// … work …
-		offsets <- m.Offset // or m.Offset.Commit(), where a Committer stands elsewhere
+		offsets <- m.Offset // or, without another graph: m.Offset.Commit()
 	}
 	// end
 	require.NoError(t, err)

@@ -51,6 +51,7 @@ func (c *concat[T]) Next() (core.Chunk[T], core.Status) {
 			c.now = core.NewBoundary[T](at, core.DefaultCapacity, c.joint.Island)
 			return c.now.Stage()
 		})
+		b.CheckCommitters()
 		if err := b.Err(); err != nil {
 			c.run.Fail(err)
 			return core.Chunk[T]{}, core.Empty

@@ -33,6 +33,7 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 			b.Fail(errors.New("vicuna: each: a child cannot be retried: its sub-stream runs once"))
 		}
 		isl, r, name := at.Island, b.Run, b.Name("each")
+		r.HasSubGraphs()
 		info := isl.AddStage(name)
 		var running atomic.Int64
 		// ended accounts for a child; it reports whether its element is finished.

@@ -86,6 +86,7 @@ func (g Graph) buildInto(r *core.Run) (*core.Run, error) {
 		b.Fail(ErrNoGraph)
 	} else {
 		g.build(b)
+		b.CheckCommitters()
 	}
 	if err := b.Err(); err != nil {
 		return nil, r.Discard(err)

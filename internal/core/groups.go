@@ -13,6 +13,12 @@ import (
 // own run or in one inside it: a partitioned source builds a child run for each partition, with the committer in the child and the group in the parent. Either may
 // come first, since chains are built from their end, and sources can begin late (Concat).
 
+// A source that commits says so with NeedCommitter, and a graph without a committer stage is
+// refused when it has been built (CheckCommitters): it would commit nothing, for ever, and nothing
+// else would tell. What stands in a sub-graph of Each is known when that is built. So of a run that
+// has sub-graphs and no committer stage of its own, each sub-graph has to have one: were one of
+// them enough, it would depend on their order whether the run goes on.
+
 // CommitGroup is what a run knows of a source's commits: see committing.Group.
 type CommitGroup interface {
 	// Wake asks for a commit now. It does not wait.
@@ -26,6 +32,59 @@ type groups struct {
 	mu       sync.Mutex
 	list     []CommitGroup
 	watchers []func(CommitGroup)
+	needs    []error // what is told where no committer stage can be found
+	inside   bool    // sub-graphs are run inside, and may have the committer stage
+}
+
+// NeedCommitter says, while a graph is built, that a source of it commits nothing unless there is a
+// committer stage; missing is told where there is none.
+func (r *Run) NeedCommitter(missing error) {
+	r.groups.mu.Lock()
+	defer r.groups.mu.Unlock()
+	r.groups.needs = append(r.groups.needs, missing)
+}
+
+// HasSubGraphs says, while a graph is built, that it runs others inside its run.
+func (r *Run) HasSubGraphs() {
+	r.groups.mu.Lock()
+	defer r.groups.mu.Unlock()
+	r.groups.inside = true
+}
+
+// CheckCommitters fails the graph, when it has been built, for each source of its run and of those
+// around it that needs a committer stage, and for which none is in the source's run, in this one, or
+// in one between the two. What a sub-graph lacks is a fault of the whole graph, which no policy of
+// Each skips.
+func (b *Builder) CheckCommitters() {
+	found := false
+	for r := b.Run; r != nil; r = r.parent {
+		r.groups.mu.Lock()
+		if r.groups.inside && r == b.Run {
+			r.groups.mu.Unlock()
+			return // each of those is looked at when it is built
+		}
+		found = found || len(r.groups.watchers) > 0 // it is committer stages that watch
+		needs := slices.Clone(r.groups.needs)
+		r.groups.mu.Unlock()
+		if found {
+			return
+		}
+		for _, missing := range needs {
+			b.Fail(missing)
+			b.Run.failAround(missing)
+		}
+	}
+}
+
+// failAround fails the runs around this one.
+func (r *Run) failAround(err error) {
+	outermost := r
+	for outermost.parent != nil {
+		outermost = outermost.parent
+	}
+	if outermost != r {
+		outermost.Fail(err)
+	}
 }
 
 // AddGroup tells the run of a source that commits, for as long as the run lasts. Whoever watches this run or one inside it is told before AddGroup returns.

@@ -29,7 +29,7 @@ func TestReaderOfAChannelIsGone(t *testing.T) {
 		for _, answered := range []int{read, read / 2} {
 			t.Run(fmt.Sprintf("%s, %d of %d answered", p.name, answered, read), func(t *testing.T) {
 				work := make(chan order)
-				sends := source{"channel", func(m *member) stream.Graph {
+				sends := source{name: "channel", handle: []consumer.Option{consumer.CommitsElsewhere()}, graph: func(m *member) stream.Graph {
 					return stream.Map(m.handle.CommittableSource(), orderOfMessage).To(stream.ToChan(work))
 				}}
 				inWorld(t, p, sends, graphs[0], quick, func(w *world) {

@@ -5,6 +5,7 @@ package service_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,23 +42,24 @@ var protocols = []protocol{
 
 // source is where a service's orders come from.
 type source struct {
-	name  string
-	graph func(m *member) stream.Graph
+	name   string
+	graph  func(m *member) stream.Graph
+	handle []consumer.Option
 }
 
 var sources = []source{
-	{"committable", func(m *member) stream.Graph {
+	{name: "committable", graph: func(m *member) stream.Graph {
 		return m.w.graph.build(m.dep, stream.Map(m.handle.CommittableSource(), orderOfMessage), m.committing())
 	}},
-	{"partitioned", func(m *member) stream.Graph {
+	{name: "partitioned", graph: func(m *member) stream.Graph {
 		return stream.Each(m.handle.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*message]) stream.Graph {
 			return m.w.graph.build(m.dep, stream.Map(src, orderOfMessage), m.committing())
 		})
 	}},
-	{"at most once", func(m *member) stream.Graph {
+	{name: "at most once", graph: func(m *member) stream.Graph {
 		return m.w.graph.build(m.dep, stream.Map(m.handle.AtMostOnceSource(100), orderOf), m.producing())
 	}},
-	{"plain", func(m *member) stream.Graph {
+	{name: "plain", graph: func(m *member) stream.Graph {
 		return m.w.graph.build(m.dep, stream.Map(m.handle.PlainSource(), orderOf), m.producing())
 	}},
 }
@@ -99,7 +101,7 @@ func (m *member) start(opts ...stream.RunOption) {
 		settings.HeartbeatInterval(100*time.Millisecond), settings.SessionTimeout(5*time.Second), settings.FetchMaxWait(50*time.Millisecond))
 	cs := settings.NewConsumer(serde.String(), serde.String(), own...).With(w.more...)
 	require.NoError(w.t, cs.Err())
-	var handle []consumer.Option
+	handle := slices.Clone(w.source.handle)
 	if w.graph.recycle {
 		handle = append(handle, consumer.Recycle())
 	}

@@ -105,7 +105,7 @@ func eachSlowShape(t *testing.T, test func(w *world, s slowShape, call time.Dura
 		for _, call := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond} {
 			for _, p := range protocols {
 				t.Run(fmt.Sprintf("%s, %v, %s", s.name, call, p.name), func(t *testing.T) {
-					orders := source{"slow", func(m *member) stream.Graph {
+					orders := source{name: "slow", graph: func(m *member) stream.Graph {
 						return s.graph(m.dep, stream.Map(m.handle.CommittableSource(), orderOfMessage))
 					}}
 					inWorld(t, p, orders, graphs[0], func() dependency { return dependency{shortest: call, longest: call} }, func(w *world) {
