@@ -81,6 +81,36 @@ func ExampleConsumer_CommittableSource() {
 	// 0 <nil>
 }
 
+func ExampleCommitsElsewhere() {
+	cs, stop := exampleOrders()
+	defer stop()
+
+	// The elements leave the graph, and whoever has them says when an order is done.
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd(), consumer.CommitsElsewhere())
+	for m, err := range c.CommittableSource().All(context.Background()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(m.Offset, m.Value)
+		m.Offset.Commit()
+	}
+
+	// Without the option it is told what is missing.
+	c = consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
+	var none *consumer.NoCommitterError
+	err := c.CommittableSource().To(stream.Ignore[*consumer.CommittableMessage[string, order]]()).Run(context.Background())
+	fmt.Println(errors.As(err, &none), none.Source)
+	left, err := stream.Collect(context.Background(), c.PlainSource())
+	fmt.Println(len(left), err)
+	// Output:
+	// orders[0]@0 {nr-1 12}
+	// orders[0]@1 {nr-2 0}
+	// orders[0]@2 {nr-3 30}
+	// true committableSource
+	// 0 <nil>
+}
+
 func ExampleConsumer_CommitWithMetadataSource() {
 	cs, stop := exampleOrders()
 	defer stop()
