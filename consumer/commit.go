@@ -23,8 +23,8 @@ import (
 //  1. It commits what the trackers say is finished without a gap, and nothing else.
 //  2. Offsets are collected and sent while the one place in turn is held; a revoke takes its own turn behind the closing of the trackers. So when a revoke returns, nothing of
 //     its partitions is on its way or can come, and neither brokers nor client look whose partition an offset belongs to: a late one would rewind the new owner.
-//  3. A commit that is on its way is not cancelled: the client would give up its connection, and the broker might take it behind a later one. A deadline bounds what comes before: while
-//     the group's members join, commits wait for the slowest of them. At the end of a run, when its time is over, nothing comes later, and it is.
+//  3. A commit that is on its way is not cancelled: the client would give up its connection, and the broker might take it behind a later one. A deadline bounds what comes before. At the
+//     end of a run, when its time is over, nothing comes later, and it is.
 //  4. Offsets never go back within an assignment, except where at most once says so.
 type committer struct {
 	cfg   settings.ConsumerConfig
@@ -33,6 +33,7 @@ type committer struct {
 
 	cl     *kgo.Client
 	ask    *asker
+	joins  *joins
 	manual bool            // no member: the offsets are committed by an administrator's request
 	life   context.Context // of all commits; it ends when the time of the run's end is over
 	end    context.CancelFunc
@@ -42,7 +43,8 @@ type committer struct {
 	armed     bool
 	interval  time.Duration
 	forgotten []TopicPartition // taken away, and still in done
-	waiting   []chan outcome   // of Flush
+	ids       topicIDs
+	waiting   []chan outcome // of Flush
 
 	batch int64 // so many calls of Commit ask for a commit, 0: none do; set before the run starts
 	calls atomic.Int64
@@ -79,9 +81,9 @@ func newCommitter(cfg settings.ConsumerConfig, log *slog.Logger, m marker) *comm
 }
 
 // begin gives it the client.
-func (c *committer) begin(cl *kgo.Client, kill context.CancelFunc, ask *asker, manual bool) {
+func (c *committer) begin(cl *kgo.Client, kill context.CancelFunc, ask *asker, joins *joins, manual bool) {
 	c.mu.Lock()
-	c.cl, c.ask, c.manual = cl, ask, manual
+	c.cl, c.ask, c.joins, c.manual = cl, ask, joins, manual
 	c.life, c.end = context.WithCancel(cl.Context())
 	c.kill = kill
 	c.mu.Unlock()

@@ -102,74 +102,82 @@ func (c *committer) passing(err error) bool {
 	return !errors.Is(err, kgo.ErrClientClosed) // a connection that broke
 }
 
-// request sends a commit and returns the outcome of each offset.
+// request sends a commit and returns the outcome of each offset. ctx bounds the waiting before it.
 func (c *committer) request(ctx context.Context, marks []commit) []error {
 	if c.manual {
 		return c.administer(c.life, marks)
 	}
-	wait := ctx
+	b := c.newBatch(marks)
+	if c.joins.waiting() && c.commitPast(c.life, b) {
+		return b.results
+	}
+	if _, can := c.topics(b.offsets); !can {
+		c.commitThrough(ctx, b)
+		return b.results
+	}
+	noJoin, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer c.joins.watch(func() { cancel(errJoins) })()
+	if c.commitThrough(noJoin, b); errors.Is(b.results[0], errJoins) {
+		b = c.newBatch(marks)
+		c.commitPast(c.life, b)
+	}
+	return b.results
+}
+
+// commitThrough commits with the client, which waits for a join that is on, and ctx bounds that.
+func (c *committer) commitThrough(wait context.Context, b *commitBatch) {
 	ctx, cancel := context.WithCancelCause(c.life)
 	defer cancel(nil)
 	inTime := context.AfterFunc(wait, func() { cancel(context.Cause(wait)) })
 	defer inTime()
-	index := make(map[TopicPartition]int, len(marks))
-	results := make([]error, len(marks))
-	offsets := map[string]map[int32]kgo.EpochOffset{}
-	for i, m := range marks {
-		index[m.TopicPartition] = i
-		if offsets[m.Topic] == nil {
-			offsets[m.Topic] = map[int32]kgo.EpochOffset{}
-		}
-		offsets[m.Topic][m.Partition] = kgo.EpochOffset{Epoch: m.Epoch, Offset: m.Offset}
-		results[i] = errNoAnswer
-	}
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
 		if !inTime() {
 			return context.Cause(wait)
 		}
-		left := 0
-		for t := range req.Topics {
-			topic := &req.Topics[t]
-			kept := topic.Partitions[:0]
-			for _, part := range topic.Partitions {
-				i := index[TopicPartition{topic.Topic, part.Partition}]
-				m := marks[i]
-				if !m.owner.by(req.MemberID) {
-					results[i] = errGone
-					continue
-				}
-				if m.hasMetadata {
-					part.Metadata = kmsg.StringPtr(m.metadata)
-				} else if n, ok := c.marks.beganWith(topic.Topic); ok && c.cfg.StartFrom() == settings.Latest {
-					part.Metadata = kmsg.StringPtr(fmt.Sprintf(countMark, n))
-				}
-				kept = append(kept, part)
-			}
-			topic.Partitions = kept
-			left += len(kept)
-		}
-		req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
-		if left == 0 {
-			return errGone
-		}
-		return nil
+		return b.prune(req)
 	})
-	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-		if err != nil {
-			for i := range results {
-				results[i] = err
-			}
-			return
-		}
-		for _, t := range resp.Topics {
-			for _, p := range t.Partitions {
-				if i, ok := index[TopicPartition{t.Topic, p.Partition}]; ok {
-					results[i] = kerr.ErrorForCode(p.ErrorCode)
-				}
-			}
+	c.cl.CommitOffsetsSync(ctx, b.offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		switch {
+		case err == nil:
+			b.answered(resp)
+		case errors.Is(context.Cause(ctx), errJoins): // the client says no more than that it was cancelled
+			b.fail(errJoins)
+		default:
+			b.fail(err)
 		}
 	})
-	return results
+}
+
+// prune leaves out of a request what is not ours to commit any more, and adds what goes with an
+// offset. errGone: nothing is left.
+func (b *commitBatch) prune(req *kmsg.OffsetCommitRequest) error {
+	left := 0
+	for t := range req.Topics {
+		topic := &req.Topics[t]
+		kept := topic.Partitions[:0]
+		for _, part := range topic.Partitions {
+			i := b.index[TopicPartition{topic.Topic, part.Partition}]
+			m := b.marks[i]
+			if !m.owner.by(req.MemberID) {
+				b.results[i] = errGone
+				continue
+			}
+			if m.hasMetadata {
+				part.Metadata = kmsg.StringPtr(m.metadata)
+			} else if n, ok := b.c.marks.beganWith(topic.Topic); ok && b.c.cfg.StartFrom() == settings.Latest {
+				part.Metadata = kmsg.StringPtr(fmt.Sprintf(countMark, n))
+			}
+			kept = append(kept, part)
+		}
+		topic.Partitions = kept
+		left += len(kept)
+	}
+	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
+	if left == 0 {
+		return errGone
+	}
+	return nil
 }
 
 var errNoAnswer = errors.New("the broker's answer does not name the partition")

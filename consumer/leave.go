@@ -2,32 +2,48 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/vicuna-go/vicuna/settings"
 )
 
-// leaveTimeout bounds each step of leaving the group, which takes a broker no time.
+// leaveTimeout bounds the leaving of a group, which takes a broker no time.
 const leaveTimeout = 2 * time.Second
 
-// close leaves the group and closes the client. The client does not leave in the middle of a join, which lasts until the slowest of the other members has come: then the group is told
-// without it, which ends the join; and where the brokers do not answer either, its context ends everything.
+// joinPatience is how long a join is waited for that may be over in a moment.
+const joinPatience = 100 * time.Millisecond
+
+// A session ends with the leaving of its group. The client leaves by itself, except in the middle of a
+// join: that is over when the slowest of the other members has come, or when the session of a dead
+// one has run out, and the client waits for it. Nobody else should: what was finished is committed by
+// now, and the group's other members would wait for this one in the next join, too.
+//
+//  1. A member whose client waits for a join tells the group past the client that it has gone. The
+//     brokers go on with the join without it.
+//  2. A static member is to stay in its group, so it tells nothing: it just ends. The group finds it
+//     among those that have joined, gives it its part, and waits for it as long as its session lasts:
+//     with all members where it is the leader, who says who gets what. So a join that is over in a
+//     moment is waited for (joinPatience).
+//  3. Then the client's own context is ended. That is what ends a join in the client, and no leave of
+//     the client's own comes after it.
+//  4. All members have that patience in the second phase of a join (SyncGroup), which takes a leader
+//     that lives one round trip.
+//  5. A member that has no id yet is about to get one, from the first of its two joins (KIP-394), and
+//     begins no other: the client goes on to its leave, which tells the group not to expect it.
+//
+// Brokers that do not answer are waited for no longer than leaveTimeout, all in all.
+
+// close leaves the group and closes the client.
 func (s *session[K, V, T]) close(ctx context.Context) {
 	defer s.kill()
-	last := time.AfterFunc(2*leaveTimeout, s.kill)
-	defer last.Stop()
 	if !s.c.sub.manual {
-		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-		err := s.cl.LeaveGroupContext(leave)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		err := s.leaveGroup(ctx)
 		cancel()
 		if err != nil {
-			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-			err = s.quit(leave)
-			cancel()
-		}
-		if err != nil {
+			s.kill() // what has not ended by now does not end otherwise
 			s.log.Warn("vicuna: the group could not be left; it notices when the session times out", "group", s.cfg.Group(), "error", err)
 		}
 	}
@@ -36,17 +52,83 @@ func (s *session[K, V, T]) close(ctx context.Context) {
 	s.cl.AllowRebalance()
 }
 
-// quit tells the group that its member has gone, past the client. Static members stay.
-func (s *session[K, V, T]) quit(ctx context.Context) error {
-	id, _ := s.cl.GroupMetadata()
-	if id == "" || s.cfg.InstanceID() != "" || s.cfg.Protocol() == settings.ConsumerProtocol {
-		return nil
+// leaveGroup leaves the group, with the client or past it.
+func (s *session[K, V, T]) leaveGroup(ctx context.Context) error {
+	joining := make(chan struct{}, 1)
+	defer s.joins.watch(func() {
+		select {
+		case joining <- struct{}{}:
+		default:
+		}
+	})()
+	var past bool // the client was passed by; read after stop
+	var pastErr error
+	stop := s.run.Serve(s.name+" leave the group", func(quit <-chan struct{}) {
+		for {
+			select {
+			case <-quit:
+				return
+			case <-joining:
+			}
+			if s.joinsForLong(quit) {
+				past, pastErr = s.leavePast(ctx)
+			}
+			if past {
+				s.kill()
+				return
+			}
+		}
+	})
+	err := s.cl.LeaveGroupContext(ctx)
+	stop()
+	if past {
+		return pastErr
+	}
+	return err
+}
+
+// joinsForLong reports whether the join that was on is one not to be waited for.
+func (s *session[K, V, T]) joinsForLong(quit <-chan struct{}) bool {
+	if s.cfg.InstanceID() != "" || s.joins.phase() == syncsNow {
+		timer := time.NewTimer(joinPatience)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-quit:
+			return false
+		}
+	}
+	return s.joins.waiting()
+}
+
+// leavePast tells the group past the client that its member has gone. It reports false where the
+// client is not in the group as the member that it was: it hears of that by itself, at once.
+func (s *session[K, V, T]) leavePast(ctx context.Context) (past bool, err error) {
+	if s.cfg.InstanceID() != "" {
+		return true, nil
+	}
+	id := s.memberID()
+	if id == "" {
+		return false, nil
 	}
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group, req.MemberID = s.cfg.Group(), id
 	member := kmsg.NewLeaveGroupRequestMember()
 	member.MemberID = id
+	member.Reason = kmsg.StringPtr("the consumer has ended")
 	req.Members = append(req.Members, member)
-	_, err := req.RequestWith(ctx, s.cl)
-	return err
+	resp, err := req.RequestWith(ctx, s.cl)
+	if err != nil {
+		return true, err
+	}
+	err = kerr.ErrorForCode(resp.ErrorCode)
+	for _, m := range resp.Members {
+		if err == nil {
+			err = kerr.ErrorForCode(m.ErrorCode)
+		}
+	}
+	if errors.Is(err, kerr.UnknownMemberID) {
+		return false, nil
+	}
+	return true, err
 }

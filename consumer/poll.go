@@ -145,6 +145,7 @@ func (s *session[K, V, T]) take(f *kgo.Fetch) {
 	var response *tracker.Lease
 	for ti := range f.Topics {
 		t := &f.Topics[ti]
+		s.commit.fetched(t.Topic, t.TopicID)
 		for pi := range t.Partitions {
 			p := &t.Partitions[pi]
 			if len(p.Records) == 0 {

@@ -18,7 +18,7 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	s.kill = kill
 	s.fetchSize.perRecord = recordBytes + s.shape.size
 	// Transactions' markers have offsets, which are to be committed and counted like others. They are left out when their turn has come; see leaveOut.
-	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize), kgo.WithContext(life), kgo.KeepControlRecords()}
+	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.recycles() {
 		opts = append(opts, kgo.WithPools(&pools{}))
 	}

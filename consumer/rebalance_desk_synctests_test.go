@@ -309,22 +309,23 @@ func newCable(k *kafkatest.Broker) *cable {
 	return &cable{dial: settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer()).Dialer()}
 }
 
-func (c *cable) option() settings.Option {
-	return settings.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+func (c *cable) option() settings.Option { return settings.Dialer(c.dialing) }
+
+// dialing makes a connection through it.
+func (c *cable) dialing(ctx context.Context, network, addr string) (net.Conn, error) {
+	c.mu.Lock()
+	cut := c.cut
+	c.mu.Unlock()
+	if cut {
+		return nil, errCut
+	}
+	conn, err := c.dial(ctx, network, addr)
+	if err == nil {
 		c.mu.Lock()
-		cut := c.cut
+		c.conns = append(c.conns, conn)
 		c.mu.Unlock()
-		if cut {
-			return nil, errCut
-		}
-		conn, err := c.dial(ctx, network, addr)
-		if err == nil {
-			c.mu.Lock()
-			c.conns = append(c.conns, conn)
-			c.mu.Unlock()
-		}
-		return conn, err
-	})
+	}
+	return conn, err
 }
 
 // sever cuts it, mend mends it.

@@ -11,13 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
 // Another member takes half a minute to give its partition back, and all have to wait for it in their join. The records of the partition that stays here go on flowing, from our own
-// buffers; what is finished meanwhile is committed when the rebalance is over, and no commit that met it is a failure.
+// buffers; what is finished meanwhile is committed, and no commit that met the rebalance is a failure.
 func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 2000
@@ -45,8 +44,8 @@ func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 	})
 }
 
-// Commits wait for another member's slow revoke, and so long a record of the kept partition is stuck that no more can be kept account of: nothing more of it is delivered. When the record is done, all goes
-// on, in the rebalance still; behind it everything is committed, and nothing came twice.
+// During another member's slow revoke a record of the kept partition is stuck for so long that no more can be kept account of: nothing more of it is delivered, and what is before it is committed. When the
+// record is done, all goes on, in the rebalance still; after it everything is committed, and nothing came twice.
 func TestFullTrackerInAnothersRevoke(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n, limit = 2000, 64
@@ -78,6 +77,8 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 		d.await("the rebalance", joining)
 
 		stuck.Store(true)
+		<-waits
+		pass(100 * time.Millisecond) // what was finished before it is known
 		outstanding := func() int {
 			m, err := first.handle.Metrics()
 			require.NoError(t, err)
@@ -91,11 +92,11 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 		require.NoError(t, err)
 		require.Positive(t, m.Held, "until a quarter of what was delivered is finished")
 		require.Less(t, outstanding(), 2*limit)
-		full, committed := outstanding(), d.committed(kept)
+		full := outstanding()
 		<-time.After(10 * time.Second)
 		require.True(t, joining())
 		require.Equal(t, full, outstanding(), "nothing more is delivered")
-		require.Equal(t, committed, d.committed(kept))
+		require.EqualValues(t, len(first.offsetsOf(kept))-1, d.committed(kept), "up to the one that is stuck")
 
 		before := len(first.offsetsOf(kept))
 		stuck.Store(false)
@@ -112,8 +113,7 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 	})
 }
 
-// The same with everything taken away at each rebalance: a slow member keeps the others in their join for half a minute. The element that was finished late is given up; commits wait, and nothing
-// fails. A commit that is made during the join is made behind it.
+// The same with everything taken away at each rebalance: a slow member keeps the others in their join for half a minute, and nothing fails.
 func TestSlowRebalanceOfAnother(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 3000
@@ -153,13 +153,9 @@ func TestDrainInASlowRebalance(t *testing.T) {
 		d.await("the rebalance", func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" })
 		<-time.After(2 * time.Second)
 		began := time.Now()
-		err := first.ctl.Drain(t.Context())
-		t.Logf("it took %v: %v", time.Since(began), err)
-		require.Less(t, time.Since(began), 28*time.Second, "the time-outs of the drain, of the end and of leaving")
+		first.drain()
+		require.LessOrEqual(t, time.Since(began), atMost)
+		require.EqualValues(t, len(first.offsetsOf(kept)), d.committed(kept))
 		require.Len(t, k.Cluster().GroupInfo(deskGroup).Members, 2, "it has left")
-		if err != nil {
-			var failed *consumer.CommitError
-			require.ErrorAs(t, err, &failed)
-		}
 	})
 }

@@ -84,6 +84,7 @@ type session[K, V, T any] struct {
 	troubles  troubles
 	began     time.Time
 	fetchSize fetchSize
+	joins     joins
 	blocks    *sync.Pool // of elements, where they are used again; apart, as elements that are kept keep it
 	fetched   atomic.Int64
 	dropped   atomic.Int64
@@ -253,7 +254,7 @@ func (s *session[K, V, T]) start() {
 	s.began = time.Now()
 	s.log.Info("vicuna: a consumer has started", "source", s.name, "group", s.cfg.Group(), "topics", strings.Join(s.c.sub.names(), " "))
 	s.firstFetch()
-	s.commit.begin(cl, s.kill, s.ask, s.c.sub.manual)
+	s.commit.begin(cl, s.kill, s.ask, &s.joins, s.c.sub.manual)
 	close(s.ready)
 	if s.shape.commits {
 		s.serve("commit", s.commit.loop)
@@ -345,7 +346,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
 	}
-	limit := s.run.Limits().Close + 3*leaveTimeout
+	limit := s.run.Limits().Close + 2*leaveTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
