@@ -341,7 +341,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		}
 		s.close(ctx)
 		s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
-			"fetched", s.fetched.Load(), "given_back", s.dropped.Load())
+			"fetched", s.fetched.Load(), "given_back", s.run.GivenBack(), "given_up", givenUp(s.run.GivenUps()))
 	})
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
@@ -355,6 +355,14 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		err = errors.Join(err, &stream.StuckError{Stages: []string{s.name + " " + s.handling()}, After: limit})
 	}
 	return err
+}
+
+// givenUp counts the records that a run has given up.
+func givenUp(all []core.GivenUp) (records int) {
+	for _, g := range all {
+		records += g.Records
+	}
+	return records
 }
 
 // lanes are the ways there are now; the caller holds the lock.

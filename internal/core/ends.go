@@ -203,8 +203,8 @@ func (r *Run) GiveUpFrom(index uint32, position uint64) {
 // GivenBack counts the positions that were delivered to the stream and given back by a drain or a revoke,
 // because no stage with effects had begun them.
 func (r *Run) GivenBack() (n int64) {
-	n = r.givenBack.Load()
 	r.mu.Lock()
+	n = r.givenBack.Load() // in one step with the children: one that leaves adds its own
 	children := r.snapshotChildren()
 	r.mu.Unlock()
 	for _, c := range children {

@@ -113,8 +113,8 @@ func (r *Run) addGivenUp(g GivenUp) {
 	r.givenUps = append(r.givenUps, g)
 }
 
-// AdoptEnd takes over what a child has given up. It reports whether that is all that its error says: its
-// drain was cut short, and no fault of its own.
+// AdoptEnd takes over the end of a child that has left. It reports whether its error says no more than that
+// its drain was cut short: that is no fault of its own, and what it has given up is counted already.
 func (r *Run) AdoptEnd(child error) bool {
 	if OnlyDrained(child) {
 		r.Cut()
@@ -126,9 +126,6 @@ func (r *Run) AdoptEnd(child error) bool {
 	}
 	if !errors.Is(e.Cause, ErrDrainTimeout) {
 		return false
-	}
-	for _, g := range e.Records {
-		r.NoteGivenUp(g)
 	}
 	r.Cut()
 	return r.noteTimeout()

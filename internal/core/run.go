@@ -689,11 +689,17 @@ func (r *Run) Err() error {
 	return r.result
 }
 
-// Leave removes a child that is over from its parent.
+// Leave removes a child that is over from its parent, which goes on counting what the child has given
+// back and given up.
 func (r *Run) Leave(child *Run) {
+	back, up := child.GivenBack(), child.GivenUps()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.children, child)
-	r.mu.Unlock()
+	r.givenBack.Add(back)
+	for _, g := range up {
+		r.addGivenUp(g)
+	}
 }
 
 // Dropped counts the elements that were thrown away because their partition was taken away.
