@@ -98,7 +98,7 @@ func (m *member) start(opts ...stream.RunOption) {
 	w := m.w
 	own := append(w.protocol.opts(m.i), w.k.Bootstrap(), w.k.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)),
 		settings.Group(groupName), settings.ClientID("member-"+strconv.Itoa(m.i)),
-		settings.HeartbeatInterval(100*time.Millisecond), settings.SessionTimeout(5*time.Second), settings.FetchMaxWait(50*time.Millisecond))
+		settings.HeartbeatInterval(100*time.Millisecond), settings.SessionTimeout(session), settings.FetchMaxWait(50*time.Millisecond))
 	cs := settings.NewConsumer(serde.String(), serde.String(), own...).With(w.more...)
 	require.NoError(w.t, cs.Err())
 	handle := slices.Clone(w.source.handle)

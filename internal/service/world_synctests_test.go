@@ -19,6 +19,8 @@ const (
 	groupName = "service"
 	// waiting is how many orders at most wait to be committed: more than the members have in work.
 	waiting = 3000
+	// session is how long a member may be silent.
+	session = 5 * time.Second
 	// every is how often orders are written, and atMost how many of each partition then: some more
 	// than three members work on.
 	every  = 20 * time.Millisecond
@@ -49,9 +51,6 @@ type world struct {
 func inWorld(t *testing.T, p protocol, s source, g graph, calls func() dependency, test func(w *world)) {
 	t.Helper()
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		if why := notHeld(p); why != "" && !all() {
-			t.Skip(why)
-		}
 		test(&world{t: t, k: k, protocol: p, source: s, graph: g, calls: calls, quit: func() {}})
 	}, kafkatest.InMemory(), kafkatest.Topics(partitions, topicIn, topicA), kafkatest.Topics(3, topicB, topicDead),
 		kafkatest.BrokerConfig(map[string]string{"group.consumer.heartbeat.interval.ms": "100", "group.consumer.session.timeout.ms": "5000"}))
@@ -175,12 +174,4 @@ func pass(d time.Duration) {
 	if d > 0 {
 		<-time.After(d)
 	}
-}
-
-// notHeld says what the library is known not to hold yet, and why. VICUNA_SERVICE=all plays it all the same.
-func notHeld(p protocol) string {
-	if p.static {
-		return "not held yet: the end of a static member waits for a join that is on, for 4 s"
-	}
-	return ""
 }
