@@ -64,7 +64,7 @@ func (d *desk) runFor(g stream.Graph, within time.Duration) error {
 func TestUnknownTopic(t *testing.T) {
 	for name, what := range deskSubscriptions("nowhere") {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 				d := newDesk(t, k, 0)
 				err := d.runFor(committing(d.reads("nowhere", what, kind.opts(0)...)), time.Minute)
 				var fetch *consumer.FetchError
@@ -94,7 +94,7 @@ func TestNoPermission(t *testing.T) {
 					continue
 				}
 				t.Run(sub, func(t *testing.T) {
-					eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+					eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 						d := newDesk(t, k, 10)
 						k.Fault(c.fault)
 						err := d.runFor(committing(d.reads(deskTopic, what, kind.opts(0)...)), time.Minute)
@@ -162,7 +162,7 @@ func TestBrokerGoneForAMinute(t *testing.T) {
 
 // A wrong bootstrap address is told after some seconds, again and again; the run does not end by it, and can be ended.
 func TestWrongBootstrap(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 0)
 		for name, what := range deskSubscriptions(deskTopic) {
 			cs := d.settings().With(settings.Bootstrap("localhost:1"))
@@ -193,7 +193,7 @@ func TestOffsetOutOfRange(t *testing.T) {
 		"to latest":   {settings.ToLatest, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 				d := newDesk(t, k, 0)
 				d.write(0, 0, 100)
 				d.commitPast(0, 50)
@@ -235,7 +235,7 @@ func (d *desk) commitPast(p int32, offset int64) {
 func TestTopicDeletedAndMadeAnew(t *testing.T) {
 	for name, policy := range map[string]settings.OutOfRangePolicy{"fail": settings.FailOutOfRange, "to earliest": settings.ToEarliest} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 				d := newDesk(t, k, 100)
 				c := d.clerk(append(kind.opts(0), settings.OutOfRange(policy))...)
 				c.run(c.copies(nil))
@@ -272,7 +272,7 @@ func TestTopicDeletedAndMadeAnew(t *testing.T) {
 
 // All problems of the settings, the subscription and the source are told at once, before anything runs.
 func TestAllProblemsAtOnce(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cs := settings.NewConsumer(serde.String(), serde.String(), k.Dialer(), settings.TrackLimit(-1), settings.RevokeTimeout(time.Hour))
 		c := consumer.New(cs, consumer.Topics("a b", ""))
 		_, err := c.AtMostOnceSource(0).To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())

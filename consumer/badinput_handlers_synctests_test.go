@@ -24,7 +24,7 @@ func asAny[E error](err error, target *E) bool { return errors.As(err, target) }
 
 // A handler that blocks is warned of while it does, and the group waits for it.
 func TestHandlerThatBlocks(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := &clerk{d: d}
 		began := time.Now()
@@ -50,7 +50,7 @@ func TestHandlerThatFails(t *testing.T) {
 	for name, fail := range map[string]func() error{"error": func() error { return boom }, "panic": func() error { panic(boom) }} {
 		for _, what := range []string{"assigned", "revoked", "stopped"} {
 			t.Run(what+" "+name, func(t *testing.T) {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					d := newDesk(t, k, 10)
 					c := &clerk{d: d}
 					f := func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error { return fail() }

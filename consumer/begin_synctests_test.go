@@ -26,7 +26,7 @@ var kerrUnknownTopic = kerr.UnknownTopicOrPartition
 func TestStartTimeout(t *testing.T) {
 	for _, kind := range groupKinds {
 		t.Run("comes in time/"+kind.name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				var log readerLog
 				got := newGathered()
 				c := consumer.New(readerOf(k, kind.opts(0)...).With(log.option()), consumer.Topics("in"))
@@ -128,8 +128,8 @@ func TestPassingErrors(t *testing.T) {
 	} {
 		for _, key := range []kmsg.Key{kmsg.Metadata, kmsg.Fetch, kmsg.ListOffsets} {
 			for _, running := range []bool{false, true} {
-				for _, times := range []int{3, 9} {
-					for _, start := range []settings.StartPosition{settings.Latest} {
+				for _, times := range []int{1, 3, 9} {
+					for _, start := range []settings.StartPosition{settings.Earliest, settings.Latest} {
 						t.Run(fmt.Sprint(e.Message, "/", key.Name(), "/running ", running, "/", times, "/", start), func(t *testing.T) {
 							withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 								fault := kfake.Fault{Keys: []kmsg.Key{key}, Topic: "in", Err: e, Count: times}
@@ -138,11 +138,11 @@ func TestPassingErrors(t *testing.T) {
 								}
 								got := newGathered()
 								take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
-								ctl := begun(t, readAndCommit(consumer.New(readerOf(k, settings.StartFrom(start)), consumer.Topics("in")), take))
+								ctl := begun(t, readAndCommit(consumer.New(readerOf(k, settings.StartFrom(start)).With(longLife...), consumer.Topics("in")), take))
 								pass(20 * time.Second)
 								if running {
 									handle := k.Fault(fault)
-									pass(6 * time.Minute) // the client looks at its topics every five
+									pass(40 * time.Second) // the client looks at its topics each 30
 									handle.Remove()       // what is left of it is not for those who write
 								}
 								fillPartitions(t, k, "in", 1, 0, 10)

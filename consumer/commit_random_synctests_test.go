@@ -34,7 +34,7 @@ var (
 // offset committed below which anything is unfinished, no offset goes back, and in the end nothing is missing.
 func TestCommitRandomly(t *testing.T) {
 	if *commitSeed != 0 {
-		kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) { newRandomWorld(t, k, *commitSeed).run() })
+		virtual(t, func(t *testing.T, k *kafkatest.Broker) { newRandomWorld(t, k, *commitSeed).run() })
 		return
 	}
 	n := *commitWorlds
@@ -43,7 +43,7 @@ func TestCommitRandomly(t *testing.T) {
 	}
 	const each = 20 // worlds that share a broker
 	for from := 1; from <= n; from += each {
-		kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 			for seed := from; seed < from+each && !t.Failed(); seed++ {
 				newRandomWorld(t, k, uint64(seed)).run()
 			}

@@ -83,7 +83,7 @@ func (c *gated) Write(b []byte) (int, error) {
 
 // A broker that does not answer a commit ends the stream that waits for it, and its run in time.
 func TestCommitIsNotAnswered(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
 		g := newGate(w)
 		g.close()
@@ -100,7 +100,7 @@ func TestCommitIsNotAnswered(t *testing.T) {
 
 // One that answers late, but in time, does no harm.
 func TestCommitIsAnsweredLate(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
 		g := newGate(w)
 		g.close()
@@ -112,7 +112,7 @@ func TestCommitIsAnsweredLate(t *testing.T) {
 
 // While commits are not answered, records go on; what was finished meanwhile goes with the next one.
 func TestCommitDoesNotHoldUpRecords(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
 		g := newGate(w)
 		g.close()
@@ -136,7 +136,7 @@ func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
 		"drain": func(t *testing.T, ctl *stream.Control) { require.Error(t, ctl.Drain(t.Context())) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				w := newCommitWorld(t, k, 100)
 				at := newAtOffset(99)
 				g := newGate(w)

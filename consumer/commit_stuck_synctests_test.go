@@ -43,7 +43,7 @@ func (l *lines) with(part string) (found []string) {
 
 // A record that was handed over and never committed holds its partition's offset for ever. It is the oldest in Metrics and Snapshot, and logged once each StuckAfter.
 func TestCommitForgotten(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
 		var log lines
 		c := w.consumer(settings.StuckAfter(10*time.Second), settings.Logger(slog.New(slog.NewTextHandler(&log, nil))))

@@ -11,7 +11,7 @@ import (
 
 func onBroker(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
 	t.Helper()
-	kafkatest.Virtual(t, fn, opts...)
+	virtual(t, fn, opts...)
 }
 
 func atRest() bool {

@@ -25,7 +25,7 @@ func TestFourOutcomes(t *testing.T) {
 		for _, gone := range []bool{false, true} {
 			name := map[bool]string{false: "stream ok", true: "stream failed"}[fails] + ", " + map[bool]string{false: "end ok", true: "end failed"}[gone]
 			t.Run(name, func(t *testing.T) {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					d := newDesk(t, k, 100)
 					c := d.clerk(settings.HeartbeatInterval(10 * time.Second)) // it does not hear that the broker is gone
 					gate := newRelease(t)
@@ -77,7 +77,7 @@ func TestFourOutcomes(t *testing.T) {
 
 // A drain finishes what is in flight, commits it, and leaves the group; a static member stays in it.
 func TestDrainCommitsAndLeaves(t *testing.T) {
-	eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 1000)
 		c := d.clerk(kind.opts(0)...)
 		c.run(c.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 5*time.Millisecond) }, settings.MaxInterval(time.Hour), settings.MaxBatch(1_000_000)))
@@ -102,7 +102,7 @@ func TestDrainCommitsAndLeaves(t *testing.T) {
 
 // What a drain cannot finish in its time is stopped; what was finished is committed, and the group is left.
 func TestDrainTimeout(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		c.run(c.copies(func(ctx context.Context, m deskMessage) error {
@@ -123,7 +123,7 @@ func TestDrainTimeout(t *testing.T) {
 
 // The context's end drains, and Run says so.
 func TestContextEnd(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		cause := errors.New("a signal")
@@ -142,7 +142,7 @@ func TestContextEnd(t *testing.T) {
 
 // A context that has ended before the run begins nothing.
 func TestDrainBeforeTheStart(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -164,7 +164,7 @@ func TestDrainBeforeTheStart(t *testing.T) {
 
 // A Stop gives up what is in flight; what was finished is committed, the group is left at once, and the next run goes on exactly there.
 func TestStopAndRunAgain(t *testing.T) {
-	eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 10)
 		c := d.clerk(kind.opts(0)...)
 		gate := newRelease(t)
@@ -194,7 +194,7 @@ func TestStopAndRunAgain(t *testing.T) {
 
 // A panic in a user's function ends the stream with its place, and the process lives; so does runtime.Goexit's. The handle is free behind it.
 func TestUserFunctionPanics(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		c.run(c.copies(func(_ context.Context, m deskMessage) error {
@@ -227,7 +227,7 @@ func TestStopWithoutABroker(t *testing.T) {
 		"silent": func(k *kafkatest.Broker) { k.Delay(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 				d := newDesk(t, k, 10)
 				c := d.clerk(append(kind.opts(0), settings.HeartbeatInterval(10*time.Second))...)
 				c.run(c.copies(nil, settings.MaxInterval(time.Hour)))

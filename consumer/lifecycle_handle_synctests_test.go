@@ -15,7 +15,7 @@ import (
 
 // A handle has one run at a time: a second one is refused, also where both sources stand in one graph, and the first is not disturbed.
 func TestSecondRunIsRefused(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		_, err := stream.Merge(c.handle.PlainSource(), c.handle.PlainSource()).To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
@@ -39,7 +39,7 @@ func TestSecondRunIsRefused(t *testing.T) {
 
 // What concerns the run is refused where there is none: before, and behind.
 func TestHandleOutsideARun(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		c := d.clerk()
 		outside := func() {

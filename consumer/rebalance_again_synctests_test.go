@@ -70,7 +70,7 @@ func TestOldCallsMarkNothingOfANewAssignment(t *testing.T) {
 
 // The same with acknowledgements that come late: those of records that were sent under the old assignment finish nothing of the new one.
 func TestOldAcknowledgementsMarkNothingOfANewAssignment(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 0)
 		k.CreateTopic(t, "copies", 1)
 		d.write(goes, 0, 20)
@@ -112,7 +112,7 @@ func TestOldAcknowledgementsMarkNothingOfANewAssignment(t *testing.T) {
 
 // A partition goes and comes again and again. In each assignment its records are those from the committed offset on, in order and without a gap: none was fetched for the one before.
 func TestEachAssignmentBeginsAtTheCommittedOffset(t *testing.T) {
-	eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		const n = 20000
 		d := newDesk(t, k, n)
 		var mu sync.Mutex
@@ -177,7 +177,7 @@ func (c *clerk) awaitPartitionsOf(kind groupKind) {
 
 // The sub-stream of a partition fails while others of its records are under way: the next one goes on with the first that was not finished, and what the old calls return marks nothing of it.
 func TestRewindWithElementsInFlight(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 300
 		d := newDesk(t, k, n)
 		c := d.clerk()
@@ -233,7 +233,7 @@ func (h *slowHook) OnFetchRecordUnbuffered(r *kgo.Record, polled bool) {
 // While records are on their way from the client to the stream no rebalance takes place: else those of a partition that goes and comes again meanwhile would be delivered to its next
 // assignment.
 func TestRebalanceWaitsForDelivery(t *testing.T) {
-	eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		const n = 50
 		d := newDesk(t, k, n)
 		slow := &slowHook{at: "stop", waiting: make(chan struct{}), release: newRelease(t)}

@@ -96,7 +96,7 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 // A member's session expires: somebody else has its partitions when it hears of it. Nothing of them is committed any more, not even what was finished; what was in flight is dropped, and
 // the handler is told that they are lost. It joins again, and goes on.
 func TestLost(t *testing.T) {
-	eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
+	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 100)
 		wire := newCable(k)
 		first := d.clerk(append(kind.opts(0), wire.option(), settings.SessionTimeout(2*time.Second), settings.RevokeTimeout(time.Second))...)

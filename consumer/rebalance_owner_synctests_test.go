@@ -22,7 +22,7 @@ import (
 
 // A member that the group has put out, and that joins anew before it hears of it, is told of a revoke by the client. What it has finished is not committed over the new owner's offsets.
 func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 1000
 		d := newDesk(t, k, n)
 		work := newRelease(t)
@@ -73,7 +73,7 @@ func putOut(t *testing.T, k *kafkatest.Broker) {
 func TestRevokeInTheLastCommit(t *testing.T) {
 	for name, code := range map[string]*kerr.Error{"rebalance": kerr.RebalanceInProgress, "loading": kerr.CoordinatorLoadInProgress} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				d := newDesk(t, k, 100)
 				eager := settings.Protocol(settings.Eager)
 				first := d.clerk(eager)
@@ -100,7 +100,7 @@ func TestRevokeInTheLastCommit(t *testing.T) {
 
 // A handler that does not return holds up the client's goroutine, and closing it. The run ends all the same, and names it.
 func TestHandlerThatNeverReturns(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		k.CreateTopic(t, "in", 1)
 		hang, in := make(chan struct{}), make(chan struct{})
 		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{

@@ -21,7 +21,7 @@ import (
 func TestKeptAsAnotherMember(t *testing.T) {
 	for name, protocol := range map[string]settings.GroupProtocol{"cooperative": settings.CooperativeSticky, "eager": settings.Eager} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				const n = 100
 				d := newDesk(t, k, n)
 				first := d.clerk(settings.Protocol(protocol), settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(10*time.Second), settings.RevokeTimeout(2*time.Second))
@@ -44,7 +44,7 @@ func TestKeptAsAnotherMember(t *testing.T) {
 
 // The same without a faked answer: in a rebalance it is put out before it has joined again.
 func TestPutOutWhileItJoins(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 100
 		d := newDesk(t, k, n)
 		first := d.clerk(settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(20*time.Second), settings.RevokeTimeout(2*time.Second), settings.CommitTimeout(5*time.Second))

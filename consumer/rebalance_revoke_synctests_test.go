@@ -44,7 +44,7 @@ func TestBufferedRecordsOfARevokedPartition(t *testing.T) {
 	}
 	for name, graph := range sources {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				const n = 1000
 				d := newDesk(t, k, n)
 				slow := func(ctx context.Context, _ deskMessage) error { return idle(ctx, 10*time.Millisecond) }
@@ -92,7 +92,7 @@ const goes int32 = 1
 func eachKindButEager(t *testing.T, test func(t *testing.T, k *kafkatest.Broker, kind groupKind)) {
 	for _, kind := range groupKinds[1:] {
 		t.Run(kind.name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) { test(t, k, kind) }, quickBroker)
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) { test(t, k, kind) }, quickBroker)
 		})
 	}
 }
@@ -137,7 +137,7 @@ func TestRevokeHurriesABatch(t *testing.T) {
 	}
 	for name, graph := range graphs {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				d := newDesk(t, k, 10)
 				first, second := d.clerk(), d.clerk()
 				offsets := graph(stream.Map(first.handle.CommittableSource(), func(m deskMessage) envelope.Committable {
@@ -174,7 +174,7 @@ func TestRevokeHurriesABatch(t *testing.T) {
 
 // A batch of two partitions is being worked on when one of them is revoked, and its time is up: the batch goes on, since the other partition wants it, and finishes that one alone.
 func TestBatchOverARevokedAndAKeptPartition(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
 		first, second := d.clerk(settings.RevokeTimeout(time.Second)), d.clerk()
 		release := make(chan struct{})
@@ -244,7 +244,7 @@ func TestFunctionThatDoesNotReturnInARevoke(t *testing.T) {
 
 // What user code was handed and finishes after its partition was revoked is ignored; the new owner reads it again, and its commits stand.
 func TestCommitOfARevokedPartitionIsIgnored(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 100)
 		first, second := d.clerk(settings.RevokeTimeout(time.Second)), d.clerk()
 		var mu sync.Mutex

@@ -11,7 +11,7 @@ import (
 func TestRollingRestart(t *testing.T) {
 	for name, ordered := range map[string]bool{"ordered": true, "unordered": false} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) { rollingRestart(t, k, kind, ordered) })
+			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) { rollingRestart(t, k, kind, ordered) })
 		})
 	}
 }

@@ -30,7 +30,7 @@ var groupKinds = []groupKind{
 	}},
 }
 
-// rollOn is kafkatest.Virtual, or TCP.
+// rollOn is virtual, or TCP.
 type rollOn func(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option)
 
 var quickBroker = kafkatest.BrokerConfig(map[string]string{"group.consumer.heartbeat.interval.ms": "100", "group.consumer.session.timeout.ms": "2000"})

@@ -18,7 +18,7 @@ import (
 // Another member takes half a minute to give its partition back, and all have to wait for it in their join. The records of the partition that stays here go on flowing, from our own
 // buffers; what is finished meanwhile is committed, and no commit that met the rebalance is a failure.
 func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 2000
 		d := newDesk(t, k, n)
 		first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second))
@@ -47,7 +47,7 @@ func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 // During another member's slow revoke a record of the kept partition is stuck for so long that no more can be kept account of: nothing more of it is delivered, and what is before it is committed. When the
 // record is done, all goes on, in the rebalance still; after it everything is committed, and nothing came twice.
 func TestFullTrackerInAnothersRevoke(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n, limit = 2000, 64
 		d := newDesk(t, k, 0)
 		for from := 0; from < n; from += 20 { // in batches of which some fit
@@ -115,7 +115,7 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 
 // The same with everything taken away at each rebalance: a slow member keeps the others in their join for half a minute, and nothing fails.
 func TestSlowRebalanceOfAnother(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 3000
 		d := newDesk(t, k, n)
 		eager := settings.Protocol(settings.Eager)
@@ -140,7 +140,7 @@ func TestSlowRebalanceOfAnother(t *testing.T) {
 
 // A drain in the middle of another member's slow rebalance ends in its time: nobody waits for the group.
 func TestDrainInASlowRebalance(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 3000)
 		first := d.clerk()
 		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }, settings.MaxInterval(10*time.Millisecond)))

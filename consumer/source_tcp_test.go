@@ -11,5 +11,5 @@ import (
 // withTopic runs a test on a broker with the topic that most tests read.
 func withTopic(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
 	t.Helper()
-	fn(t, kafkatest.Start(t, append([]kafkatest.Option{kafkatest.Topics(partitions, "in")}, opts...)...))
+	fn(t, kafkatest.Start(t, append([]kafkatest.Option{kafkatest.InMemory(), kafkatest.Topics(partitions, "in")}, opts...)...))
 }

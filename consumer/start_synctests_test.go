@@ -118,8 +118,8 @@ func TestLatestIsKeptByTheGroup(t *testing.T) {
 							fillPartitions(t, k, "in", 2, 50, 10)
 							member(0)
 						}
-						pass(10 * time.Minute)
-						require.GreaterOrEqual(t, got.count(), 20)
+						becomes(t, "all", func() bool { return got.count() >= 20 })
+						pass(10 * time.Second)
 						for p := range int32(2) {
 							require.Contains(t, got.of(p), fmt.Sprintf("%d/50", p))
 							require.NotContains(t, got.of(p), fmt.Sprintf("%d/49", p), "what was there before")
@@ -249,7 +249,7 @@ func TestNewPartitionsBeginAtTheirStart(t *testing.T) {
 					}
 					take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
 					handle := func(i int) *strConsumer {
-						return consumer.New(latestOf(k, kind.opts(i)...), consumer.Topics("in"))
+						return consumer.New(latestOf(k, kind.opts(i)...).With(longLife...), consumer.Topics("in"))
 					}
 					c := handle(0)
 					ctl := begun(t, graph(c, take))
@@ -278,12 +278,12 @@ func TestNewPartitionsBeginAtTheirStart(t *testing.T) {
 						begun(t, graph(handle(2), take))
 					}
 					becomes(t, "all", func() bool { return got.count() >= 40 })
-					pass(20 * time.Minute)
+					pass(2 * time.Minute) // the topics are looked at four times more
 					require.Equal(t, numberedFrom(0, 50, 10), got.of(0))
 					for p := int32(1); p < 4; p++ {
 						require.Equal(t, numberedFrom(p, 0, 10), got.of(p))
 					}
-				})
+				}, slowHeartbeats)
 			})
 		}
 	}
@@ -322,7 +322,7 @@ func TestOldPartitionsOfALaterMember(t *testing.T) {
 func TestLatestOfATopicThatIsNotKnownAtFirst(t *testing.T) {
 	for name, graph := range map[string]sourceGraph{"committable": readAndCommit, "plain": allSources["plain"]} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				got := newGathered()
 				c := consumer.New(latestOf(k), consumer.Topics("in"))
 				begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
