@@ -203,7 +203,7 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 					const n = 400
 					fillPartitions(t, k, "in", 2, 0, n)
-					h := &early{c: consumer.New(readerOf(k), consumer.Topics("in")), got: newGathered(), paused: map[int32]time.Time{}}
+					h := &early{c: consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere()), got: newGathered(), paused: map[int32]time.Time{}}
 					ctl := begun(t, graph(h, stream.NewFlow(func(src stream.Source[*strRecord]) stream.Source[*strRecord] { return flow(h, src) })))
 					becomes(t, "all of the other", func() bool { return len(h.got.of(1)) == n })
 					pass(10 * time.Second)
