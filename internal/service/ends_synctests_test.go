@@ -88,10 +88,12 @@ func TestEndsWhileTheGroupWaits(t *testing.T) {
 				if p.static {
 					other.terminate()
 				} else {
+					w.stopWriting()
 					refused := w.k.Refuse() // nothing of it reaches the broker any more
 					other.ctl.Stop()
 					<-other.ctl.Done()
 					refused()
+					w.write()
 				}
 				m.terminate()
 				m.start()
