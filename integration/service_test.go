@@ -83,7 +83,9 @@ func rollService(t *testing.T, run serviceRun) {
 	attempts := run.workers + run.restarts
 	for i := range run.restarts {
 		victim := c.workers[i%run.workers]
-		c.awaitOutputs(c.inputs.Outputs() * (i + 1) / (run.restarts + 4)) // under load, all over the work
+		// Under load, all over the work, up to where a static member still has some in its own partitions,
+		// while those of guests that have gone rest.
+		c.awaitOutputs(c.inputs.Outputs() * (i + 1) / (run.restarts + 8))
 		c.awaitWorkOf(victim, run.settled)
 		drains.add(c.stopUnderLoad(victim))
 		switch i % 4 {
