@@ -31,7 +31,7 @@ import (
 // threeTopics are on a broker each, so that acknowledgements of one can be withheld alone.
 func threeTopics(t *testing.T, test func(t *testing.T, k *kafkatest.Broker)) {
 	t.Helper()
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		apart(t, k, "a", "b", "c")
 		test(t, k)
 	}, kafkatest.Brokers(3), kafkatest.Topics(1, "a", "b", "c"))
@@ -264,7 +264,7 @@ func relabelled(e offsetEnv) env {
 
 // The window bounds what is in flight, of envelopes of all kinds, and an envelope larger than it goes alone.
 func TestWindowHoldsACommittableSink(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(10, unbounded)))
 		var pulled atomic.Int64
@@ -327,7 +327,7 @@ func TestStopOfACommittableSink(t *testing.T) {
 
 // Behind the end of the run nobody is told any more: whoever made the Committables may have let go of them.
 func TestCommittablesBehindTheEnd(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k))
 		var fake kafkatest.FakeCommittable
@@ -346,7 +346,7 @@ func TestCommittablesBehindTheEnd(t *testing.T) {
 
 // A drain in mid-flight: everything that was pulled is written, done and committed.
 func TestDrainOfACommittableSink(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k, settings.Window(100, unbounded)), often(1000), "out") {
 			release := k.HoldAcks("out")
 			src := trackedNumbers(2, 5000)
@@ -385,7 +385,7 @@ func TestSinksKeepTheContract(t *testing.T) {
 				New:   func(*testing.T, func(context.Context, *record) error) stream.Sink[*record] { return sink(sets(k)) },
 				Input: func(i int) *record { return envelope.New("out", "k", strconv.Itoa(i)) },
 			}, streamtest.Blind(), streamtest.Concurrent(), streamtest.In(func(t *testing.T, run func(t *testing.T)) {
-				kafkatest.Virtual(t, func(t *testing.T, b *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, b *kafkatest.Broker) {
 					k = b
 					run(t)
 				}, kafkatest.Topics(2, "out"))

@@ -51,7 +51,7 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 		"each by itself":               {[]func(committable) offsetEnv{single, multi(3), single}, 1, []int64{1, 2, 3}, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				src, g := consuming(len(c.kinds))
 				ctl := start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetEnv {
 					return c.kinds[m.Offset](m)
@@ -72,7 +72,7 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 
 // On completion the offsets are committed, and the run waits for that, once: behind the last acknowledgement.
 func TestCompletionFlushesTheConsumer(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -107,7 +107,7 @@ func TestCompletionFlushesTheConsumer(t *testing.T) {
 
 // Without acknowledgement of commits nobody waits.
 func TestSendAndForget(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000, settings.Delivery(settings.SendAndForget)), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -121,7 +121,7 @@ func TestSendAndForget(t *testing.T) {
 
 // Without elements there is nothing to commit, and nothing to wait for.
 func TestCommittingNothing(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1), "out") {
 			src, g := consuming(0)
 			src.End()
@@ -137,7 +137,7 @@ func TestCommittingNothing(t *testing.T) {
 
 // Elements that are filtered out reach no sink: the consumer commits by its settings all the same.
 func TestFilteredOutElementsAreCommitted(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(100)
 		src.End()
 		none := of(g, src.Source()).Filter(func(m *consumed) bool { return m.Offset == 50 })
@@ -152,7 +152,7 @@ func TestFilteredOutElementsAreCommitted(t *testing.T) {
 
 // A fault upstream: what was done is committed, by the consumer at its end, and the fault is what the run returns.
 func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(10)
 		goOn := make(chan struct{})
 		failing := stream.TryMap(of(g, src.Source()), func(_ context.Context, m *consumed) (offsetEnv, error) {
@@ -177,7 +177,7 @@ func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
 
 // Offsets that cannot be committed at the end fail the run, whoever tells it first.
 func TestFailedCommitAtTheEnd(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -194,7 +194,7 @@ func TestFailedCommitAtTheEnd(t *testing.T) {
 
 // A stop does not wait for a commit that is not answered, and a drain only for so long.
 func TestCommitThatIsNotAnswered(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		unanswered := func() *stream.Control {
 			src, g := consuming(10)
 			src.End()
@@ -224,7 +224,7 @@ func TestCommitThatIsNotAnswered(t *testing.T) {
 
 // The sink stands in a child run, as behind a partitioned source, and the consumer's group around it.
 func TestCommittableSinkInAChild(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		g := &group{}
 		subs := []stream.Sub[int, *record]{}
 		for i := range 3 {
@@ -243,7 +243,7 @@ func TestCommittableSinkInAChild(t *testing.T) {
 
 // A consumer in another graph is armed by the first of its offsets, woken and flushed like the own one; offsets are finished, not committed.
 func TestOffsetsOfAnotherGraph(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		a, b := &group{}, &group{}
 		var mu sync.Mutex
 		var offsets []*position
@@ -317,7 +317,7 @@ func TestTwoCommittableSinks(t *testing.T) {
 
 // A source that begins late, behind others (Concat), is armed when it does.
 func TestGroupOfALateSource(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		first, one := consuming(3)
 		second, two := consuming(3)
 		first.End()
@@ -338,7 +338,7 @@ func TestGroupOfALateSource(t *testing.T) {
 
 // What comes behind a hard stop is collected still, and the sources' last hooks hear of it.
 func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("out")
 		g := &group{}
 		var run *core.Run

@@ -21,7 +21,7 @@ import (
 func crowded(t *testing.T, f func(t *testing.T, k *kafkatest.Broker, cl *producer.Client, release func())) {
 	for name, opt := range map[string]kgo.Opt{"records": kgo.MaxBufferedRecords(1000), "bytes": kgo.MaxBufferedBytes(3000)} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				cl, err := kgo.NewClient(append(k.ClientOptions(), opt, kgo.ProducerLinger(0), settings.PartitionerOpt())...)
 				require.NoError(t, err)
 				defer cl.Close()
@@ -138,7 +138,7 @@ func TestStreamsOnAFullClient(t *testing.T) {
 
 // Close in a callback is told so at once, and goes on.
 func TestCloseInACallback(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, shared := range map[string]bool{"own": false, "shared": true} {
 			var opts []producer.Option
 			if shared {
@@ -165,7 +165,7 @@ func TestCloseInACallback(t *testing.T) {
 
 // Two that close at once both wait.
 func TestTwoClosersWait(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		p, err := producer.NewElement(sets(k))
 		require.NoError(t, err)
 		release := k.HoldAcks("out")

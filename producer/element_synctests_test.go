@@ -94,7 +94,7 @@ func TestElementIsClosedWithoutPatience(t *testing.T) {
 
 // An Element of a client whose broker is gone.
 func TestElementWithoutABroker(t *testing.T) {
-	both(t, []settings.ProducerOption{settings.DeliveryTimeout(30 * time.Second)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
+	bothOn(t, kafkatest.Virtual, []settings.ProducerOption{settings.DeliveryTimeout(30 * time.Second)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		p := element(t, ps, on...)
 		_, err := p.Send(t.Context(), envelope.New("out", "k", "v"))
 		require.NoError(t, err)

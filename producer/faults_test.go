@@ -41,6 +41,7 @@ func picky() serde.Serde[string] {
 type fault struct {
 	rec   *record
 	check func(t *testing.T, err error)
+	waits bool // whether it may pass is waited for
 }
 
 func is(target error, texts ...string) func(t *testing.T, err error) {
@@ -75,27 +76,40 @@ func failedAt(target error) func(t *testing.T, err error) {
 
 func faults() map[string]fault {
 	return map[string]fault{
-		"no topic":                 {&record{Value: "v"}, is(producer.ErrNoTopic)},
-		"key":                      {envelope.New("out", "bad", "v"), is(errSerde, `topic "out"`, "key")},
-		"value":                    {envelope.New("out", "k", "bad"), is(errSerde, `topic "out"`, "value")},
-		"out of range":             {&record{Topic: "out", Partition: envelope.ToPartition(7), Value: "v"}, badPartition(7)},
-		"negative":                 {&record{Topic: "out", Partition: envelope.ToPartition(-1), Value: "v"}, badPartition(-1)},
-		"too large":                {envelope.New("out", "k", strings.Repeat("v", 5000)), failedAt(kerr.MessageTooLarge)},
-		"too large for the broker": {&record{Topic: "out", Partition: envelope.ToPartition(1), Value: strings.Repeat("v", 3000)}, failedAt(kerr.MessageTooLarge)},
+		"no topic":                 {&record{Value: "v"}, is(producer.ErrNoTopic), false},
+		"key":                      {envelope.New("out", "bad", "v"), is(errSerde, `topic "out"`, "key"), false},
+		"value":                    {envelope.New("out", "k", "bad"), is(errSerde, `topic "out"`, "value"), false},
+		"out of range":             {&record{Topic: "out", Partition: envelope.ToPartition(7), Value: "v"}, badPartition(7), true},
+		"negative":                 {&record{Topic: "out", Partition: envelope.ToPartition(-1), Value: "v"}, badPartition(-1), false},
+		"too large":                {envelope.New("out", "k", strings.Repeat("v", 5000)), failedAt(kerr.MessageTooLarge), false},
+		"too large for the broker": {&record{Topic: "out", Partition: envelope.ToPartition(1), Value: strings.Repeat("v", 3000)}, failedAt(kerr.MessageTooLarge), false},
 		"serde panics": {envelope.New("out", "k", "panic"), func(t *testing.T, err error) {
 			t.Helper()
 			is(errSerde, `topic "out"`)(t, err)
 			var p *stream.PanicError
 			require.ErrorAs(t, err, &p)
 			require.Contains(t, string(p.Stack), "picky")
-		}},
+		}, false},
 	}
 }
 
-func faultBroker(t *testing.T) (*kafkatest.Broker, settings.Producer[string, string]) {
+// onFaults runs a test for each fault, on a broker of its own.
+func onFaults(t *testing.T, test func(t *testing.T, ps settings.Producer[string, string], f fault)) {
 	t.Helper()
-	k := kafkatest.Start(t, kafkatest.Topics(2, "out"), kafkatest.InMemory(), kafkatest.BrokerConfig(map[string]string{"message.max.bytes": "2000"}))
-	return k, settings.NewProducer(picky(), picky(), k.Bootstrap(), quiet(), settings.BatchBytes(4000), settings.Compression(kgo.NoCompression()))
+	for name, f := range faults() {
+		if f.waits && !inBubbles {
+			continue // for each record that takes seconds of real time
+		}
+		t.Run(name, func(t *testing.T) {
+			onBroker(t, func(t *testing.T, k *kafkatest.Broker) { test(t, faultSettings(k), f) }, faultBroker...)
+		})
+	}
+}
+
+var faultBroker = []kafkatest.Option{kafkatest.Topics(2, "out"), kafkatest.BrokerConfig(map[string]string{"message.max.bytes": "2000"})}
+
+func faultSettings(k *kafkatest.Broker) settings.Producer[string, string] {
+	return settings.NewProducer(picky(), picky(), k.Bootstrap(), k.Dialer(), quiet(), settings.BatchBytes(4000), settings.Compression(kgo.NoCompression()))
 }
 
 func requireStage(t *testing.T, err error, stage string) {
@@ -106,136 +120,127 @@ func requireStage(t *testing.T, err error, stage string) {
 }
 
 func TestFaultsEndAStream(t *testing.T) {
-	_, ps := faultBroker(t)
-	for name, f := range faults() {
-		t.Run(name, func(t *testing.T) {
-			good := envelope.New("out", "k", "v")
-			err := stream.FromSlice([]*record{good, f.rec, good}).To(producer.PlainSink(ps)).Run(t.Context())
-			requireStage(t, err, "plainSink")
-			f.check(t, err)
+	onFaults(t, func(t *testing.T, ps settings.Producer[string, string], f fault) {
+		good := envelope.New("out", "k", "v")
+		err := stream.FromSlice([]*record{good, f.rec, good}).To(producer.PlainSink(ps)).Run(t.Context())
+		requireStage(t, err, "plainSink")
+		f.check(t, err)
 
-			envs := []env{envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2)}
-			err = stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)).Named("named").To(stream.Ignore[res]()).Run(t.Context())
-			requireStage(t, err, "named")
-			f.check(t, err)
+		envs := []env{envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2)}
+		err = stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)).Named("named").To(stream.Ignore[res]()).Run(t.Context())
+		requireStage(t, err, "named")
+		f.check(t, err)
 
-			envs[1] = envelope.Multi([]record{*good, *f.rec, *good}, 1)
-			_, err = stream.Collect(t.Context(), stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)))
-			requireStage(t, err, "flexiFlow")
-			f.check(t, err)
+		envs[1] = envelope.Multi([]record{*good, *f.rec, *good}, 1)
+		_, err = stream.Collect(t.Context(), stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)))
+		requireStage(t, err, "flexiFlow")
+		f.check(t, err)
 
-			for _, e := range []env{envelope.Single(*f.rec, 1), envelope.Multi([]record{*good, *f.rec, *good}, 1)} {
-				envs[1] = e
-				err = stream.FromSlice(envs).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter())).Run(t.Context())
-				requireStage(t, err, "committableSink")
-				f.check(t, err)
-				pairs := stream.WithContext(stream.FromSlice(envs), func(env) envelope.Committable { return nil })
-				err = pairs.To(producer.CommittableSinkWithOffsetContextOf[int](ps, settings.NewCommitter())).Run(t.Context())
-				requireStage(t, err, "committableSinkWithOffsetContext")
-				f.check(t, err)
-			}
-		})
-	}
+		for _, e := range []env{envelope.Single(*f.rec, 1), envelope.Multi([]record{*good, *f.rec, *good}, 1)} {
+			envs[1] = e
+			err = stream.FromSlice(envs).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter())).Run(t.Context())
+			requireStage(t, err, "committableSink")
+			f.check(t, err)
+			pairs := stream.WithContext(stream.FromSlice(envs), func(env) envelope.Committable { return nil })
+			err = pairs.To(producer.CommittableSinkWithOffsetContextOf[int](ps, settings.NewCommitter())).Run(t.Context())
+			requireStage(t, err, "committableSinkWithOffsetContext")
+			f.check(t, err)
+		}
+	})
 }
 
 // With SkipFailed the stream goes on: each failure is counted and finished, and is in its result.
 func TestFaultsAreSkipped(t *testing.T) {
-	_, ps := faultBroker(t)
 	good := &record{Topic: "out", Partition: envelope.ToPartition(0), Value: "v"} // a batch that is too large fails as a whole
-	for name, f := range faults() {
-		t.Run(name, func(t *testing.T) {
-			src := streamtest.NewTracked[*record](1)
-			src.Append(0, good, f.rec, good)
-			src.End()
-			recs := stream.Map(src.Source(), func(m *streamtest.TrackedMessage[*record]) *record { return m.Value })
-			ctl := start(t, recs.To(producer.PlainSink(ps, producer.SkipFailed())))
-			<-ctl.Done()
-			require.NoError(t, ctl.Err())
-			require.EqualValues(t, 3, src.Committed(0))
-			stages := ctl.Snapshot().Stages
-			require.EqualValues(t, 1, stages[len(stages)-1].Skipped)
+	onFaults(t, func(t *testing.T, ps settings.Producer[string, string], f fault) {
+		src := streamtest.NewTracked[*record](1)
+		src.Append(0, good, f.rec, good)
+		src.End()
+		recs := stream.Map(src.Source(), func(m *streamtest.TrackedMessage[*record]) *record { return m.Value })
+		ctl := start(t, recs.To(producer.PlainSink(ps, producer.SkipFailed())))
+		<-ctl.Done()
+		require.NoError(t, ctl.Err())
+		require.EqualValues(t, 3, src.Committed(0))
+		stages := ctl.Snapshot().Stages
+		require.EqualValues(t, 1, stages[len(stages)-1].Skipped)
 
-			// So are envelopes, and what they pass through gets its one Commit.
-			envs := streamtest.NewTracked[offsetEnv](1)
-			var fakes [5]kafkatest.FakeCommittable
-			envs.Append(0, envelope.Single[string, string, committable](*good, &fakes[0]), envelope.Single[string, string, committable](*f.rec, &fakes[1]),
-				envelope.Single[string, string, committable](*good, &fakes[2]), envelope.Multi[string, string, committable]([]record{*good, *f.rec, *good}, &fakes[3]),
-				envelope.Single[string, string, committable](*good, &fakes[4]))
-			envs.End()
-			committing := start(t, stream.Map(envs.Source(), func(m *streamtest.TrackedMessage[offsetEnv]) offsetEnv { return m.Value }).
-				To(producer.CommittableSink(ps, settings.NewCommitter(), producer.SkipFailed())))
-			<-committing.Done()
-			require.NoError(t, committing.Err())
-			require.EqualValues(t, 5, envs.Committed(0))
-			for i := range fakes {
-				require.Equal(t, 1, fakes[i].Commits(), "envelope %d", i)
-			}
-			stages = committing.Snapshot().Stages
-			require.GreaterOrEqual(t, stages[len(stages)-1].Skipped, uint64(2)) // the broker may refuse the neighbours in the bad one's batch too
+		// So are envelopes, and what they pass through gets its one Commit.
+		envs := streamtest.NewTracked[offsetEnv](1)
+		var fakes [5]kafkatest.FakeCommittable
+		envs.Append(0, envelope.Single[string, string, committable](*good, &fakes[0]), envelope.Single[string, string, committable](*f.rec, &fakes[1]),
+			envelope.Single[string, string, committable](*good, &fakes[2]), envelope.Multi[string, string, committable]([]record{*good, *f.rec, *good}, &fakes[3]),
+			envelope.Single[string, string, committable](*good, &fakes[4]))
+		envs.End()
+		committing := start(t, stream.Map(envs.Source(), func(m *streamtest.TrackedMessage[offsetEnv]) offsetEnv { return m.Value }).
+			To(producer.CommittableSink(ps, settings.NewCommitter(), producer.SkipFailed())))
+		<-committing.Done()
+		require.NoError(t, committing.Err())
+		require.EqualValues(t, 5, envs.Committed(0))
+		for i := range fakes {
+			require.Equal(t, 1, fakes[i].Commits(), "envelope %d", i)
+		}
+		stages = committing.Snapshot().Stages
+		require.GreaterOrEqual(t, stages[len(stages)-1].Skipped, uint64(2)) // the broker may refuse the neighbours in the bad one's batch too
 
-			results, err := stream.Collect(t.Context(), stream.Via(stream.FromSlice([]env{
-				envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2),
-				envelope.Multi([]record{*good, *f.rec, *good}, 3), envelope.Single(*good, 4),
-			}), producer.FlexiFlow[int](ps, producer.SkipFailed())))
-			require.NoError(t, err)
-			require.Len(t, results, 5)
-			for i, r := range results {
-				require.Equal(t, i, r.Pass())
-				if i == 1 || i == 3 {
-					f.check(t, r.Failed())
-					continue
-				}
-				require.NoError(t, r.Failed())
+		results, err := stream.Collect(t.Context(), stream.Via(stream.FromSlice([]env{
+			envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2),
+			envelope.Multi([]record{*good, *f.rec, *good}, 3), envelope.Single(*good, 4),
+		}), producer.FlexiFlow[int](ps, producer.SkipFailed())))
+		require.NoError(t, err)
+		require.Len(t, results, 5)
+		for i, r := range results {
+			require.Equal(t, i, r.Pass())
+			if i == 1 || i == 3 {
+				f.check(t, r.Failed())
+				continue
 			}
-			parts := results[3].(*envelope.MultiResult[string, string, int]).Parts
-			require.Len(t, parts, 3)
-			f.check(t, parts[1].Err)
-			for _, i := range []int{0, 2} { // written, or said not to be
-				require.Equal(t, good.Value, parts[i].Record.Value)
-				if parts[i].Err == nil {
-					require.Equal(t, "out", parts[i].Metadata.Topic)
-				} else {
-					require.True(t, errors.Is(parts[i].Err, producer.ErrNotSent) || errors.Is(parts[i].Err, kerr.MessageTooLarge), "%v", parts[i].Err)
-				}
+			require.NoError(t, r.Failed())
+		}
+		parts := results[3].(*envelope.MultiResult[string, string, int]).Parts
+		require.Len(t, parts, 3)
+		f.check(t, parts[1].Err)
+		for _, i := range []int{0, 2} { // written, or said not to be
+			require.Equal(t, good.Value, parts[i].Record.Value)
+			if parts[i].Err == nil {
+				require.Equal(t, "out", parts[i].Metadata.Topic)
+			} else {
+				require.True(t, errors.Is(parts[i].Err, producer.ErrNotSent) || errors.Is(parts[i].Err, kerr.MessageTooLarge), "%v", parts[i].Err)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestFaultsOfAnElementAreItsCallers(t *testing.T) {
-	_, ps := faultBroker(t)
-	p := element(t, ps)
 	good := envelope.New("out", "k", "v")
-	for name, f := range faults() {
-		t.Run(name, func(t *testing.T) {
-			_, err := p.Send(t.Context(), f.rec)
-			f.check(t, err)
-			future, err := p.SendFuture(t.Context(), f.rec)
-			if err == nil {
-				_, err = future.Wait(t.Context())
-			}
-			f.check(t, err)
-			got := make(chan error, 1)
-			if err := p.SendAsync(t.Context(), f.rec, func(_ envelope.Metadata, err error) { got <- err }); err != nil {
-				got <- err
-			}
-			f.check(t, <-got)
-			r, err := producer.SendEnvelope(t.Context(), p, envelope.Single(*f.rec, 3))
-			f.check(t, err)
-			f.check(t, r.Failed())
-			require.Equal(t, 3, r.Pass())
-			r, err = producer.SendEnvelope(t.Context(), p, envelope.Multi([]record{*good, *f.rec}, 4))
-			f.check(t, err)
-			f.check(t, r.Failed())
-			f.check(t, r.(*envelope.MultiResult[string, string, int]).Parts[1].Err)
-			_, err = p.Send(t.Context(), good)
-			require.NoError(t, err)
-		})
-	}
+	onFaults(t, func(t *testing.T, ps settings.Producer[string, string], f fault) {
+		p := element(t, ps)
+		_, err := p.Send(t.Context(), f.rec)
+		f.check(t, err)
+		future, err := p.SendFuture(t.Context(), f.rec)
+		if err == nil {
+			_, err = future.Wait(t.Context())
+		}
+		f.check(t, err)
+		got := make(chan error, 1)
+		if err := p.SendAsync(t.Context(), f.rec, func(_ envelope.Metadata, err error) { got <- err }); err != nil {
+			got <- err
+		}
+		f.check(t, <-got)
+		r, err := producer.SendEnvelope(t.Context(), p, envelope.Single(*f.rec, 3))
+		f.check(t, err)
+		f.check(t, r.Failed())
+		require.Equal(t, 3, r.Pass())
+		r, err = producer.SendEnvelope(t.Context(), p, envelope.Multi([]record{*good, *f.rec}, 4))
+		f.check(t, err)
+		f.check(t, r.Failed())
+		f.check(t, r.(*envelope.MultiResult[string, string, int]).Parts[1].Err)
+		_, err = p.Send(t.Context(), good)
+		require.NoError(t, err)
+	})
 }
 
 func TestNilRecordsAndEnvelopes(t *testing.T) {
-	_, ps := faultBroker(t)
+	ps := faultSettings(kafkatest.Start(t, append(faultBroker, kafkatest.InMemory())...))
 	err := stream.FromSlice([]*record{nil}).To(producer.PlainSink(ps)).Run(t.Context())
 	requireStage(t, err, "plainSink")
 	require.ErrorIs(t, err, producer.ErrNilRecord)

@@ -46,11 +46,20 @@ func countOutcomes(err error) (n int) {
 // both runs a test for a stage with a client of its own and one on a shared client.
 func both(t *testing.T, opts []settings.ProducerOption, test func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option), broker ...kafkatest.Option) {
 	t.Helper()
+	bothOn(t, virtual, opts, test, broker...)
+}
+
+// bothOn is both on virtual, or on kafkatest.Virtual, where brokers can be restarted.
+func bothOn(
+	t *testing.T, world func(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option), opts []settings.ProducerOption,
+	test func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option), broker ...kafkatest.Option,
+) {
+	t.Helper()
 	t.Run("own client", func(t *testing.T) {
-		kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) { test(t, k, sets(k, opts...)) }, broker...)
+		world(t, func(t *testing.T, k *kafkatest.Broker) { test(t, k, sets(k, opts...)) }, broker...)
 	})
 	t.Run("shared client", func(t *testing.T) {
-		kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		world(t, func(t *testing.T, k *kafkatest.Broker) {
 			test(t, k, bare(k), producer.On(client(t, sets(k, opts...))))
 		}, broker...)
 	})

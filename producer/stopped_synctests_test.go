@@ -23,7 +23,7 @@ import (
 
 // User code that comes back behind the end of its run finds a stage that writes nothing any more, also where the client lives on.
 func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer())
 		cl, err := producer.NewClient(ps)
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
 
 // A stop reaches an envelope of more records than the client has room for, and what was written is what the error counts.
 func TestStopWithinALargeEnvelope(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), settings.Window(1000, 1<<30))
 		cl, err := producer.NewClient(ps)
 		require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestStopWithinALargeEnvelope(t *testing.T) {
 
 // Closing the Client around a client of the user's own leaves the user's own records alone.
 func TestClosingAWrappedClient(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		owned, err := kgo.NewClient(append(k.ClientOptions(), kgo.AllowIdempotentProduceCancellation())...)
 		require.NoError(t, err)
 		defer owned.Close()

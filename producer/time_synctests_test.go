@@ -65,7 +65,7 @@ func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				at := time.Now()
 				run(t, k, sets(k, settings.Linger(time.Minute)))
 				require.Less(t, time.Since(at), 2*time.Second)
@@ -76,7 +76,7 @@ func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 }
 
 func TestStreamsLingerUnlessTold(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		in, out := make(chan env), make(chan res)
 		ctl := start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](sets(k, settings.Linger(20*time.Second)))).To(stream.ToChan(out)))
 		for i, e := range singles(numbered("out", 3)) {
@@ -92,7 +92,7 @@ func TestStreamsLingerUnlessTold(t *testing.T) {
 
 // An Element with a client of its own does not linger unless it is told to; on a shared client it lingers as the client does.
 func TestElementsLinger(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		send := func(p *producer.Element[string, string]) time.Duration {
 			_, err := p.Send(t.Context(), envelope.New("out", "k", "v")) // learns about the topic
 			require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestElementsLinger(t *testing.T) {
 
 // A stream that pauses behind a burst goes on with the time of then, in its timestamps and in its delivery time-outs.
 func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		in := make(chan *record, 1000)
 		for _, r := range numbered("out", 1000) {
 			in <- r
@@ -132,7 +132,7 @@ func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
 
 // The same where a user function in front of the sink takes its time.
 func TestTimeGoesOnWhileAUserFunctionTakesIts(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		n := 0
 		src := stream.FromSlice(numbered("out", 300)).Tap(func(*record) {
 			if n++; n > 200 {
@@ -249,7 +249,7 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 
 // A topic that nobody creates: it may have been made just now, so its records have the delivery time-out.
 func TestUnknownTopic(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		at := time.Now()
 		err := stream.FromSlice(numbered("nowhere", 3)).To(producer.PlainSink(sets(k))).Run(t.Context())
 		requireUnknownTopic(t, err, "nowhere")
@@ -269,7 +269,7 @@ func TestErrorsThatPassDoNotFailARecord(t *testing.T) {
 			for _, known := range []bool{false, true} {
 				for _, times := range []int{6, 20} {
 					t.Run(fmt.Sprint(e.Message, "/", key.Name(), "/", known, "/", times), func(t *testing.T) {
-						kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+						virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 							p := element(t, sets(k))
 							if known {
 								_, err := p.Send(t.Context(), envelope.New("out", "k0", "0"))

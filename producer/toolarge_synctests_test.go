@@ -161,7 +161,7 @@ func TestBatchesTooLargeForTheTopicAreSplit(t *testing.T) {
 	} {
 		for sender, send := range senders {
 			t.Run(name+"/"+sender, func(t *testing.T) {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					recs := c.recs()
 					failed := send(t, sets(k, settings.Compression(kgo.NoCompression())).With(c.opts...), recs)
 					require.Len(t, failed, len(c.large))
@@ -179,7 +179,7 @@ func TestBatchesTooLargeForTheTopicAreSplit(t *testing.T) {
 
 // Without SkipFailed the large record ends the stream, and says why; what was before it is written.
 func TestARecordTooLargeEndsTheStream(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		err := stream.FromSlice(padded("out", 100, 100, 1, 60)).To(producer.PlainSink(sets(k, settings.Compression(kgo.NoCompression())))).Run(t.Context())
 		require.ErrorIs(t, err, kerr.MessageTooLarge)
 		place, ok := errors.AsType[*producer.RecordError](err)
@@ -192,7 +192,7 @@ func TestARecordTooLargeEndsTheStream(t *testing.T) {
 
 // A limit that was learnt is kept: batches behind it are not refused again.
 func TestTheLimitOfATopicIsKept(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k, settings.Linger(5*time.Millisecond), settings.Compression(kgo.NoCompression())))
 		burst := func(n int) (requests, refused int64) {
 			w := countProduce(k, 10_000)
@@ -237,7 +237,7 @@ func countProduce(k *kafkatest.Broker, limit int) func() (requests, larger int64
 
 // The limit of a topic is lowered, and raised, while a stream writes to it.
 func TestTheLimitOfATopicChanges(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl, err := kgo.NewClient(k.ClientOptions()...)
 		require.NoError(t, err)
 		defer cl.Close()
@@ -269,7 +269,7 @@ func TestTheLimitOfATopicChanges(t *testing.T) {
 
 // Records of other topics are not held up, and neither are other streams on the client.
 func TestOtherTopicsGoOnWhileBatchesAreSplit(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl, err := kgo.NewClient(k.ClientOptions()...)
 		require.NoError(t, err)
 		defer cl.Close()
@@ -293,7 +293,7 @@ func TestEndsWhileBatchesAreSplit(t *testing.T) {
 	for _, end := range []string{"drain", "stop", "close"} {
 		for after := range 12 {
 			t.Run(fmt.Sprint(end, "/", after), func(t *testing.T) {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					k.Delay(2 * time.Millisecond)
 					ps := sets(k, settings.Compression(kgo.NoCompression()))
 					recs := padded("out", 3000, 100, 20, 99)
@@ -349,7 +349,7 @@ func TestEndsWhileBatchesAreSplit(t *testing.T) {
 
 // Records that wait in the lane keep their delivery time-out.
 func TestRecordsThatWereRefusedKeepTheirTime(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k, settings.Linger(5*time.Millisecond), settings.DeliveryTimeout(30*time.Second), settings.Compression(kgo.NoCompression())))
 		var fs []*producer.Future
 		for _, r := range padded("out", 1000, 100, 20) {

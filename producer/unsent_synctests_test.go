@@ -136,7 +136,7 @@ func TestWhatWasNotSentIsSaidToBeSo(t *testing.T) {
 
 // A record that is in a request may be written, and that is said.
 func TestWhatWasSentMayBeWritten(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("out")
 		defer release()
 		p := element(t, sets(k))

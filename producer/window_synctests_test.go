@@ -46,7 +46,7 @@ func TestWindowHoldsAStream(t *testing.T) {
 			for _, sink := range []func(settings.Producer[string, string], ...producer.Option) stream.Sink[*record]{
 				producer.PlainSink[string, string], committableSink, committableSinkWithOffsetContext,
 			} {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					release := k.HoldAcks()
 					cl := client(t, sets(k, c.window))
 					var pulled atomic.Int64
@@ -91,7 +91,7 @@ func TestWindowHoldsAFlow(t *testing.T) {
 		}, window/2 + twoChunks + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 				release := k.HoldAcks()
 				const n = 6000
 				var pulled atomic.Int64
@@ -125,7 +125,7 @@ func TestWindowHoldsAFlow(t *testing.T) {
 
 // Where nobody takes the results, the flow stops at as many envelopes as its window has records, and all of those are acknowledged.
 func TestDownstreamHoldsAFlow(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		var pulled atomic.Int64
 		cl := client(t, sets(k, settings.Window(1100, unbounded)))
 		src := stream.FromSlice(singles(numbered("out", 5000))).Tap(func(env) { pulled.Add(1) })
@@ -144,7 +144,7 @@ func TestDownstreamHoldsAFlow(t *testing.T) {
 }
 
 func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(10, 1000)))
 		many := make([]record, 25)
 		for i := range many {
@@ -181,7 +181,7 @@ func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
 
 // Two streams and an Element share a client, and so a window, while acknowledgements are withheld; afterwards all of them finish.
 func TestOneWindowForAllWhoShareAClient(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(100, unbounded)))
 		on := producer.On(cl)
@@ -229,7 +229,7 @@ func TestOneWindowForAllWhoShareAClient(t *testing.T) {
 
 // Everybody gets his turn: a sender that comes once is not starved by streams that always want more.
 func TestNobodyStarvesAtTheWindow(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(10, unbounded), settings.Linger(0)))
 		on := producer.On(cl)
 		k.Delay(10 * time.Millisecond)
@@ -264,7 +264,7 @@ func TestNobodyStarvesAtTheWindow(t *testing.T) {
 
 // What one flow's results wait for is no room in the window: with results that nobody takes, and envelopes that need all of the window, its neighbours go on.
 func TestSlowNeighbourHoldsNobody(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(16, unbounded)))
 		on := producer.On(cl)
 		many := make([]record, 16)
@@ -289,7 +289,7 @@ func TestSlowNeighbourHoldsNobody(t *testing.T) {
 
 // Neither a downstream that takes nothing, nor a callback that does not return, holds up the client.
 func TestPromisesNeverBlock(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k))
 		on := producer.On(cl)
 		never, blocked := make(chan res), make(chan struct{})
@@ -359,7 +359,7 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 		for what, end := range ends {
 			for _, linger := range []time.Duration{0, 5 * time.Millisecond, 30 * time.Second} {
 				t.Run(fmt.Sprint(what, " beside one ", name, ", linger ", linger), func(t *testing.T) {
-					kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+					virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 						apart(t, k, "a", "b")
 						cl := client(t, sets(k, settings.Window(200, unbounded), settings.Linger(linger)))
 						neighbour(t, k, producer.On(cl))
@@ -377,7 +377,7 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 
 // A stream that is stopped hard leaves its records to the client, and its neighbours alone.
 func TestHardStopOfANeighbour(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(1000, unbounded)))
 		on := producer.On(cl)
@@ -421,7 +421,7 @@ func TestHardStopOfANeighbour(t *testing.T) {
 
 // An acknowledgement that comes when the run is over marks nothing, and is nobody's result.
 func TestAcknowledgementBehindTheEnd(t *testing.T) {
-	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k))
 		src := streamtest.NewTracked[*record](1)
