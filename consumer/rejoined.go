@@ -13,7 +13,13 @@ import (
 // for it nothing has changed: it calls neither lost nor assigned. But somebody else may have had them in between, and what the former member has in flight may not be committed. So here they are
 // lost, and assigned: reading goes on where the group is.
 func (s *session[K, V, T]) rejoined(ctx context.Context) error {
-	ps, from := s.ofFormerMember()
+	ps, from, unasked := s.ofFormerMember()
+	if len(unasked) > 0 {
+		s.lose(ctx, unasked, s.taken(unasked))
+		if err := s.add(ctx, unasked); err != nil {
+			return err
+		}
+	}
 	if len(ps) == 0 {
 		return nil
 	}
@@ -70,14 +76,21 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	return nil
 }
 
-// ofFormerMember are the partitions that were given to the member that this client was, and where each goes on if nothing was ever committed: what is behind is done. -1: with what the client reads next.
-func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64) {
+// ofFormerMember are the partitions that were given to the member that this client was, and where each goes
+// on if nothing was ever committed: what is behind is done. -1: with what the client reads next. unasked are
+// those of which the client had not learned where they begin: it goes on asking, so nobody else may set its
+// place meanwhile, which it would prefer to the answer.
+func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64, unasked []TopicPartition) {
 	member := s.memberID()
 	from = map[TopicPartition]int64{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts {
 		if p.revoking || p.owner.by(member) {
+			continue
+		}
+		if !p.located {
+			unasked = append(unasked, p.TopicPartition)
 			continue
 		}
 		ps = append(ps, p.TopicPartition)
@@ -91,5 +104,5 @@ func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[Topic
 			from[p.TopicPartition] = first
 		}
 	}
-	return ps, from
+	return ps, from, unasked
 }

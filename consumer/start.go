@@ -166,6 +166,9 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 	for p, o := range begins {
 		at[p.Topic][p.Partition] = kgo.NewOffset().At(o)
 	}
+	if err := ctx.Err(); err != nil {
+		return err // the client does not use the answer, and asks again
+	}
 	latest := s.cfg.StartFrom() == settings.Latest
 	var known []TopicPartition
 	s.mu.Lock()
