@@ -45,7 +45,7 @@ func (f *fetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 }
 
 // smallestFetch is what a fetch may always bring; and a broker gives one batch at least, whatever its size.
-const smallestFetch = 64 << 10
+const smallestFetch = 8 << 10
 
 // firstFetch is how much the first fetch may bring, while nothing is known of the records: it fits even where they were compressed a hundred times, and where they take eight bytes.
 func (s *session[K, V, T]) firstFetch() {
