@@ -25,8 +25,12 @@ import (
 	"time"
 )
 
-// The tests are to take no more than two minutes, and some times that under the race detector on a busy machine; what takes this long hangs.
-const timeout = "-timeout=10m"
+// The tests of a package are to take no more than two minutes, and up to ten times that under the race
+// detector; what takes longer than these hangs.
+const (
+	timeout     = "-timeout=10m"
+	raceTimeout = "-timeout=20m"
+)
 
 const tag = "synctests"
 
@@ -64,7 +68,7 @@ type runner struct {
 func (r *runner) library(race bool) error {
 	args := []string{timeout, "-shuffle=on"}
 	if race {
-		args = append(args, "-race")
+		args = []string{raceTimeout, "-shuffle=on", "-race"}
 	}
 	r.test("default build", ".", append(args, "./...")...)
 	changed, err := changedByTag(".")

@@ -40,7 +40,10 @@ var slowShapes = []slowShape{
 	}, 2, 200 * time.Millisecond},
 	{"flatMap", func(d *dependency, src stream.Source[order]) stream.Graph {
 		three := stream.FlatMap(src, func(o order) iter.Seq[order] {
-			return func(yield func(order) bool) { _ = yield(o) && yield(o) && yield(o) }
+			return func(yield func(order) bool) {
+				for i := 0; i < 3 && yield(o); i++ {
+				}
+			}
 		})
 		return stream.MapAsync(three, atOnce, d.ask).To(committed())
 	}, 2, 200 * time.Millisecond},
