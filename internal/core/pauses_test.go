@@ -78,9 +78,9 @@ func TestPausesHoldNoWorker(t *testing.T) {
 		require.EqualValues(t, 9, s.done.Load(), "one waits, the others go on")
 		require.Zero(t, s.busy.Load())
 		s.add(10)
-		// The other worker may have claimed a piece before the second pause began; none is claimed after it.
+		// The other worker may have claimed pieces before the second pause began; none is claimed after it.
 		begun := s.next.Load()
-		require.Contains(t, []uint64{11, 12}, begun, "as many wait as there are workers")
+		require.GreaterOrEqual(t, begun, uint64(11), "as many wait as there are workers")
 		require.EqualValues(t, begun-2, s.done.Load())
 		require.EqualValues(t, 2, s.w.pauses.waiting.Load())
 		<-time.After(59 * time.Minute)

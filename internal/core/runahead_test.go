@@ -40,6 +40,8 @@ func TestRunAhead(t *testing.T) {
 	}
 	c.r.start = c.r.start.Add(-time.Hour) // the clock is far from its begin
 	recv.busy()
+	require.NotZero(t, recv.chunkSince.Load())
+	recv.chunkSince.Store(recv.run.clock() + int64(time.Hour)) // however slow the machine is
 	require.False(t, recv.slow(), "it has just come for more")
 	slow(true)
 	require.True(t, recv.slow())
