@@ -16,18 +16,17 @@ import (
 
 // graph is a random graph: how its sources are joined, a chain of stages, and a sink or a broadcast of chains.
 type graph struct {
-	join      string // "", "merge", "quiet", "concat"
-	chain     chain
-	takes     int // branches with a Take
-	sinks     int
-	quiet     chan *node
-	aside     int  // what a retry sets aside at most; 0 is plenty
-	late      bool // a retry pauses for longer than a revoke waits
-	mixed     bool // behind a batch: an element has records of several partitions
-	batch     bool // there is a batch
-	handsOver bool // there is a channel, and what is in it has begun before it is seen
-	fails     bool // some elements fail for longer than a revoke's half
-	ids       int  // stages
+	join  string // "", "merge", "quiet", "concat"
+	chain chain
+	takes int // branches with a Take
+	sinks int
+	quiet chan *node
+	aside int  // what a retry sets aside at most; 0 is plenty
+	late  bool // a retry pauses for longer than a revoke waits
+	mixed bool // behind a batch: an element has records of several partitions
+	batch bool // there is a batch
+	fails bool // some elements fail for longer than a revoke's half
+	ids   int  // stages
 }
 
 type chain struct {
@@ -215,7 +214,6 @@ func (g *graph) sink(r *rand.Rand, txn, ordered bool) sinkSpec {
 		s.kind = "manual"
 	case k < 8 && !txn:
 		s.kind = []string{"toChan", "otherGraph"}[s.salt%2]
-		g.handsOver = true
 	default:
 		s.kind = "forEach"
 	}

@@ -134,6 +134,9 @@ func (w *world) play(t *testing.T) {
 	if !w.failed() {
 		w.last(g)
 	}
+	if !w.failed() {
+		w.afterTheCut()
+	}
 	close(w.closing)
 	w.users.Wait()
 }

@@ -44,6 +44,7 @@ type world struct {
 	leaving map[[2]int]bool       // partitions that are being revoked
 
 	run     *runState
+	runs    []*runState // those that were drained, under mu
 	core    atomic.Pointer[core.Run]
 	faults  atomic.Int32 // how many more user functions may fail the run, or an element
 	final   atomic.Bool  // nothing fails any more
@@ -62,6 +63,8 @@ type runState struct {
 	// Under the world's lock.
 	begun map[[2]int]int64 // per source and partition, the last delivery that has begun
 	cut   map[[2]int]int64 // begun, after the cut of a drain; nil before
+	after map[[2]int]int64 // the last delivery that began later and lies after it, and the stage
+	stage map[[2]int]int
 }
 
 // effect is one of a stage on a piece of a record.
@@ -226,8 +229,12 @@ func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
 	for _, l := range n.leaves {
 		at := l.d.rec.place
 		key := [2]int{at.source, at.partition}
-		if cut := l.d.run.cut; cut != nil && !late && l.d.seq > cut[key] && !w.graph.batch && !w.graph.handsOver {
-			w.violateLocked("begun after the cut: stage %d, %v, delivery %d after %d", stage, at, l.d.seq, cut[key])
+		if run := l.d.run; run.cut != nil && l.d.seq > run.cut[key] && !w.graph.batch {
+			if late { // it was taken over before, and is seen only now
+				run.cut[key] = l.d.seq
+			} else if l.d.seq > run.after[key] {
+				run.after[key], run.stage[key] = l.d.seq, stage
+			}
 		}
 		l.d.run.begun[key] = max(l.d.run.begun[key], l.d.seq)
 		if !w.clean {
@@ -249,11 +256,25 @@ func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
 // channelLine is between the numbers of sinks whose receivers have channels of their own.
 const channelLine = 1000
 
+// afterTheCut looks for what began after a cut, when everything that had been taken over was seen.
+func (w *world) afterTheCut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, run := range w.runs {
+		for key, seq := range run.after {
+			if seq > run.cut[key] {
+				w.violateLocked("begun after the cut: stage %d, source and partition %v, delivery %d after %d", run.stage[key], key, seq, run.cut[key])
+			}
+		}
+	}
+}
+
 // makeCut notes that a drain has made its cut.
 func (w *world) makeCut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.run.cut = maps.Clone(w.run.begun)
+	w.run.cut, w.run.after, w.run.stage = maps.Clone(w.run.begun), map[[2]int]int64{}, map[[2]int]int{}
+	w.runs = append(w.runs, w.run)
 }
 
 // work is a call that takes its time, in a busy world.
