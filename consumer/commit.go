@@ -23,8 +23,9 @@ import (
 //  1. It commits what the trackers say is finished without a gap, and nothing else.
 //  2. Offsets are collected and sent while the one place in turn is held; a revoke takes its own turn behind the closing of the trackers. So when a revoke returns, nothing of
 //     its partitions is on its way or can come, and neither brokers nor client look whose partition an offset belongs to: a late one would rewind the new owner.
-//  3. A commit that is on its way is not cancelled: the client would give up its connection, and the broker might take it behind a later one. A deadline bounds what comes before. At the
-//     end of a run, when its time is over, nothing comes later, and it is.
+//  3. A commit that is on its way is not cancelled: the client would give up its connection, and the
+//     broker might take it after a later one. A deadline bounds what comes before. At the end of a run,
+//     when its time is over, nothing comes later, and it is.
 //  4. Offsets never go back within an assignment, except where at most once says so.
 type committer struct {
 	cfg   settings.ConsumerConfig
@@ -67,7 +68,8 @@ var _ committing.Group = (*committer)(nil)
 type marker interface {
 	// committable is what may be committed now.
 	committable() []commit
-	// beganWith is how many partitions a topic had when the subscription began; false where that is not known.
+	// beganWith is how many partitions a topic had when the subscription began; false where that is
+	// not known.
 	beganWith(topic string) (int32, bool)
 	// failed ends the run.
 	failed(err error)

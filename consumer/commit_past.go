@@ -33,18 +33,26 @@ func (c *committer) fetched(topic string, id [16]byte) {
 	c.ids[topic] = id
 }
 
-// topics are those of offsets for a request; false where the id of one is not known.
-func (c *committer) topics(offsets map[string]map[int32]kgo.EpochOffset) ([]kmsg.OffsetCommitRequestTopic, bool) {
+// knows reports whether the ids of all topics of offsets are known.
+func (c *committer) knows(offsets map[string]map[int32]kgo.EpochOffset) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for topic := range offsets {
+		if _, ok := c.ids[topic]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// topics are those of offsets for a request; their ids are known.
+func (c *committer) topics(offsets map[string]map[int32]kgo.EpochOffset) []kmsg.OffsetCommitRequestTopic {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]kmsg.OffsetCommitRequestTopic, 0, len(offsets))
 	for topic, ps := range offsets {
-		id, ok := c.ids[topic]
-		if !ok {
-			return nil, false
-		}
 		t := kmsg.NewOffsetCommitRequestTopic()
-		t.Topic, t.TopicID = topic, id
+		t.Topic, t.TopicID = topic, c.ids[topic]
 		for partition, o := range ps {
 			p := kmsg.NewOffsetCommitRequestTopicPartition()
 			p.Partition, p.Offset, p.LeaderEpoch = partition, o.Offset, o.Epoch
@@ -52,32 +60,28 @@ func (c *committer) topics(offsets map[string]map[int32]kgo.EpochOffset) ([]kmsg
 		}
 		all = append(all, t)
 	}
-	return all, true
+	return all
 }
 
-// commitPast commits past the client; false where it cannot.
-func (c *committer) commitPast(ctx context.Context, b *commitBatch) bool {
-	topics, ok := c.topics(b.offsets)
-	if !ok {
-		return false
-	}
+// commitPast commits past the client; the ids of the topics are known.
+func (c *committer) commitPast(ctx context.Context, b *commitBatch) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group = c.cfg.Group()
 	if req.MemberID, req.Generation = c.cl.GroupMetadata(); req.MemberID == "" {
 		b.fail(kerr.UnknownMemberID) // it was put out, and is not in the group again
-		return true
+		return
 	}
 	if id := c.cfg.InstanceID(); id != "" {
 		req.InstanceID = &id
 	}
-	req.Topics = topics
+	req.Topics = c.topics(b.offsets)
 	if err := b.prune(req); err != nil {
-		return true
+		return
 	}
 	resp, err := req.RequestWith(ctx, c.cl)
 	if err != nil {
 		b.fail(err)
-		return true
+		return
 	}
 	name := map[[16]byte]string{}
 	for _, t := range req.Topics {
@@ -89,7 +93,6 @@ func (c *committer) commitPast(ctx context.Context, b *commitBatch) bool {
 		}
 	}
 	b.answered(resp)
-	return true
 }
 
 // commitBatch is a commit that is made, and the outcome of each of its offsets.

@@ -108,11 +108,12 @@ func (c *committer) request(ctx context.Context, marks []commit) []error {
 		return c.administer(c.life, marks)
 	}
 	b := c.newBatch(marks)
-	if c.joins.waiting() && c.commitPast(c.life, b) {
-		return b.results
-	}
-	if _, can := c.topics(b.offsets); !can {
+	switch past := c.knows(b.offsets); {
+	case !past:
 		c.commitThrough(ctx, b)
+		return b.results
+	case c.joins.waiting():
+		c.commitPast(c.life, b)
 		return b.results
 	}
 	noJoin, cancel := context.WithCancelCause(ctx)

@@ -64,13 +64,15 @@ func (c *Consumer[K, V]) running() (running, error) {
 
 // Pause stops the delivery of partitions, or with none of all that are assigned now and are not being
 // revoked. What a stage with effects has begun is finished; nothing else of the partitions begins. What
-// stages had taken ahead is given back, and read again after [Consumer.Resume]. It lasts until then, or until
-// the partition is taken away. It may be called within the functions of the stream. Fails with ErrNotRunning, and with [ErrNotAssigned] for a partition that is not this consumer's; then
-// nothing is paused.
+// stages had taken ahead is given back, and read again after [Consumer.Resume]; so stages that count or
+// remember elements meet those twice. It lasts until then, or until the partition is taken away. It may be
+// called within the functions of the stream. Fails with ErrNotRunning, and with [ErrNotAssigned] for a
+// partition that is not this consumer's; then nothing is paused.
 func (c *Consumer[K, V]) Pause(ps ...TopicPartition) error { return c.pause(ps, true) }
 
-// Resume is the end of a Pause; with no partitions of all. What waits in the consumer's queues is delivered at once, and more is fetched within
-// settings.FetchMaxWait.
+// Resume is the end of a Pause; with no partitions of all. What waits in the consumer's queues is delivered
+// at once, and more is fetched within settings.FetchMaxWait. Where the pause has given something back, reading
+// begins with that, as soon as what had begun before it is finished.
 func (c *Consumer[K, V]) Resume(ps ...TopicPartition) error { return c.pause(ps, false) }
 
 func (c *Consumer[K, V]) pause(ps []TopicPartition, paused bool) error {

@@ -17,7 +17,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// commitsElsewhere are the ways in which a record is done that no stage of its graph commits. Each returns what ends the graph, and what the user does with n records that are to be done.
+// commitsElsewhere are the ways in which a record is done that no stage of its graph commits. Each
+// returns what ends the graph, and what the user does with n records that are to be done.
 var commitsElsewhere = map[string]func(t *testing.T) (endOf, func(n int)){
 	"in the function": func(*testing.T) (endOf, func(int)) {
 		turns := make(chan struct{}, 1000)
@@ -74,7 +75,8 @@ var commitsElsewhere = map[string]func(t *testing.T) (endOf, func(n int)){
 	},
 }
 
-// Where commits come from elsewhere the consumer commits as with a Committer: at intervals, after a batch, when the partition is taken away, and at the end.
+// Where commits come from elsewhere the consumer commits as with a Committer: at intervals, after
+// a batch, when the partition is taken away, and at the end.
 func TestCommitsElsewhere(t *testing.T) {
 	for source, graph := range messageSources {
 		for how, make := range commitsElsewhere {
@@ -140,7 +142,8 @@ func TestCommitsElsewhereAtARevoke(t *testing.T) {
 	}
 }
 
-// A shorter interval that is asked for later counts from then on, and not behind a longer one that has begun.
+// A shorter interval that is asked for later counts from then on, and not after a longer one that
+// has begun.
 func TestShorterIntervalLater(t *testing.T) {
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 1, 0, 20)

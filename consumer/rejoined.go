@@ -77,7 +77,7 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 }
 
 // ofFormerMember are the partitions that were given to the member that this client was, and where each goes
-// on if nothing was ever committed: what is behind is done. -1: with what the client reads next. unasked are
+// on if nothing was ever committed: what comes before is done. -1: with what the client reads next. unasked are
 // those of which the client had not learned where they begin: it goes on asking, so nobody else may set its
 // place meanwhile, which it would prefer to the answer.
 func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64, unasked []TopicPartition) {

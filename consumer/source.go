@@ -22,9 +22,12 @@ func (c *Consumer[K, V]) PlainSource() stream.Source[*Record[K, V]] {
 	return single(c, plainShape[K, V]("plainSource"))
 }
 
-// CommittableSource gives the records with their offsets, which are committed when it is safe. Somebody has to commit: a Committer or a committable sink in the graph, or, with [CommitsElsewhere], code
-// outside of it. A graph without one is refused, with a [*NoCommitterError]. A record that does not reach it, because it was filtered out, is finished all the same. Nobody has to do anything with the
-// Offset but pass it on where a sink's type asks for it; see [envelope.Committable] for elements that leave the stream.
+// CommittableSource gives the records with their offsets, which are committed when it is safe.
+// Somebody has to commit: a Committer or a committable sink in the graph, or, with
+// [CommitsElsewhere], code outside of it. A graph without one is refused, with a
+// [*NoCommitterError]. A record that does not reach it, because it was filtered out, is finished
+// all the same. Nobody has to do anything with the Offset but pass it on where a sink's type asks
+// for it; see [envelope.Committable] for elements that leave the stream.
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: it is told to; what is fetched meanwhile is bounded by settings.Budget, and by settings.TrackLimit for each partition.

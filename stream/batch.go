@@ -42,7 +42,7 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 		if every > 0 {
 			deadline = h.deadline
 		}
-		at.Keeps()
+		at.KeepsUnbegun()
 		at.Island.AddFlusher(h.flush, deadline)
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)

@@ -27,7 +27,7 @@ func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
 				}
 			}
 		}
-		at.Keeps()
+		at.KeepsUnbegun()
 		at.Island.Expanding()
 		at.Island.Splits(scopes)
 		return core.Stage[T]{Push: func(v T) {

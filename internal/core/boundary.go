@@ -69,7 +69,7 @@ func NewBoundary[T any](at At, capacity int, recv *Island) *Boundary[T] {
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 	}
 	at.Island.outputs = append(at.Island.outputs, b)
-	at.Keeps()
+	at.KeepsUnbegun()
 	return b
 }
 

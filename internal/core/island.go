@@ -79,14 +79,14 @@ type Island struct {
 	_       [64]byte
 
 	// What was built into it; fixed before it starts.
-	stages    []*StageInfo
-	source    *StageInfo            // the one that counts what the intake gives
-	flushers  []func(now time.Time) // holders, upstream first
-	deadlines []func() time.Time    // of the holders that wait for time
-	outputs   []output
-	keeps     atomic.Bool // something behind the intake waits without having begun (At.Keeps)
-	retries   bool        // the first stage pauses between attempts
-	ahead     pausing     // nil without such a stage, and inside a pause
+	stages       []*StageInfo
+	source       *StageInfo            // the one that counts what the intake gives
+	flushers     []func(now time.Time) // holders, upstream first
+	deadlines    []func() time.Time    // of the holders that wait for time
+	outputs      []output
+	keepsUnbegun atomic.Bool // some stage keeps elements that have not begun (At.KeepsUnbegun)
+	retries      bool        // the first stage pauses between attempts
+	ahead        pausing     // nil without such a stage, and inside a pause
 
 	wake       chan struct{}
 	timer      *time.Timer
@@ -109,8 +109,8 @@ func (r *Run) NewIsland() *Island {
 	return isl
 }
 
-// Keeps reports whether elements that the island has passed on, and that have not begun, may lie somewhere.
-func (isl *Island) Keeps() bool { return isl.keeps.Load() }
+// KeepsUnbegun reports whether elements that the island has passed on, and that have not begun, may lie somewhere.
+func (isl *Island) KeepsUnbegun() bool { return isl.keepsUnbegun.Load() }
 
 // Run is the run that the island belongs to.
 func (isl *Island) Run() *Run { return isl.run }

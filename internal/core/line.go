@@ -50,13 +50,13 @@ func (l *Line) begun() bool {
 	return false
 }
 
-// Keeps declares that a stage of the island keeps elements, or hands them over to others, before anything has
+// KeepsUnbegun declares that a stage of the island keeps elements, or hands them over to others, before anything has
 // begun them: when their partition is paused, they have to be held back (Run.Hold).
-func (at At) Keeps() {
+func (at At) KeepsUnbegun() {
 	isl, line := at.Island, at.Line
 	isl.run.OnStart(func() {
 		if !line.begun() {
-			isl.keeps.Store(true)
+			isl.keepsUnbegun.Store(true)
 		}
 	})
 }

@@ -201,7 +201,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	}
 	c.freeTail.Store(uint64(n))
 	at.Island.outputs = append(at.Island.outputs, c)
-	at.Keeps()
+	at.KeepsUnbegun()
 	info.Buffers(func() int { return max(0, int(c.inTail.Load())-int(c.taken.Load())) })
 	r := at.Island.run
 	c.limit = uint64(n)

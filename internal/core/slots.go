@@ -59,7 +59,7 @@ func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 	}
 	at.Island.outputs = append(at.Island.outputs, s)
-	at.Keeps()
+	at.KeepsUnbegun()
 	return s
 }
 

@@ -103,7 +103,7 @@ func (a *Assignment[T]) Pause(paused bool) {
 	a.paused = paused
 	inHand := a.lent > 0
 	travels := a.tracker.Outstanding() > a.queued-a.lent
-	hold := paused && f.isl.Keeps() && a.state == live && travels && !f.ending()
+	hold := paused && f.isl.KeepsUnbegun() && a.state == live && travels && !f.ending()
 	if hold {
 		f.setState(a, rewinding)
 		a.reclaim()

@@ -174,9 +174,9 @@ type Rewound[T any] struct {
 }
 
 // Rewind gives a fresh assignment to each partition from which an element was given up, or that was paused
-// while elements that had not begun lay in the stream, unless the feed or the run is ending. What lies before the element is finished first; until then the stream hurries, and the
-// partition is left out. The poller calls it when it is woken, and goes on from there. What was committable
-// under the old assignment still is.
+// while elements that had not begun lay in the stream, unless the feed or the run is ending. What lies before
+// that element is finished first; until then the stream hurries, and the partition is left out. The poller
+// calls it when it is woken, and goes on from there. What was committable under the old assignment still is.
 func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
 	if !f.abandoned.Swap(false) && f.rewinding.Load() == 0 {
 		return nil, nil
