@@ -466,3 +466,43 @@ func TestEventsPanic(t *testing.T) {
 		require.True(t, errors.As(err, &user))
 	})
 }
+
+// Where a plain source goes on is known to whoever has ended its partition: a run that ends while a revoke is
+// still in the user's function does not set the handle's place to what had been fetched.
+func TestEndWithinARevokeKeepsThePlace(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 300
+		fillPartitions(t, k, "in", 2, 0, n)
+		revoked := make(chan struct{}, 1)
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
+			Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+				select {
+				case revoked <- struct{}{}:
+				default:
+				}
+				<-time.After(time.Second)
+				return nil
+			},
+		}))
+		got := newGathered()
+		slow := stream.ForEach(func(_ context.Context, r *strRecord) error {
+			<-time.After(10 * time.Millisecond)
+			got.add(r)
+			return nil
+		})
+		ctl := begun(t, c.PlainSource().To(slow))
+		becomes(t, "some of each", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
+
+		other := consumer.New(readerOf(k), consumer.Topics("in"))
+		otherCtl := begun(t, other.PlainSource().To(stream.Ignore[*strRecord]()))
+		<-revoked
+		ctl.Drain(t.Context())
+		require.Less(t, got.count(), 2*n)
+		drainedAll(t, otherCtl)
+
+		ctl = begun(t, c.PlainSource().To(got.sink()))
+		becomes(t, "all", func() bool { return got.count() >= 2*n })
+		drainedAll(t, ctl)
+		got.requireWhole(t, 2, n)
+	})
+}

@@ -46,7 +46,9 @@ func (s *session[K, V, T]) commitOf(p *part, m tracker.Mark) commit {
 	return c
 }
 
-// marksOf is what is to be committed last of partitions whose assignments have ended.
+// marksOf is what is to be committed last of partitions whose assignments have ended, by whoever has ended
+// them: a revoke and the end of the session may come at the same time, and only one of them is told how an
+// assignment has ended. What the other knows of the partition is older.
 func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.End) (marks []commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,6 +58,9 @@ func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.E
 	}
 	for key, p := range parts {
 		e, ended := of[key]
+		if p.endedElsewhere(ended) {
+			continue
+		}
 		if s.shape.ahead > 0 {
 			if offset, ok := p.undelivered(e, ended); ok {
 				marks = append(marks, commit{TopicPartition: p.TopicPartition, Mark: tracker.Mark{Offset: offset, Epoch: -1}, back: true, owner: p.owner})
@@ -73,6 +78,10 @@ func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.E
 	}
 	return marks
 }
+
+// endedElsewhere reports whether a partition is somebody else's to commit: of its assignment, which is not
+// among those that ended here. The caller holds the lock.
+func (p *part) endedElsewhere(ended bool) bool { return p.assignment != nil && !ended }
 
 // failed implements marker.
 func (s *session[K, V, T]) failed(err error) { s.run.Fail(err) }

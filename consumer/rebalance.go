@@ -127,6 +127,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 		s.run.Fail(err)
 	}
 	s.savePlaces(parts, ends)
+	<-s.settling
 	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
 	s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, ps)
 	s.gone(ctx, parts, ps)
@@ -189,7 +190,8 @@ func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
 	return parts
 }
 
-// drain waits until nothing of the partitions is in flight, or the time is up.
+// drain waits until nothing of the partitions is in flight, or the time is up. Then it holds settling, until its
+// caller has committed what it returns.
 func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) (ends []feed.End) {
 	begin := time.Now()
 	within := s.cfg.RevokeTimeout()
@@ -206,6 +208,7 @@ func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*
 		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...)) // all of them hurry at the same time
 	}
 	s.tellRevoking(ctx, ps, begin.Add(within))
+	s.settling <- struct{}{}
 	for _, r := range revocations {
 		ends = append(ends, r.Wait()...)
 	}
@@ -227,10 +230,12 @@ func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*
 
 // gone forgets partitions.
 func (s *session[K, V, T]) gone(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) {
+	for _, p := range parts {
+		p.owner.gone.Store(true) // before what was committed of it is forgotten
+	}
 	s.commit.forget(ps)
 	s.mu.Lock()
 	for key, p := range parts {
-		p.owner.gone.Store(true)
 		if s.parts[key] == p {
 			delete(s.parts, key)
 		}

@@ -64,6 +64,7 @@ type session[K, V, T any] struct {
 	stopLeave func()        // ends the goroutine that waits for that
 
 	handlers chan struct{} // held by who calls a function of the Handler
+	settling chan struct{} // held by a revoke from when it ends assignments until their offsets are committed
 	complete chan struct{} // closed when the source has completed
 	toldEnd  chan struct{} // closed when the handler was told that the end begins
 
@@ -167,7 +168,8 @@ type part struct {
 func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, T], name string) *session[K, V, T] {
 	s := &session[K, V, T]{
 		c: c, key: c.cs.KeySerde(), value: c.cs.ValueSerde(), cfg: c.cs.ConsumerConfig, shape: sh, run: b.Run, name: name, log: c.cs.Logger(),
-		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
+		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), settling: make(chan struct{}, 1),
+		complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
 	}
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
 	s.starts.known, s.doubts = make(chan struct{}), make(chan *FetchError, 1)
@@ -329,6 +331,11 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		s.savePlaces(parts, ends)
 		return s.marksOf(parts, ends)
 	})
+	select {
+	case s.settling <- struct{}{}: // a revoke commits what it has ended before the group is left
+		<-s.settling
+	case <-last.Done():
+	}
 	closed := make(chan struct{})
 	s.run.Serve(s.name+" close", func(<-chan struct{}) {
 		defer close(closed)

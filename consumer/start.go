@@ -330,6 +330,9 @@ func (s *session[K, V, T]) savePlaces(parts map[feed.Partition]*part, ends []fee
 	defer s.mu.Unlock()
 	for key, p := range parts {
 		e, ended := of[key]
+		if p.endedElsewhere(ended) {
+			continue
+		}
 		if next, ok := s.goesOn(p, e, ended); ok {
 			s.c.memory.save(p.TopicPartition, savedPlace{offset: next, committed: p.committed})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -41,6 +42,39 @@ func TestEndsAndRevokesMeet(t *testing.T) {
 						w.goOn(second, first)
 					})
 				}
+			})
+		}
+	}
+}
+
+// A member ends while a revoke has ended and committed its partitions, and is still in the user's
+// function: what the end knows of them is older, and is not committed over that.
+func TestEndsWithinARevoke(t *testing.T) {
+	for _, s := range sources[:plain] {
+		for _, p := range protocols {
+			t.Run(p.name+", "+s.name, func(t *testing.T) {
+				var revoked chan struct{}
+				s.handle = []consumer.Option{consumer.OnRebalance(consumer.Handler{
+					Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+						select {
+						case revoked <- struct{}{}:
+						default:
+						}
+						pass(300 * time.Millisecond)
+						return nil
+					},
+				})}
+				inWorld(t, p, s, graphs[0], quick, func(w *world) {
+					revoked = make(chan struct{}, 1) // of the bubble
+					first, second := w.member(), w.member()
+					w.write()
+					first.start()
+					first.works(50)
+					second.start()
+					<-revoked
+					require.LessOrEqual(w.t, first.terminate(), longestEnd)
+					w.goOn(second, first)
+				})
 			})
 		}
 	}
