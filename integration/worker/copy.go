@@ -75,10 +75,10 @@ func (s Settings) parallel() int {
 	return 16
 }
 
-func source(s Settings, cs settings.Consumer[string, []byte], log *slog.Logger) stream.Source[*message] {
-	opts := []consumer.Option{consumer.Events(func(e consumer.Event) {
+func source(s Settings, cs settings.Consumer[string, []byte], log *slog.Logger, more ...consumer.Option) stream.Source[*message] {
+	opts := append(more, consumer.Events(func(e consumer.Event) {
 		log.Info("rebalance", "event", e.Kind, "partitions", e.Partitions)
-	})}
+	}))
 	if s.Recycle {
 		opts = append(opts, consumer.Recycle())
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -88,7 +89,7 @@ func giveUpAtTheEnd(ctx context.Context, s Settings, p *pace, cs settings.Consum
 		})
 		ended <- made.To(producer.CommittableSink(ps, s.committer())).Run(context.Background())
 	}()
-	err := stream.Map(source(s, cs, log), func(m *message) *message {
+	err := stream.Map(source(s, cs, log, consumer.CommitsElsewhere()), func(m *message) *message {
 		room <- struct{}{} // no more than it can work on are handed over
 		return m
 	}).To(stream.ToChan(work)).Run(ctx, stream.DrainTimeout(giveUpTimeout), stream.CloseTimeout(giveUpTimeout))
