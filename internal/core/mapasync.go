@@ -70,8 +70,8 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	info.Buffers(s.Len)
 	ins := make([]A, s.Size())
 	tries := make([]int32, s.Size())
-	info.calls = make([]atomic.Uint64, s.Size())
 	w := newWorkers(r, m.N, m.Name)
+	info.calls = &w.calls
 	var claimed atomic.Uint64
 	begins := beginning{run: r, recv: recv, begun: &claimed, taken: &s.head, more: w.more}
 	begins.ahead.init(uint64(2*m.N), uint64(s.Size()))
@@ -89,7 +89,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		}
 	}
 	var none A
-	w.work = func(slot uint64) {
+	w.work = func(slot uint64, mine *callPlace) {
 		i := slot & s.mask
 		t := s.toks[i]
 		switch {
@@ -102,9 +102,9 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 			s.settle(slot, slotReturned)
 			return
 		}
-		info.called(i, t)
+		mine.begins(t)
 		b, how, until := m.Call(ins[i], t, int(tries[i]), info)
-		info.returned(i)
+		mine.returns()
 		if how == Again {
 			tries[i]++
 			w.pause(slot, t, until, s.cancelled.Load)
@@ -195,7 +195,6 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
 		free: make([]uint32, n), in: make([]atomic.Uint32, n), out: make([]atomic.Uint32, n),
 	}
-	info.calls = make([]atomic.Uint64, n)
 	for i := range c.free {
 		c.free[i] = uint32(i)
 	}
@@ -207,6 +206,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	c.limit = uint64(n)
 	r.OnStart(func() { c.limit = uint64(m.window(at)) })
 	w := newWorkers(r, m.N, m.Name)
+	info.calls = &w.calls
 	begins := beginning{run: r, recv: recv, begun: &c.claim, taken: &c.taken, more: w.more}
 	begins.ahead.init(uint64(2*m.N), uint64(n))
 	c.told = begins.resume
@@ -224,16 +224,16 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			}
 		}
 	}
-	w.work = func(cell uint64) {
+	w.work = func(cell uint64, mine *callPlace) {
 		how, t := Outcome(slotReturned), c.toks[cell]
 		switch {
 		case c.cancelled.Load():
 			how = Emit // refused: the scope says what that means
 		case m.begin(r, t, c.tries[cell] == 0):
 			var until time.Time
-			info.called(cell, t)
+			mine.begins(t)
 			c.outs[cell], how, until = m.Call(c.ins[cell], t, int(c.tries[cell]), info)
-			info.returned(cell)
+			mine.returns()
 			if how == Again {
 				c.tries[cell]++
 				w.pause(cell, t, until, c.cancelled.Load)

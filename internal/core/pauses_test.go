@@ -39,7 +39,7 @@ func newStaff(t *testing.T, n int, fails func(uint64) bool) *staff {
 			}
 		}
 	}
-	s.w.work = func(slot uint64) {
+	s.w.work = func(slot uint64, _ *callPlace) {
 		s.busy.Add(1)
 		defer s.busy.Add(-1)
 		tok := s.token(slot)

@@ -753,7 +753,7 @@ func (r *Run) CallOn(topic string, partition int32, offset int64) string {
 	children := r.snapshotChildren()
 	r.mu.Unlock()
 	for _, s := range stages {
-		if s.callsFor(r.Ledger, topic, partition, offset) {
+		if s.calls != nil && s.calls.has(r.Ledger, topic, partition, offset) {
 			return s.Name
 		}
 	}

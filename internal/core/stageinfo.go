@@ -11,8 +11,7 @@ type StageInfo struct {
 	skipped  atomic.Uint64
 	retried  atomic.Uint64
 	givenUp  atomic.Uint64
-	Calls    atomic.Int64                  // user calls that run now, of stages with workers
-	calls    []atomic.Uint64               // by place: the token of the element whose call runs now, else 0; its worker writes it
+	calls    *calls                        // user calls that run now, of stages with workers
 	counted  atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
 	buffered atomic.Pointer[func() int]    // elements that wait in front of the stage, where it has a boundary
 }
@@ -46,27 +45,6 @@ func (s *StageInfo) Buffers(n func() int) { s.buffered.Store(&n) }
 // Counts says how to read the number of elements that have reached the stage, where it has a boundary.
 func (s *StageInfo) Counts(n func() uint64) { s.counted.Store(&n) }
 
-// called notes that a call begins, for the element at a place of the stage.
-func (s *StageInfo) called(place uint64, t Token) {
-	s.calls[place].Store(uint64(t))
-	s.Calls.Add(1)
-}
-
-func (s *StageInfo) returned(place uint64) {
-	s.Calls.Add(-1)
-	s.calls[place].Store(0)
-}
-
-// callsFor reports whether a call for the record runs now. What is read may be over a moment later.
-func (s *StageInfo) callsFor(l *Ledger, topic string, partition int32, offset int64) bool {
-	for i := range s.calls {
-		if l.isAt(Token(s.calls[i].Load()), topic, partition, offset) {
-			return true
-		}
-	}
-	return false
-}
-
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
 	Name                 string
@@ -79,7 +57,9 @@ type StageCounts struct {
 func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
 		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
-		Calls: s.Calls.Load(),
+	}
+	if s.calls != nil {
+		c.Calls = s.calls.count()
 	}
 	if n := s.counted.Load(); n != nil {
 		c.In = (*n)()

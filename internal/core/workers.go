@@ -14,9 +14,10 @@ type workers struct {
 	// claim takes the next piece of work; backlog reports whether there is any.
 	claim   func() (uint64, bool)
 	backlog func() bool
-	work    func(uint64)
+	work    func(uint64, *callPlace)
 	name    string
 
+	calls  calls
 	pauses pauses // pieces of work that wait for another attempt
 
 	started atomic.Int32
@@ -55,9 +56,14 @@ func (w *workers) crowded() bool {
 	return w.pauses.waiting.Load() >= w.n && !w.run.Hurried()
 }
 
+// canWake reports whether more would wake or start anybody.
+func (w *workers) canWake() bool {
+	return !w.waking.Load() && (w.idle.Load() > 0 || w.started.Load() < w.n)
+}
+
 // more is called when there is work that nobody has claimed.
 func (w *workers) more() {
-	if w.waking.Load() || w.idle.Load() == 0 && w.started.Load() == w.n {
+	if !w.canWake() {
 		return
 	}
 	if !w.waking.CompareAndSwap(false, true) {
@@ -105,6 +111,8 @@ func (w *workers) close() {
 
 func (w *workers) loop() {
 	woken := true
+	mine := w.calls.place()
+	defer w.calls.leave(mine)
 	for !w.run.Stopped() {
 		slot, ok := w.next()
 		if woken {
@@ -112,10 +120,10 @@ func (w *workers) loop() {
 			woken = false
 		}
 		if ok {
-			if w.anyWork() {
+			if w.canWake() && w.anyWork() {
 				w.more()
 			}
-			w.work(slot)
+			w.work(slot, mine)
 			continue
 		}
 		if w.closed.Load() && !w.backlog() {
