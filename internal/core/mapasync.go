@@ -75,7 +75,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	var claimed atomic.Uint64
 	begins := beginning{run: r, recv: recv, begun: &claimed, taken: &s.head, more: w.more}
 	begins.ahead.init(uint64(2*m.N), uint64(s.Size()))
-	s.taken = begins.resume
+	s.taken, s.refused = begins.resume, w.review
 	w.backlog = func() bool { return claimed.Load() < s.tail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
@@ -182,7 +182,8 @@ type cells[A, B any] struct {
 	closed    atomic.Bool
 	cancelled atomic.Bool
 
-	told func() // called by the receiver when it has taken a result
+	told    func() // called by the receiver when it has taken a result
+	refused func() // called by the receiver when it has cancelled
 }
 
 func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B], info *StageInfo) Stage[A] {
@@ -209,7 +210,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	info.calls = &w.calls
 	begins := beginning{run: r, recv: recv, begun: &c.claim, taken: &c.taken, more: w.more}
 	begins.ahead.init(uint64(2*m.N), uint64(n))
-	c.told = begins.resume
+	c.told, c.refused = begins.resume, w.review
 	w.backlog = func() bool { return c.claim.Load() < c.inTail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
@@ -371,6 +372,7 @@ func (c *cells[A, B]) Ready() bool {
 func (c *cells[A, B]) Cancel() {
 	c.scope.End()
 	c.cancelled.Store(true)
+	c.refused()
 	c.send.Wake()
 	c.recv.Await(func() bool {
 		for {

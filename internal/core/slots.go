@@ -34,7 +34,8 @@ type Slots[T any] struct {
 	closed    atomic.Bool
 	cancelled atomic.Bool
 
-	taken func() // called by the receiver when it has taken results; nil is nobody
+	taken   func() // called by the receiver when it has taken results; nil is nobody
+	refused func() // called by the receiver when it has cancelled; nil is nobody
 }
 
 // States of a slot.
@@ -300,6 +301,9 @@ func (s *Slots[T]) Cancelled() bool { return s.cancelled.Load() }
 func (s *Slots[T]) Cancel() {
 	s.scope.End()
 	s.cancelled.Store(true)
+	if s.refused != nil {
+		s.refused()
+	}
 	for slot := s.lhead; slot < s.tail.Load(); slot++ {
 		if how := s.state[slot&s.mask].Swap(slotTaken); how == slotResult || how == slotDone || how == slotGivenUp || how == slotReturned {
 			s.dispose(slot, how)

@@ -29,7 +29,7 @@ type workers struct {
 
 func newWorkers(r *Run, n int, name string) *workers {
 	w := &workers{run: r, n: int32(n), name: name, sem: make(chan struct{}, n)}
-	w.pauses.wake = make(chan struct{}, 1)
+	w.pauses.wake, w.pauses.look = make(chan struct{}, 1), make(chan struct{}, 1)
 	return w
 }
 
