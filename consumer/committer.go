@@ -45,6 +45,7 @@ func committerSink[T any](cm settings.Committer, kind string, offset func(T) any
 	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl := at.Island
 		info := isl.AddStage(b.Name(kind))
+		b.Run.HasCommitter()
 		if err := cm.Err(); err != nil {
 			b.Fail(err)
 			return core.Stage[T]{Link: &core.Link{}}
@@ -128,6 +129,7 @@ func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any
 		st := next(at)
 		expanding := isl.TakeExpanding()
 		info := isl.AddStage(name)
+		b.Run.HasCommitter()
 		if err := cm.Err(); err != nil {
 			b.Fail(err)
 			return core.Stage[T]{Link: &core.Link{}}

@@ -386,31 +386,6 @@ func (s *session[K, V, T]) lanes() []*lane {
 	return ls
 }
 
-// watch tells of records that stay undone.
-func (s *session[K, V, T]) watch(quit <-chan struct{}) {
-	after := s.cfg.StuckAfter()
-	tick := time.NewTicker(after)
-	defer tick.Stop()
-	for {
-		select {
-		case <-quit:
-			return
-		case <-tick.C:
-		}
-		for _, p := range s.assigned() {
-			if s.warnUnanswered(p, after) {
-				continue
-			}
-			if offset, age, ok := p.assignment.Oldest(); ok && age >= after {
-				s.log.Warn("vicuna: a record stays undone, and nothing behind it can be committed: "+s.whereabouts(p.TopicPartition, offset, age),
-					"partition", p.String(), "offset", offset, "stage", s.stageOf(p.TopicPartition, offset, after/2),
-					"for", age.Round(time.Millisecond), "outstanding", p.assignment.Outstanding())
-			}
-		}
-		s.watchSubStreams(after)
-	}
-}
-
 // assigned copies the partitions that have a lane now.
 func (s *session[K, V, T]) assigned() (ps []part) {
 	s.mu.Lock()

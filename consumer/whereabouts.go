@@ -17,6 +17,9 @@ func (s *session[K, V, T]) stageOf(p TopicPartition, offset int64, busy time.Dur
 		return name
 	}
 	at := append(s.run.Calling(), slices.Sorted(maps.Keys(s.run.Busy(busy)))...)
+	if len(at) == 0 {
+		at = s.run.Holding() // a sink waits for acknowledgements, perhaps
+	}
 	return strings.Join(at, ", ")
 }
 

@@ -99,6 +99,7 @@ func buildCommittableSink[K, V, P, A any](ps settings.Producer[K, V], cm setting
 ) stream.Sink[A] {
 	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[A] {
 		info := at.Island.AddStage(b.Name(kind))
+		b.Run.HasCommitter()
 		if err := cm.Err(); err != nil {
 			b.Fail(err)
 		}

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -32,8 +33,8 @@ func (g GivenUp) String() string {
 	return b.String()
 }
 
-// GivenUpError says that an end came before everything that had begun was finished: records were given up,
-// and will be delivered again. It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
+// GivenUpError says that an end came before everything that had begun was finished: records were given up.
+// They will be delivered again, unless they come from a source that delivers at most once. It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
 type GivenUpError struct {
 	// Cause is ErrDrainTimeout or ErrStopped, or whatever else has ended the run.
 	Cause error
@@ -47,7 +48,7 @@ func (e *GivenUpError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Cause.Error())
 	if len(e.Records) > 0 {
-		b.WriteString("; records were given up and will be delivered again: ")
+		b.WriteString("; records were given up: ")
 		for i, g := range e.Records {
 			if i == 8 {
 				fmt.Fprintf(&b, ", and of %d more partitions", len(e.Records)-i)
@@ -83,34 +84,94 @@ func (s *StageInfo) GiveUp(r *Run, t Token) {
 	}
 	r.Ledger.positions(t, func(e *entry, first, last uint64) bool {
 		if e != nil {
-			g := GivenUp{Stage: s.Name, Records: int(last-first) + 1}
-			g.Topic, g.Partition, g.Offset, _ = e.assignment.Locate(first)
-			r.NoteGivenUp(g)
+			r.mu.Lock()
+			for position := first; position <= last; position++ {
+				r.noteGivenUp(e, position, s.Name)
+			}
+			r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
+			r.mu.Unlock()
 		}
 		return false
 	})
 }
 
-// NoteGivenUp adds to what the run has given up: what a stage did, or what an assignment had on its way when
-// its time was over.
+// NoteGivenUp adds to what the run has given up of elements that have no token.
 func (r *Run) NoteGivenUp(g GivenUp) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.addGivenUp(g)
-	if r.attention.Load()&attendDrain != 0 {
-		r.drainGaveUp = true
+	r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
+}
+
+// NoteUndone counts as given up what has begun of an assignment that ends, and is not finished. undone gives
+// the positions below one that are not done. Where a call for one was at work when the run was stopped, or
+// is now, its stage is known.
+func (r *Run) NoteUndone(index uint32, undone func(below uint64) iter.Seq[uint64]) {
+	e := r.Ledger.entry(index)
+	if e == nil {
+		return
+	}
+	positions := slices.Collect(undone(e.word.Load() >> stateBits))
+	if len(positions) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	working := r.working()
+	for _, position := range positions {
+		r.noteGivenUp(e, position, working[MakeToken(index, position)])
 	}
 }
 
-func (r *Run) addGivenUp(g GivenUp) {
-	for i := range r.givenUps {
-		if o := &r.givenUps[i]; o.Stage == g.Stage && o.Topic == g.Topic && o.Partition == g.Partition {
-			o.Records += g.Records
-			o.Offset = min(o.Offset, g.Offset)
-			return
+// working are the stages with workers whose calls run now, or were running when the run was stopped, by the
+// tokens of single records. The caller holds the lock.
+func (r *Run) working() map[Token]string {
+	working := map[Token]string{}
+	for t, stage := range r.atWork {
+		working[t] = stage
+	}
+	for _, s := range r.stages {
+		if s.calls != nil {
+			for t := range s.calls.running {
+				working[Token(t)] = s.Name
+			}
 		}
 	}
+	return working
+}
+
+// noteGivenUp counts a position once. The caller holds the lock.
+func (r *Run) noteGivenUp(e *entry, position uint64, stage string) {
+	if _, ok := e.givenUp[position]; ok {
+		return
+	}
+	if e.givenUp == nil {
+		e.givenUp = map[uint64]struct{}{}
+	}
+	e.givenUp[position] = struct{}{}
+	g := GivenUp{Stage: stage, Records: 1}
+	g.Topic, g.Partition, g.Offset, _ = e.assignment.Locate(position)
+	r.addGivenUp(g)
+}
+
+func (r *Run) addGivenUp(g GivenUp) {
+	if i, ok := r.givenUpAt[g.place()]; ok {
+		o := &r.givenUps[i]
+		o.Records += g.Records
+		o.Offset = min(o.Offset, g.Offset)
+		return
+	}
+	if r.givenUpAt == nil {
+		r.givenUpAt = map[GivenUp]int{}
+	}
+	r.givenUpAt[g.place()] = len(r.givenUps)
 	r.givenUps = append(r.givenUps, g)
+}
+
+// place is what records are counted by.
+func (g GivenUp) place() GivenUp {
+	g.Records, g.Offset = 0, 0
+	return g
 }
 
 // AdoptEnd takes over the end of a child that has left. It reports whether its error says no more than that

@@ -32,6 +32,7 @@ type groups struct {
 	mu       sync.Mutex
 	list     []CommitGroup
 	watchers []func(CommitGroup)
+	commits  bool    // a committer stage is there, whether it can be built or not
 	needs    []error // what is told where no committer stage can be found
 	inside   bool    // sub-graphs are run inside, and may have the committer stage
 }
@@ -42,6 +43,13 @@ func (r *Run) NeedCommitter(missing error) {
 	r.groups.mu.Lock()
 	defer r.groups.mu.Unlock()
 	r.groups.needs = append(r.groups.needs, missing)
+}
+
+// HasCommitter says, while a graph is built, that it has a committer stage.
+func (r *Run) HasCommitter() {
+	r.groups.mu.Lock()
+	defer r.groups.mu.Unlock()
+	r.groups.commits = true
 }
 
 // HasSubGraphs says, while a graph is built, that it runs others inside its run.
@@ -63,7 +71,7 @@ func (b *Builder) CheckCommitters() {
 			r.groups.mu.Unlock()
 			return // each of those is looked at when it is built
 		}
-		found = found || len(r.groups.watchers) > 0 // it is committer stages that watch
+		found = found || r.groups.commits
 		needs := slices.Clone(r.groups.needs)
 		r.groups.mu.Unlock()
 		if found {

@@ -62,6 +62,8 @@ type entry struct {
 	revoking   atomic.Bool
 	deadline   atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
 
+	givenUp map[uint64]struct{} // positions that are counted as given up; under Run.mu
+
 	// Under Ledger.cutMu.
 	gap   uint64 // nothing at or after it finishes: something there was given up
 	begun uint64 // how many positions had begun when a cut was lowered first

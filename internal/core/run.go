@@ -91,7 +91,9 @@ type Run struct {
 	cause     error // why it is drained
 
 	givenUps    []GivenUp
-	drainGaveUp bool // something was given up in the drain
+	givenUpAt   map[GivenUp]int  // by place, in givenUps
+	atWork      map[Token]string // by token: the stage whose call for it was running when the run was stopped
+	drainGaveUp bool             // something was given up in the drain
 
 	result error
 }
@@ -242,6 +244,7 @@ func (r *Run) Stop(err error) {
 		return
 	}
 	r.stopErr = err
+	r.atWork = r.working()
 	children := r.snapshotChildren()
 	r.mu.Unlock()
 	r.attention.Or(attendStop)
@@ -770,6 +773,18 @@ func (r *Run) Calling() []string {
 	var names []string
 	for _, s := range r.Stages() {
 		if s.Calls > 0 && !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Holding lists the stages that have elements in front of them, or on their way to a broker, by name.
+func (r *Run) Holding() []string {
+	var names []string
+	for _, s := range r.Stages() {
+		if s.Buffered > 0 && !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)
 		}
 	}

@@ -62,7 +62,7 @@ func (r *Revocation[T]) Wait() []End {
 	timer := time.NewTimer(time.Until(r.by))
 	defer timer.Stop()
 	r.f.await(r.as, timer.C)
-	return r.f.end(r.as)
+	return r.f.end(r.as, false)
 }
 
 // await waits until nothing of the assignments is outstanding, or the time is up, or the run is stopped or over.
@@ -111,7 +111,7 @@ func (f *Feed[T]) Lose(partitions ...Partition) []End {
 	for k, n := range f.run.Lose(indexesOf(as)) {
 		lost[as[k].partition] += n
 	}
-	ends := f.end(as)
+	ends := f.end(as, true)
 	for i := range ends {
 		ends[i].Mark, ends[i].Committable = tracker.Mark{}, false
 		ends[i].Outstanding += lost[ends[i].Partition]
@@ -128,7 +128,7 @@ func indexesOf[T any](as []*Assignment[T]) []uint32 {
 }
 
 // end ends assignments, and drops what is left of them.
-func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
+func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 	f.run.CollectPending()
 	if f.opts.Once {
 		f.run.Hold(indexesOf(as)...) // also where downstream wanted no more, or the run was stopped
@@ -150,6 +150,9 @@ func (f *Feed[T]) end(as []*Assignment[T]) (ends []End) {
 		if left > 0 {
 			// Its time is over: nothing of it finishes any more, and no batch that it is in.
 			f.run.GiveUpFrom(a.index, unfinished)
+		}
+		if !lost {
+			f.run.NoteUndone(a.index, a.tracker.Undone)
 		}
 		f.mu.Lock()
 		mark, ok, _ := a.tracker.Close()
@@ -261,7 +264,7 @@ func (f *Feed[T]) Settle(ctx context.Context) bool {
 
 // Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and has not committed yet, are waited for until ctx ends,
 // except behind a hard stop or where downstream wanted no more.
-func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx)) }
+func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx), false) }
 
 // Await is the waiting of Finish alone; it returns the assignments that are still there.
 func (f *Feed[T]) Await(ctx context.Context) []*Assignment[T] {

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"iter"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -324,6 +325,24 @@ func (t *Tracker) Begun() (offset int64, any bool) {
 	}
 	offset, _, any = t.offsets.at(first)
 	return offset, any
+}
+
+// Undone gives the positions below one that are not done, whether they are outstanding, given up or given
+// back. It is called before Close, and visit must call nothing of the tracker.
+func (t *Tracker) Undone(below uint64) iter.Seq[uint64] {
+	return func(visit func(position uint64) bool) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.closed {
+			return
+		}
+		for p := t.frontier; p < min(below, t.delivered); p++ {
+			w := t.word(p)
+			if (w.settled&^w.abandoned)>>(p&63)&1 == 0 && !visit(p) {
+				return
+			}
+		}
+	}
 }
 
 // Commit is what the Committable of a record calls: the user has finished with it. It answers all hand-overs, and counts whether it comes before them, while parts
