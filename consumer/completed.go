@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func (s *session[K, V, T]) leaveWhenComplete(quit <-chan struct{}) {
 			outstanding, travelling := s.inFlight()
 			switch {
 			case outstanding == 0:
-				s.leave()
+				s.leave(s.run.Context())
 				return
 			case travelling > 0:
 			case answers == nil:
@@ -48,7 +49,9 @@ func (s *session[K, V, T]) leaveWhenComplete(quit <-chan struct{}) {
 		case <-late:
 			late = nil
 			if _, travelling := s.inFlight(); travelling == 0 {
-				s.leave()
+				over, cancel := context.WithCancel(s.run.Context())
+				cancel() // the answers were waited for
+				s.leave(over)
 				return
 			}
 		case <-quit:
@@ -59,8 +62,9 @@ func (s *session[K, V, T]) leaveWhenComplete(quit <-chan struct{}) {
 	}
 }
 
-// leave ends the session before its run, unless that has begun to. What is finished is committed beforehand: there is no hurry, and the time for a last commit is short.
-func (s *session[K, V, T]) leave() {
+// leave ends the session before its run, unless that has begun to; ctx bounds the wait for answers, and
+// the close time-out does. What is finished is committed beforehand: there is no hurry, and the time for a last commit is short.
+func (s *session[K, V, T]) leave(ctx context.Context) {
 	for s.shape.commits && s.ctx.Err() == nil && s.commit.Flush(s.ctx) != nil {
 	}
 	if s.ctx.Err() != nil || s.ended.Swap(true) {
@@ -68,7 +72,9 @@ func (s *session[K, V, T]) leave() {
 	}
 	defer close(s.left)
 	s.log.Info("vicuna: a consumer's source has completed: it leaves its group", "group", s.cfg.Group(), "source", s.name)
-	s.leftWith = s.shut(s.run.Context())
+	ctx, cancel := context.WithTimeout(ctx, s.run.Limits().Close)
+	defer cancel()
+	s.leftWith = s.shut(ctx)
 }
 
 // completed reports whether the source gives nothing any more. Holders need not wait then.

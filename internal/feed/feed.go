@@ -133,7 +133,7 @@ func (f *Feed[T]) notify(ev tracker.Event) {
 	if ev&tracker.Abandoned != 0 {
 		f.abandoned.Store(true)
 	}
-	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned) != 0 {
+	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned|tracker.Less) != 0 {
 		f.bell.Ring()
 	}
 	if ev&tracker.Moved != 0 {

@@ -48,7 +48,8 @@ func (t *Tracker) Outstanding() int {
 	return t.outstanding
 }
 
-// Travelling is [Tracker.Outstanding] without those that only wait for user code to call Commit.
+// Travelling is [Tracker.Outstanding] without those that only wait for user code to call Commit. Where that is
+// not 0, the next change is told ([Less]).
 func (t *Tracker) Travelling() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,6 +61,7 @@ func (t *Tracker) Travelling() int {
 		w := t.word(base)
 		n -= bits.OnesCount64(w.ended & w.handed &^ w.committed &^ w.settled)
 	}
+	t.asked = n > 0
 	return n
 }
 

@@ -20,6 +20,8 @@ const (
 	Room
 	// Abandoned: a position was given up and has to be delivered again.
 	Abandoned
+	// Less: fewer positions may travel than Travelling has told. It is told once after each call of that.
+	Less
 )
 
 // DefaultLimit is the number of positions, from the first that is not finished on, at which a tracker is full.
@@ -72,6 +74,8 @@ type Tracker struct {
 	gap         bool   // something was given up there
 	full        bool
 	closed      bool
+	asked       bool // by Travelling, which has told of some
+	less        bool // fewer travel since
 
 	offsets offsets
 	polls   polls
@@ -226,6 +230,7 @@ func (t *Tracker) Done(base, mask uint64) {
 		return
 	}
 	w := t.word(base)
+	t.less = t.less || t.asked && mask&^w.ended != 0 // marks come twice at times, and nothing has changed then
 	w.ended |= mask
 	t.top = max(t.top, base+uint64(bits.Len64(mask)))
 	t.let(w, base, mask)
@@ -265,6 +270,7 @@ func (t *Tracker) Cut(position, begun uint64, gap bool) int {
 	before := t.outstanding
 	t.giveBack(t.cut)
 	n := before - t.outstanding
+	t.less = t.less || t.asked && n > 0
 	var ev Event
 	if n > 0 && t.outstanding == 0 {
 		ev = Zero
@@ -401,6 +407,7 @@ func (t *Tracker) settle(w *word, base, mask uint64) (ev Event) {
 		return 0
 	}
 	w.settled |= now
+	t.less = t.less || t.asked
 	t.charges.settle(base, now, w.abandoned|w.handed, &t.freed)
 	t.hands.forget(base, now)
 	if t.outstanding -= bits.OnesCount64(now); t.outstanding == 0 {
@@ -435,6 +442,10 @@ func (t *Tracker) advance() (ev Event) {
 
 // tell unlocks and notifies.
 func (t *Tracker) tell(ev Event) {
+	if t.less {
+		t.less, t.asked = false, false
+		ev |= Less
+	}
 	f := t.freed
 	t.freed = freed{}
 	t.mu.Unlock()
