@@ -250,3 +250,61 @@ func TestAtMostOncePause(t *testing.T) {
 		drainedAll(t, ctl)
 	})
 }
+
+// A commit ahead is carried out, its answer is lost with the connection, and the client's next attempt is refused
+// for the moment. A drain sets the offset back, though nothing that is known to be committed lies after it.
+func TestAnswerOfACommitAheadIsLost(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		const n, ahead = 40, 5
+		fillPartitions(t, k, "in", 1, 0, n)
+		got := newGathered()
+		ctl := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(got.slowly(10*time.Second)))
+		becomes(t, "the first", func() bool { return got.count() == 1 })
+		refused := loseAnswer(t, k, 0)
+		drained := make(chan error)
+		go func() { drained <- ctl.Drain(context.Background()) }()
+		<-time.After(time.Millisecond)
+		refused.Remove()
+		require.NoError(t, <-drained)
+		next := newGathered()
+		ctl = begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(next.sink()))
+		pass(time.Minute)
+		require.Equal(t, n, got.count()+next.count())
+		drainedAll(t, ctl)
+	})
+}
+
+// The same, and a second member takes a partition.
+func TestAnswerOfACommitAheadIsLostBeforeARevoke(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		const n, ahead = 40, 5
+		fillPartitions(t, k, "in", 2, 0, n)
+		got := newGathered()
+		first := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(got.slowly(5*time.Second)))
+		becomes(t, "both", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
+		refused := loseAnswer(t, k, 1)
+		next := newGathered()
+		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(next.sink()))
+		pass(3 * time.Second)
+		refused.Remove()
+		pass(10 * time.Minute)
+		require.Equal(t, 2*n, got.count()+next.count())
+		drainedAll(t, first)
+		drainedAll(t, second)
+	})
+}
+
+// loseAnswer lets the next commit of a partition reach the broker, and its answer be lost; further commits are
+// refused until the fault is removed.
+func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
+	t.Helper()
+	committed := func() int64 { return k.Cluster().GroupInfo(readGroup).Commits["in"][p].Offset }
+	before := committed()
+	k.Delay(2 * time.Second)
+	becomes(t, "the next commit", func() bool { return committed() > before })
+	refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
+	k.DropConnections()
+	k.Delay(0)
+	becomes(t, "the next attempt", func() bool { return refused.Hits() > 0 })
+	return refused
+}

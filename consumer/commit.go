@@ -43,7 +43,7 @@ type committer struct {
 	mu        sync.Mutex
 	armed     bool
 	interval  time.Duration
-	forgotten []TopicPartition // taken away, and still in done
+	forgotten map[feed.Partition]struct{} // taken away, and perhaps still in done
 	ids       topicIDs
 	waiting   []chan outcome // of Flush
 
@@ -55,11 +55,17 @@ type committer struct {
 	turn   chan struct{} // held by who commits; a channel, since a bubble's clock does not wait for a mutex
 	gone   chan struct{} // closed behind the last commit
 
-	done    map[feed.Partition]tracker.Mark // what is committed; whose turn it is
-	strange int                             // offsets of the last commit that were not ours any more; whose turn it is
-	trouble troubles                        // commits that are tried again
+	done    map[feed.Partition]committed // what is committed; whose turn it is
+	strange int                          // offsets of the last commit that were not ours any more; whose turn it is
+	trouble troubles                     // commits that are tried again
 
 	commits, failures atomic.Int64
+}
+
+// committed is what is known to be committed of a partition.
+type committed struct {
+	tracker.Mark
+	unsure bool // a later commit was refused, or has lost its answer: the group may have that
 }
 
 var _ committing.Group = (*committer)(nil)
@@ -71,13 +77,15 @@ type marker interface {
 	// beganWith is how many partitions a topic had when the subscription began; false where that is
 	// not known.
 	beganWith(topic string) (int32, bool)
+	// ownerOf says whether an assigned partition may still be committed; nil where it is not assigned.
+	ownerOf(p TopicPartition) *ownership
 	// failed ends the run.
 	failed(err error)
 }
 
 func newCommitter(cfg settings.ConsumerConfig, log *slog.Logger, m marker) *committer {
 	return &committer{
-		cfg: cfg, log: log, marks: m, done: map[feed.Partition]tracker.Mark{},
+		cfg: cfg, log: log, marks: m, done: map[feed.Partition]committed{}, forgotten: map[feed.Partition]struct{}{},
 		armedC: make(chan struct{}), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 }
@@ -285,9 +293,17 @@ func (c *committer) insist(ctx context.Context, marks []commit, deadline time.Ti
 		}
 		break
 	}
+	for _, m := range marks {
+		if m.back { // what was committed ahead is not delivered: that is no matter of doing it twice
+			return &CommitError{Group: c.cfg.Group(), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Err: errNotSetBack}
+		}
+	}
 	c.log.Warn("vicuna: the last offsets of partitions could not be committed: records will be delivered again", "group", c.cfg.Group(), "partitions", len(marks))
 	return nil
 }
+
+// errNotSetBack is why a partition that is read at most once goes on too far.
+var errNotSetBack = errors.New("records were committed ahead and not delivered, and the offset could not be set back in time: from this offset on some are never delivered")
 
 // void is the end of a committer that never had a client.
 func (c *committer) void() { close(c.gone) }
@@ -341,7 +357,9 @@ func (c *committer) cut() {
 func (c *committer) forget(ps []TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgotten = append(c.forgotten, ps...)
+	for _, p := range ps {
+		c.forgotten[p.feed()] = struct{}{}
+	}
 }
 
 // these commits what an assignment handler says.
@@ -351,7 +369,7 @@ func (c *committer) these(ctx context.Context, offsets map[TopicPartition]int64)
 	}
 	marks := make([]commit, 0, len(offsets))
 	for p, o := range offsets {
-		marks = append(marks, commit{TopicPartition: p, Mark: tracker.Mark{Offset: o, Epoch: -1}, back: true})
+		marks = append(marks, commit{TopicPartition: p, Mark: tracker.Mark{Offset: o, Epoch: -1}, back: true, owner: c.marks.ownerOf(p)})
 	}
 	select {
 	case c.turn <- struct{}{}:
@@ -360,6 +378,9 @@ func (c *committer) these(ctx context.Context, offsets map[TopicPartition]int64)
 	}
 	defer func() { <-c.turn }()
 	again, err := c.send(ctx, marks)
+	if err == nil && c.strange > 0 {
+		err = &CommitError{Group: c.cfg.Group(), Err: errGone}
+	}
 	if err == nil && again {
 		err = &CommitError{Group: c.cfg.Group(), Err: errors.New("it could not be made at this time; try again")}
 	}

@@ -45,14 +45,14 @@ var errGone = errors.New("the partition is not this member's any more")
 func (c *committer) send(ctx context.Context, marks []commit) (again bool, err error) {
 	c.strange = 0
 	c.mu.Lock()
-	for _, p := range c.forgotten {
-		delete(c.done, p.feed())
+	for p := range c.forgotten {
+		delete(c.done, p)
 	}
-	c.forgotten = nil
+	clear(c.forgotten)
 	c.mu.Unlock()
 	fresh := marks[:0:0]
 	for _, m := range marks {
-		if was, ok := c.done[m.feed()]; ok && (m.Offset == was.Offset || m.Offset < was.Offset && !m.back) {
+		if was, ok := c.done[m.feed()]; ok && (m.Offset == was.Offset && !was.unsure || m.Offset < was.Offset && !m.back) {
 			continue
 		}
 		fresh = append(fresh, m)
@@ -63,9 +63,17 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 	c.commits.Add(1)
 	results := c.request(ctx, fresh)
 	for i, m := range fresh {
+		if e := results[i]; e != nil && !errors.Is(e, errGone) {
+			was, ok := c.done[m.feed()]
+			if !ok {
+				was.Offset = -1 // lower than any
+			}
+			was.unsure = true // the group may have it
+			c.done[m.feed()] = was
+		}
 		switch e := results[i]; {
 		case e == nil:
-			c.done[m.feed()] = m.Mark
+			c.done[m.feed()] = committed{Mark: m.Mark}
 		case errors.Is(e, errGone):
 			c.strange++
 		case c.passing(e):
