@@ -4,8 +4,10 @@ package consumer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 	for _, e := range []end{
 		{name: "a drain", takes: 100 * time.Millisecond, back: true},
 		{name: "a drain that takes too long", takes: 100 * time.Millisecond, fails: true, opts: []stream.RunOption{stream.DrainTimeout(2 * time.Second)}, back: true, givenUp: true},
-		{name: "a stop", takes: 100 * time.Millisecond, stops: true},
+		{name: "a stop", takes: 100 * time.Millisecond, stops: true, givenUp: true},
 		{name: "nothing to give back", takes: 0},
 	} {
 		for _, partitioned := range []bool{false, true} {
@@ -81,6 +83,64 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 					}
 				})
 			})
+		}
+	}
+}
+
+// An end that comes before what is at work has been finished counts it as given up, in the error, in the snapshot
+// and in the log, with the stage: whether its calls heed their context or not, and whatever is asked to end.
+func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
+	const atOnce = 4
+	for _, heeds := range []bool{false, true} {
+		for _, partitioned := range []bool{false, true} {
+			for _, stops := range []bool{false, true} {
+				t.Run(fmt.Sprintf("heeds its context %v, partitioned %v, stops %v", heeds, partitioned, stops), func(t *testing.T) {
+					kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+						d := newDesk(t, k, 1000)
+						c := d.clerk()
+						var begun atomic.Int64
+						call := func(ctx context.Context, m deskMessage) (envelope.Committable, error) {
+							if begun.Add(1) > atOnce {
+								return m.Offset, errors.New("nothing begins any more")
+							}
+							if heeds {
+								return m.Offset, idle(ctx, time.Hour)
+							}
+							<-time.After(time.Minute + 2*time.Second) // a little longer than the run waits
+							return m.Offset, nil
+						}
+						commit := func(src stream.Source[deskMessage]) stream.Graph {
+							return stream.MapAsync(src, atOnce, call).Named("pay").To(consumer.CommitterSink(settings.NewCommitter()))
+						}
+						graph := commit(c.handle.CommittableSource())
+						if partitioned {
+							graph = stream.Each(c.handle.CommittablePartitionedSource(), 1, func(_ consumer.TopicPartition, s stream.Source[deskMessage]) stream.Graph { return commit(s) })
+						}
+						c.run(graph, stream.DrainTimeout(time.Second))
+						d.await("work", func() bool { return begun.Load() == atOnce })
+						pass(time.Minute)
+						if stops {
+							c.ctl.Stop()
+						} else {
+							go func() { _ = c.ctl.Drain(context.WithoutCancel(t.Context())) }()
+						}
+						<-c.ctl.Done()
+						var e *stream.GivenUpError
+						require.ErrorAs(t, c.ctl.Err(), &e)
+						for _, all := range [][]stream.GivenUp{e.Records, c.ctl.Snapshot().GivenUp} {
+							n := 0
+							for _, g := range all {
+								require.Equal(t, "pay", g.Stage)
+								require.Equal(t, "desk", g.Topic)
+								require.Zero(t, g.Offset)
+								n += g.Records
+							}
+							require.Equal(t, atOnce, n)
+						}
+						require.Contains(t, d.log.String(), fmt.Sprintf(" given_up=%d", atOnce))
+					})
+				})
+			}
 		}
 	}
 }

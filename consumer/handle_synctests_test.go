@@ -506,3 +506,40 @@ func TestEndWithinARevokeKeepsThePlace(t *testing.T) {
 		got.requireWhole(t, 2, n)
 	})
 }
+
+// The same of a sub-stream, which has ended by then and knows less than the revoke.
+func TestEndWithinARevokeKeepsThePlaceOfASubStream(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 300
+		fillPartitions(t, k, "in", 2, 0, n)
+		revoked, open := make(chan consumer.TopicPartition, 1), make(chan struct{})
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
+			Revoked: func(_ context.Context, _ *consumer.Restricted, ps []consumer.TopicPartition) error {
+				revoked <- ps[0]
+				<-open
+				return nil
+			},
+		}))
+		got := newGathered()
+		graph := func() stream.Graph {
+			return stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				return src.To(got.slowly(100 * time.Millisecond))
+			})
+		}
+		first := begun(t, graph())
+		becomes(t, "some", func() bool { return got.count() >= 20 })
+		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		p := <-revoked
+		pass(time.Second)
+		drained := make(chan error)
+		go func() { drained <- first.Drain(context.Background()) }()
+		pass(time.Second)
+		close(open)
+		require.NoError(t, <-drained)
+		drainedAll(t, second)
+		first = begun(t, graph())
+		pass(2 * time.Minute)
+		require.Len(t, got.of(p.Partition), n)
+		drainedAll(t, first)
+	})
+}

@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"slices"
+
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -52,10 +54,7 @@ func (s *session[K, V, T]) commitOf(p *part, m tracker.Mark) commit {
 func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.End) (marks []commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	of := map[feed.Partition]feed.End{}
-	for _, e := range ends {
-		of[e.Partition] = e
-	}
+	of := endsOf(ends)
 	for key, p := range parts {
 		e, ended := of[key]
 		if p.endedElsewhere(ended) {
@@ -81,7 +80,52 @@ func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.E
 
 // endedElsewhere reports whether a partition is somebody else's to commit: of its assignment, which is not
 // among those that ended here. The caller holds the lock.
-func (p *part) endedElsewhere(ended bool) bool { return p.assignment != nil && !ended }
+func (p *part) endedElsewhere(ended bool) bool {
+	return !ended && (p.assignment != nil || p.endsElsewhere)
+}
+
+// endsOf finds ends by their partitions.
+func endsOf(ends []feed.End) map[feed.Partition]feed.End {
+	of := make(map[feed.Partition]feed.End, len(ends))
+	for _, e := range ends {
+		of[e.Partition] = e
+	}
+	return of
+}
+
+// leaveOut takes those out of the end's partitions that a revoke has ended: it tells of them.
+func (s *session[K, V, T]) leaveOut(parts map[feed.Partition]*part, ends []feed.End) {
+	of := endsOf(ends)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, p := range parts {
+		if _, ended := of[key]; p.endedElsewhere(ended) {
+			delete(parts, key)
+		}
+	}
+}
+
+// toTell are the partitions of which a revoke tells: not those that the end of the session has taken over, and
+// tells of.
+func (s *session[K, V, T]) toTell(ps []TopicPartition, parts map[feed.Partition]*part, ends []feed.End) []TopicPartition {
+	of := endsOf(ends)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(ps), func(p TopicPartition) bool {
+		_, ended := of[p.feed()]
+		return !ended && s.parts[p.feed()] != parts[p.feed()]
+	})
+}
+
+// ownerOf implements marker.
+func (s *session[K, V, T]) ownerOf(p TopicPartition) *ownership {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pt := s.parts[p.feed()]; pt != nil {
+		return pt.owner
+	}
+	return nil
+}
 
 // failed implements marker.
 func (s *session[K, V, T]) failed(err error) { s.run.Fail(err) }

@@ -166,3 +166,24 @@ func TestCommitterInSubGraphs(t *testing.T) {
 		require.EqualValues(t, 50, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
 	})
 }
+
+// A committing stage that cannot be built, since its settings are wrong, is there all the same: no other is asked for.
+func TestCommitterWithWrongSettingsIsOne(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		wrong := settings.NewCommitter(settings.MaxBatch(0))
+		offsets := func(src stream.Source[*strMessage]) stream.Source[envelope.Committable] {
+			return stream.Map(src, func(m *strMessage) envelope.Committable { return m.Offset })
+		}
+		for name, end := range map[string]endOf{
+			"sink": func(src stream.Source[*strMessage]) stream.Graph { return offsets(src).To(consumer.CommitterSink(wrong)) },
+			"flow": func(src stream.Source[*strMessage]) stream.Graph {
+				return stream.Via(offsets(src), consumer.CommitterFlow(wrong)).To(stream.Ignore[consumer.Committed]())
+			},
+		} {
+			err := end(consumer.New(readerOf(k), consumer.Topics("in")).CommittableSource()).Run(t.Context())
+			require.ErrorContains(t, err, "MaxBatch", name)
+			var none *consumer.NoCommitterError
+			require.NotErrorAs(t, err, &none, name)
+		}
+	})
+}

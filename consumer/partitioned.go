@@ -245,6 +245,7 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 		}
 		return
 	}
+	pt.endsElsewhere = pt.assignment != nil && len(ends) == 0 // a revoke has ended it, and commits it
 	pt.lane, pt.assignment = nil, nil
 	progress := false
 	for _, e := range ends {

@@ -129,9 +129,14 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	s.savePlaces(parts, ends)
 	<-s.settling
 	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
-	s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, ps)
+	told := s.toTell(ps, parts, ends)
+	if len(told) > 0 {
+		s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, told)
+	}
 	s.gone(ctx, parts, ps)
-	s.tell(Revoked, ps)
+	if len(told) > 0 {
+		s.tell(Revoked, told)
+	}
 }
 
 // onLost is called when partitions are somebody else's already: nothing is waited for, nothing committed.

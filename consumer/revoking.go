@@ -14,7 +14,11 @@ func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	s.handlers <- struct{}{} // who comes second finds told what the first one has told
+	select {
+	case s.handlers <- struct{}{}: // who comes second finds told what the first one has told
+	case <-ctx.Done():
+		return
+	}
 	defer func() { <-s.handlers }()
 	var fresh []TopicPartition
 	s.mu.Lock()

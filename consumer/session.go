@@ -146,6 +146,8 @@ type part struct {
 	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
 	missed    bool  // records were fetched, from next on, that nobody took: the client has to go back
 
+	endsElsewhere bool // its last assignment was ended by a revoke or a loss, which knows where it goes on
+
 	told        bool      // that it is about to go; under the session's lock
 	streams     bool      // a sub-stream of it was made and has not ended; under the session's lock, as are the next three
 	givenOut    time.Time // when that was
@@ -329,7 +331,9 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 			s.warnNotFinished(ends)
 		}
 		s.savePlaces(parts, ends)
-		return s.marksOf(parts, ends)
+		marks := s.marksOf(parts, ends)
+		s.leaveOut(parts, ends)
+		return marks
 	})
 	select {
 	case s.settling <- struct{}{}: // a revoke commits what it has ended before the group is left

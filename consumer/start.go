@@ -322,10 +322,7 @@ func (s *session[K, V, T]) insist(ctx context.Context, ask func() error) error {
 
 // savePlaces remembers where partitions go on whose assignments have ended.
 func (s *session[K, V, T]) savePlaces(parts map[feed.Partition]*part, ends []feed.End) {
-	of := map[feed.Partition]feed.End{}
-	for _, e := range ends {
-		of[e.Partition] = e
-	}
+	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, p := range parts {

@@ -199,3 +199,41 @@ func TestSubStreamGraphThatGoesOn(t *testing.T) {
 		drainedAll(t, ctl)
 	})
 }
+
+// A partition of which a revoke has told (Revoked) is not told of again by an end that comes meanwhile (Stopped).
+func TestPartitionsAreToldOfOnce(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		var mu sync.Mutex
+		told := map[consumer.TopicPartition][]string{}
+		open, in := make(chan struct{}), make(chan struct{})
+		tell := func(what string) func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+			return func(_ context.Context, _ *consumer.Restricted, ps []consumer.TopicPartition) error {
+				mu.Lock()
+				for _, p := range ps {
+					told[p] = append(told[p], what)
+				}
+				mu.Unlock()
+				if what == "revoked" {
+					close(in)
+					<-open
+				}
+				return nil
+			}
+		}
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{Revoked: tell("revoked"), Stopped: tell("stopped")}))
+		first := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
+		pass(2 * time.Second)
+		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		<-in
+		done := make(chan error)
+		go func() { done <- first.Drain(context.Background()) }()
+		pass(time.Second)
+		close(open)
+		require.NoError(t, <-done)
+		drainedAll(t, second)
+		require.Len(t, told, 2)
+		for p, w := range told {
+			require.Len(t, w, 1, "%v: %v", p, w)
+		}
+	})
+}

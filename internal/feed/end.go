@@ -136,13 +136,6 @@ func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 	for _, a := range as {
 		f.mu.Lock()
 		a.reclaim()
-		undone, _, any := a.tracker.Oldest()
-		if !any {
-			undone = -1
-		}
-		if offset, ok := a.tracker.Begun(); ok && (a.next < 0 || offset < a.next) {
-			a.next = offset // given back by the cut
-		}
 		unanswered, _ := a.tracker.Unanswered()
 		left := a.tracker.Outstanding()
 		unfinished := a.tracker.Frontier()
@@ -155,6 +148,13 @@ func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 			f.run.NoteUndone(a.index, a.tracker.Undone)
 		}
 		f.mu.Lock()
+		undone, _, any := a.tracker.Oldest() // now that it does not move any more
+		if !any {
+			undone = -1
+		}
+		if offset, ok := a.tracker.Begun(); ok && (a.next < 0 || offset < a.next) {
+			a.next = offset // given back by the cut
+		}
 		mark, ok, _ := a.tracker.Close()
 		first := a.state != ended
 		f.setState(a, ended)
