@@ -70,9 +70,10 @@ func (c *Consumer[K, V]) running() (running, error) {
 // partition that is not this consumer's; then nothing is paused.
 func (c *Consumer[K, V]) Pause(ps ...TopicPartition) error { return c.pause(ps, true) }
 
-// Resume is the end of a Pause; with no partitions of all. What waits in the consumer's queues is delivered
-// at once, and more is fetched within settings.FetchMaxWait. Where the pause has given something back, reading
-// begins with that, as soon as what had begun before it is finished.
+// Resume is the end of a Pause; with no partitions of all. What waits in the consumer's queues goes to the
+// stream at once, and more is fetched within settings.FetchMaxWait; a stage comes to it after what it has taken
+// ahead of other partitions ([stream.Ahead]). Where the pause has given something back, reading begins with
+// that, as soon as what had begun before it is finished.
 func (c *Consumer[K, V]) Resume(ps ...TopicPartition) error { return c.pause(ps, false) }
 
 func (c *Consumer[K, V]) pause(ps []TopicPartition, paused bool) error {

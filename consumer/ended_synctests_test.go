@@ -79,6 +79,7 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 					for _, line := range strings.Split(d.log.String(), "\n") {
 						if strings.Contains(line, "a consumer has ended") {
 							require.Contains(t, line, fmt.Sprintf(" given_back=%d given_up=%d", shot.GivenBack, givenUp))
+							require.Regexp(t, ` why="?(drained|vicuna: the stream was stopped|vicuna: the drain did not finish)`, line)
 						}
 					}
 				})

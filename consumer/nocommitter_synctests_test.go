@@ -175,7 +175,9 @@ func TestCommitterWithWrongSettingsIsOne(t *testing.T) {
 			return stream.Map(src, func(m *strMessage) envelope.Committable { return m.Offset })
 		}
 		for name, end := range map[string]endOf{
-			"sink": func(src stream.Source[*strMessage]) stream.Graph { return offsets(src).To(consumer.CommitterSink(wrong)) },
+			"sink": func(src stream.Source[*strMessage]) stream.Graph {
+				return offsets(src).To(consumer.CommitterSink(wrong))
+			},
 			"flow": func(src stream.Source[*strMessage]) stream.Graph {
 				return stream.Via(offsets(src), consumer.CommitterFlow(wrong)).To(stream.Ignore[consumer.Committed]())
 			},

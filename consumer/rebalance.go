@@ -62,7 +62,7 @@ func (s *session[K, V, T]) add(ctx context.Context, ps []TopicPartition) error {
 	if err := s.assign(ps); err != nil {
 		return err
 	}
-	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "partitions", named(ps))
+	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "member", s.memberID(), "partitions", named(ps))
 	s.handle(ctx, "assigned handler", s.c.opts.handler.Assigned, ps)
 	s.tell(Assigned, ps)
 	if s.outer != nil && s.shape.manual == nil {
@@ -128,7 +128,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	}
 	s.savePlaces(parts, ends)
 	<-s.settling
-	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
+	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "member", s.memberID(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
 	told := s.toTell(ps, parts, ends)
 	if len(told) > 0 {
 		s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, told)

@@ -352,7 +352,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		}
 		s.close(ctx)
 		s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
-			"fetched", s.fetched.Load(), "given_back", s.run.GivenBack(), "given_up", givenUp(s.run.GivenUps()))
+			"fetched", s.fetched.Load(), "given_back", s.run.GivenBack(), "given_up", givenUp(s.run.GivenUps()), "why", s.run.Why())
 	})
 	if s.lane != nil {
 		s.lane.rest() // the run may go on

@@ -221,6 +221,33 @@ func TestSkipFailed(t *testing.T) {
 	require.Len(t, kafkatest.ReadAll(t, k, "words"), 1)
 }
 
+func TestDeadLetters(t *testing.T) {
+	k, ps := broker(t, "dead")
+	words := stream.FromSlice([]string{"a", "b", "c"})
+	check := func(_ context.Context, word string) (string, error) {
+		if word == "b" {
+			return "", errors.New("no such word")
+		}
+		return word, nil
+	}
+	// snippet: dead-letters
+	deadLetters := stream.NewFlow(func(src stream.Source[stream.Failed[string]]) stream.Source[*envelope.Record[string, string]] {
+		return stream.Map(src, func(f stream.Failed[string]) *envelope.Record[string, string] {
+			return envelope.New("dead", f.Value, fmt.Sprintf("%v, after %d attempts", f.Err, f.Attempts))
+		})
+	}).To(producer.PlainSink(ps))
+	tried := stream.OnError(stream.Retry(stream.Backoff{Attempts: 3, First: time.Millisecond}))
+	accepted := stream.MapAsyncDivert(words, 8, check, deadLetters, tried)
+	// end
+	got, err := stream.Collect(t.Context(), accepted)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "c"}, got)
+	dead := kafkatest.ReadAll(t, k, "dead")
+	require.Len(t, dead, 1)
+	require.Equal(t, "b", string(dead[0].Key))
+	require.Contains(t, string(dead[0].Value), "no such word, after 3 attempts")
+}
+
 func TestProducerErrors(t *testing.T) {
 	k, ps := broker(t, "words")
 	ps = ps.With(settings.BatchBytes(2000), settings.Compression(kgo.NoCompression()))

@@ -30,18 +30,24 @@ var (
 	ErrTaken = errors.New("vicuna: a live sub-source can run once, inside its parent")
 )
 
-// StageError is an error of a stage with its place: the stage's name and, where known, topic, partition and offset of the record.
+// StageError is an error of a stage with its place. Its fields are Stage, the stage's name; Topic, Partition and
+// Offset of the record in hand, where Located is true; and Err, what went wrong.
 type StageError = core.StageError
 
 // GivenUpError says that a run has ended before all that had begun was finished, and counts what was given up.
-// It matches its cause: [ErrDrainTimeout] or [ErrStopped].
+// It matches its cause: [ErrDrainTimeout] or [ErrStopped]. Its fields are Cause; Because, why the run was drained
+// (the context's cause), or nil; and Records, a GivenUp for each stage and partition.
 type GivenUpError = core.GivenUpError
 
-// GivenUp counts the records of a partition that were given up in a stage.
+// GivenUp counts the records of a partition that were given up in a stage. Its fields are Stage, "" where that is
+// not known; Topic and Partition, "" and -1 for elements that are no records; Records, how many there were; and
+// Offset, the lowest of theirs.
 type GivenUp = core.GivenUp
 
-// PanicError is a panic of a user function, with the stack.
+// PanicError is a panic of a user function. Its fields are Value, what was given to panic, and Stack, the stack of
+// its goroutine. The error's text has the file and the line.
 type PanicError = core.PanicError
 
-// StuckError says that user code had not returned when the run ended; it names the stages.
+// StuckError says that user code had not returned when the run ended, and goes on in the background. Its fields are
+// Stages, the stages that had not returned, and After, how long they were waited for.
 type StuckError = core.StuckError

@@ -7,7 +7,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// MapAsync runs f on up to n elements at the same time. ctx is cancelled at a hard stop only.
+// MapAsync runs f on up to n elements at the same time; n below 1 is 1. ctx is cancelled at a hard stop only.
 //
 // Beside the n elements in work, up to max(1024, 64 n) are taken in ahead or wait for a slower one before them, so that a slow call holds up
 // what follows no longer than it must.

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -45,7 +46,31 @@ type PanicError struct {
 	Stack []byte
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+func (e *PanicError) Error() string {
+	if at := e.place(); at != "" {
+		return fmt.Sprintf("panic: %v (%s)", e.Value, at)
+	}
+	return fmt.Sprintf("panic: %v", e.Value)
+}
+
+// place is the folder, file and line of the panic; "" where the stack does not tell. The stack lists two lines
+// for each call, the latest first, and those of the runtime's own after the call of panic are left out.
+func (e *PanicError) place() string {
+	lines := strings.Split(string(e.Stack), "\n")
+	for i := len(lines) - 2; i > 0; i-- {
+		if !strings.HasPrefix(lines[i], "panic(") {
+			continue
+		}
+		for i += 2; i+1 < len(lines); i += 2 {
+			if strings.HasPrefix(lines[i], "runtime.") {
+				continue
+			}
+			at, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
+			return filepath.Join(filepath.Base(filepath.Dir(at)), filepath.Base(at))
+		}
+	}
+	return ""
+}
 
 // Unwrap returns the panic's value where it is an error.
 func (e *PanicError) Unwrap() error {

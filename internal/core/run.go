@@ -256,6 +256,24 @@ func (r *Run) Stop(err error) {
 	r.poke()
 }
 
+// Why is what has ended the run, or begun to: its fault, a stop, or the cause of its drain. "completed" is none
+// of these.
+func (r *Run) Why() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.fault != nil:
+		return r.fault.Error()
+	case r.stopErr != nil:
+		return r.stopErr.Error()
+	case r.attention.Load()&attendDrain == 0:
+		return "completed"
+	case r.cause != nil:
+		return "drained: " + r.cause.Error()
+	}
+	return "drained"
+}
+
 // Drain stops the sources and lets what is in flight finish. Harmless when repeated.
 func (r *Run) Drain(cause error) {
 	r.mu.Lock()
@@ -646,13 +664,13 @@ func (r *Run) finish(stuck *StuckError) error {
 	case r.fault != nil:
 		errs = append(errs, r.fault)
 	case errors.Is(r.stopErr, ErrDrainTimeout):
-		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
+		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (stream.DrainTimeout is %v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
 	case r.stopErr != nil && gaveUp:
 		errs = append(errs, &GivenUpError{Cause: r.stopErr, Because: r.cause, Records: r.givenUps})
 	case r.stopErr != nil:
 		errs = append(errs, r.stopErr)
 	case r.drainGaveUp:
-		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (%v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
+		errs = append(errs, &GivenUpError{Cause: fmt.Errorf("%w (stream.DrainTimeout is %v)", ErrDrainTimeout, r.limits.Drain), Because: r.cause, Records: r.givenUps})
 	case r.cut.Load():
 		errs = append(errs, &drainedError{cause: r.cause})
 	}
