@@ -21,6 +21,9 @@ const (
 	waiting = 3000
 	// session is how long a member may be silent.
 	session = 5 * time.Second
+	// rebalance is how long a join of static members may last. The embedded broker counts its joining members
+	// wrong where one's session runs out in the second phase of a join, and the next join lasts for so long.
+	rebalance = 6 * time.Second
 	// every is how often orders are written, and atMost how many of each partition then: some more
 	// than three members work on.
 	every  = 20 * time.Millisecond
