@@ -24,6 +24,9 @@ const (
 	// rebalance is how long a join of static members may last. The embedded broker counts its joining members
 	// wrong where one's session runs out in the second phase of a join, and the next join lasts for so long.
 	rebalance = 6 * time.Second
+	// patience is how long anything is waited for. At most once commits ahead of the work, so that more orders are
+	// written than are worked on: with slow calls that is the work of two minutes.
+	patience = 5 * time.Minute
 	// every is how often orders are written, and atMost how many of each partition then: some more
 	// than three members work on.
 	every  = 20 * time.Millisecond
@@ -162,7 +165,7 @@ func (w *world) outstanding() (n int) {
 // await looks again and again.
 func (w *world) await(what string, so func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {
