@@ -251,8 +251,9 @@ func TestAtMostOncePause(t *testing.T) {
 	})
 }
 
-// A commit ahead is carried out, its answer is lost with the connection, and the client's next attempt is refused
-// for the moment. A drain sets the offset back, though nothing that is known to be committed lies after it.
+// A commit ahead is carried out, its answer is lost with the connection, and the client's next
+// attempt is refused for the moment. A drain sets the offset back, though nothing that is known to
+// be committed lies after it.
 func TestAnswerOfACommitAheadIsLost(t *testing.T) {
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		const n, ahead = 40, 5
@@ -294,8 +295,8 @@ func TestAnswerOfACommitAheadIsLostBeforeARevoke(t *testing.T) {
 	})
 }
 
-// loseAnswer lets the next commit of a partition reach the broker, and its answer be lost; further commits are
-// refused until the fault is removed.
+// loseAnswer lets the next commit of a partition reach the broker, and its answer be lost; further
+// commits are refused until the fault is removed.
 func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
 	t.Helper()
 	committed := func() int64 { return k.Cluster().GroupInfo(readGroup).Commits["in"][p].Offset }

@@ -87,8 +87,9 @@ func completedTest(t *testing.T, opts []consumer.Option, body func(t *testing.T,
 	})
 }
 
-// A source whose Broadcast has no branch left leaves. Both branches end at the same element: what the last one to
-// end refuses, and all after it, is given back in the other one too, and which is the last is a matter of chance.
+// A source whose Broadcast has no branch left leaves. Both branches end at the same element: what the
+// last one to end refuses, and all after it, is given back in the other one too, and which is the
+// last is a matter of chance.
 func TestBroadcastWithoutBranchesLeaves(t *testing.T) {
 	completedTest(t, nil, func(t *testing.T, w *completedWorld) {
 		branch := func(n int) stream.Sink[*strRecord] {

@@ -33,8 +33,9 @@ func (g GivenUp) String() string {
 	return b.String()
 }
 
-// GivenUpError says that an end came before everything that had begun was finished: records were given up.
-// They will be delivered again, unless they come from a source that delivers at most once. It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
+// GivenUpError says that an end came before everything that had begun was finished: records were
+// given up. They will be delivered again, unless they come from a source that delivers at most once.
+// It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
 type GivenUpError struct {
 	// Cause is ErrDrainTimeout or ErrStopped, or whatever else has ended the run.
 	Cause error

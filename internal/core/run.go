@@ -788,21 +788,18 @@ func (r *Run) CallOn(topic string, partition int32, offset int64) string {
 
 // Calling lists the stages with workers that have calls running now, by name.
 func (r *Run) Calling() []string {
-	var names []string
-	for _, s := range r.Stages() {
-		if s.Calls > 0 && !slices.Contains(names, s.Name) {
-			names = append(names, s.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return r.stagesThat(func(s StageCounts) bool { return s.Calls > 0 })
 }
 
 // Holding lists the stages that have elements in front of them, or on their way to a broker, by name.
 func (r *Run) Holding() []string {
+	return r.stagesThat(func(s StageCounts) bool { return s.Buffered > 0 })
+}
+
+func (r *Run) stagesThat(are func(StageCounts) bool) []string {
 	var names []string
 	for _, s := range r.Stages() {
-		if s.Buffered > 0 && !slices.Contains(names, s.Name) {
+		if are(s) && !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)
 		}
 	}
