@@ -22,16 +22,19 @@ const joinPatience = 100 * time.Millisecond
 //
 //  1. A member whose client waits for a join tells the group past the client that it has gone. The
 //     brokers go on with the join without it.
-//  2. A static member is to stay in its group, so it tells nothing: it just ends. The group finds it
-//     among those that have joined, gives it its part, and waits for it as long as its session lasts:
-//     with all members where it is the leader, who says who gets what. So a join that is over in a
-//     moment is waited for (joinPatience).
+//  2. A static member (KIP-345) stays in its group when it ends, and tells it nothing, so that nothing
+//     moves if it is back within its session. In a join that does not help: partitions are about to
+//     move, and a member that just ended would be given its part and waited for as long as its
+//     session lasts, by all members where it is the leader, who says who gets what; until then the
+//     group takes no commits either. So a join that is over in a moment is waited for
+//     (joinPatience), and any other is left, by the instance id.
 //  3. Then the client's own context is ended. That is what ends a join in the client, and no leave of
 //     the client's own comes after it.
 //  4. All members have that patience in the second phase of a join (SyncGroup), which takes a leader
 //     that lives one round trip.
 //  5. A member that has no id yet is about to get one, from the first of its two joins (KIP-394), and
-//     begins no other: the client goes on to its leave, which tells the group not to expect it.
+//     begins no other: the client goes on to its leave, which tells the group not to expect it. A
+//     static member has no such first join, and is known by its instance id.
 //
 // Brokers that do not answer are waited for no longer than leaveTimeout, all in all.
 
@@ -104,17 +107,17 @@ func (s *session[K, V, T]) joinsForLong(quit <-chan struct{}) bool {
 // leavePast tells the group past the client that its member has gone. It reports false where the
 // client is not in the group as the member that it was: it hears of that by itself, at once.
 func (s *session[K, V, T]) leavePast(ctx context.Context) (past bool, err error) {
-	if s.cfg.InstanceID() != "" {
-		return true, nil
-	}
-	id := s.memberID()
-	if id == "" {
+	id, instance := s.memberID(), s.cfg.InstanceID()
+	if id == "" && instance == "" {
 		return false, nil
 	}
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group, req.MemberID = s.cfg.Group(), id
 	member := kmsg.NewLeaveGroupRequestMember()
 	member.MemberID = id
+	if instance != "" {
+		member.InstanceID = &instance
+	}
 	member.Reason = kmsg.StringPtr("the consumer has ended")
 	req.Members = append(req.Members, member)
 	resp, err := req.RequestWith(ctx, s.cl)
@@ -127,8 +130,11 @@ func (s *session[K, V, T]) leavePast(ctx context.Context) (past bool, err error)
 			err = kerr.ErrorForCode(m.ErrorCode)
 		}
 	}
-	if errors.Is(err, kerr.UnknownMemberID) {
+	switch {
+	case errors.Is(err, kerr.UnknownMemberID):
 		return false, nil
+	case errors.Is(err, kerr.FencedInstanceID): // another one has taken its place
+		return true, nil
 	}
 	return true, err
 }

@@ -5,6 +5,7 @@ package consumer_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -118,8 +119,8 @@ func requireEnded(t *testing.T, ctl *stream.Control, want error, began time.Time
 }
 
 // A member ends while its group waits for another one: it waits for the calls that have begun, and
-// for nobody else. What it has finished is committed, the group knows at once that it has gone, and a
-// static member stays.
+// for nobody else. What it has finished is committed, and the group knows at once that it has gone: so
+// does that of a static member, which would be given its part and waited for otherwise.
 func TestEndInAJoin(t *testing.T) {
 	for why, blocker := range blockers {
 		for _, drains := range []bool{true, false} {
@@ -151,14 +152,45 @@ func TestEndInAJoin(t *testing.T) {
 							}
 						}
 					}
-					if kind.name == "static" {
-						require.Contains(t, d.members(), id)
-					} else {
-						require.NotContains(t, d.members(), id)
-					}
+					require.NotContains(t, d.members(), id)
 				})
 			})
 		}
+	}
+}
+
+// A static member stays in its group when it ends between joins, or in one that is over in a moment,
+// and finds its partitions when it is back.
+func TestStaticMemberStays(t *testing.T) {
+	for after := time.Duration(0); after <= 60*time.Millisecond; after += 10 * time.Millisecond {
+		t.Run(after.String(), func(t *testing.T) {
+			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				d := newDesk(t, k, 3000)
+				of := func(i int, beats time.Duration) *clerk {
+					return d.clerk(settings.InstanceID("member-"+strconv.Itoa(i)), settings.HeartbeatInterval(beats))
+				}
+				const often, seldom = 10 * time.Millisecond, 90 * time.Millisecond // how soon they hear of a join
+				first, second := of(0, often), of(1, seldom)
+				first.run(first.copies(nil))
+				second.run(second.copies(nil))
+				first.awaitPartitions(1)
+				second.awaitPartitions(1)
+				has := first.has()
+				id := d.members()
+
+				third := of(2, often)
+				third.run(third.copies(nil))
+				d.await("a join", func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" })
+				pass(after)
+				first.drain()
+				require.Subset(t, d.members(), id)
+				back := of(0, often)
+				back.run(back.copies(nil))
+				began := time.Now()
+				require.Equal(t, has, back.awaitPartitions(len(has)))
+				require.LessOrEqual(t, time.Since(began), time.Second)
+			}, quickBroker)
+		})
 	}
 }
 
@@ -209,11 +241,7 @@ func TestEndOfAllSourcesInAJoin(t *testing.T) {
 				began := time.Now()
 				go func() { _ = first.ctl.Drain(context.WithoutCancel(t.Context())) }()
 				requireEnded(t, first.ctl, stream.ErrDrained, began, aCall+atMost)
-				if kind.name == "static" {
-					require.Contains(t, d.members(), id)
-				} else {
-					require.NotContains(t, d.members(), id)
-				}
+				require.NotContains(t, d.members(), id)
 			})
 		})
 	}
@@ -253,9 +281,7 @@ func TestSourceCompletesInAJoin(t *testing.T) {
 			_, err := first.handle.Assignment()
 			return err != nil || len(first.has()) == 0
 		})
-		if kind.name != "static" {
-			d.await("the group to know", func() bool { return !slices.Contains(d.members(), id) })
-		}
+		d.await("the group to know", func() bool { return !slices.Contains(d.members(), id) })
 		require.LessOrEqual(t, time.Since(began), atMost)
 		began = time.Now()
 		go func() { _ = first.ctl.Drain(context.WithoutCancel(t.Context())) }()
@@ -282,9 +308,7 @@ func TestEndBeforeTheFirstJoin(t *testing.T) {
 					go func() { _ = late.ctl.Drain(context.WithoutCancel(t.Context())) }()
 					<-late.ctl.Done()
 					require.LessOrEqual(t, time.Since(began), atMost, "after %v", after)
-					if kind.name != "static" {
-						require.Subset(t, members, d.members(), "after %v", after) // a session may have ended meanwhile
-					}
+					require.Subset(t, members, d.members(), "after %v", after) // a session may have ended meanwhile
 				}
 			})
 		})
@@ -311,9 +335,7 @@ func TestEndOfAMemberThatWasPutOutInAJoin(t *testing.T) {
 		go func() { _ = first.ctl.Drain(context.WithoutCancel(t.Context())) }()
 		<-first.ctl.Done()
 		require.LessOrEqual(t, time.Since(began), aCall+atMost)
-		if kind.name != "static" {
-			require.Len(t, d.members(), 2)
-		}
+		require.Len(t, d.members(), 2)
 	})
 }
 

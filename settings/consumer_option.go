@@ -26,8 +26,9 @@ func Group(id string) ConsumerOption {
 
 // InstanceID makes the consumer a static member of its group (KIP-345): closing it
 // does not leave the group, and who comes back under this id within the
-// [SessionTimeout] gets its partitions back without a rebalance. Of two that run
-// with one id, the older is put out. Up to 249 letters, digits, dots, underscores
+// [SessionTimeout] gets its partitions back without a rebalance. It is left only
+// by a member that ends in the middle of a rebalance, which would wait for it
+// otherwise. Of two that run with one id, the older is put out. Up to 249 letters, digits, dots, underscores
 // and hyphens; a [Group] is needed. The default is a dynamic member.
 //
 // Java: group.instance.id.

@@ -33,9 +33,7 @@ var protocols = []protocol{
 	}},
 	{name: "cooperative", opts: func(int) []settings.ConsumerOption { return nil }},
 	{name: "static", static: true, opts: func(i int) []settings.ConsumerOption {
-		return []settings.ConsumerOption{
-			settings.InstanceID("member-" + strconv.Itoa(i)), settings.RebalanceTimeout(rebalance), settings.RevokeTimeout(session),
-		}
+		return []settings.ConsumerOption{settings.InstanceID("member-" + strconv.Itoa(i))}
 	}},
 	{name: "KIP-848", opts: func(int) []settings.ConsumerOption {
 		return []settings.ConsumerOption{settings.Protocol(settings.ConsumerProtocol)}

@@ -21,9 +21,6 @@ const (
 	waiting = 3000
 	// session is how long a member may be silent.
 	session = 5 * time.Second
-	// rebalance is how long a join of static members may last. The embedded broker counts its joining members
-	// wrong where one's session runs out in the second phase of a join, and the next join lasts for so long.
-	rebalance = 6 * time.Second
 	// patience is how long anything is waited for. At most once commits ahead of the work, so that more orders are
 	// written than are worked on: with slow calls that is the work of two minutes.
 	patience = 5 * time.Minute
