@@ -37,7 +37,7 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 		src = src.Async()
 	}
 	return effect(src, "batch", &stageConfig{}, func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
-		h := &batch[T]{isl: at.Island, scope: at.Scope, push: st.Push, expanding: at.Island.TakeExpanding(), count: count, every: every}
+		h := &batch[T]{isl: at.Island, push: st.Push, expanding: at.Island.TakeExpanding(), count: count, every: every}
 		var deadline func() time.Time
 		if every > 0 {
 			deadline = h.deadline
@@ -65,7 +65,6 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 
 type batch[T any] struct {
 	isl       *core.Island
-	scope     *core.Scope
 	push      func([]T)
 	expanding bool
 	count     int

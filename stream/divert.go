@@ -97,7 +97,7 @@ func divert[T, A, D any](src Source[T], kind string, split func(T) (A, D, bool),
 				at.Island.In(info)
 				switch a, d, diverted := split(v); {
 				case link.Cancelled():
-					at.Island.Refuse(at.Scope)
+					at.Island.Refuse()
 				case diverted:
 					side.Push(d)
 				default:

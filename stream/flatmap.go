@@ -25,7 +25,7 @@ func FlatMap[A, B any](src Source[A], f func(A) iter.Seq[B]) Source[B] {
 			isl.In(info)
 			for b := range f(a) {
 				if link.Cancelled() {
-					isl.Refuse(at.Scope) // there would have been more
+					isl.Refuse() // there would have been more
 					break
 				}
 				push(b)

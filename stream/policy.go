@@ -183,7 +183,7 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 		what := isl.Pause(time.Now().Add(cfg.policy.backoff.pause(failed)))
 		switch {
 		case isl.Unwanted():
-			isl.Refuse(at.Scope)
+			isl.Refuse()
 			return failed, true, err
 		case isl.Halted():
 			isl.Abandon()

@@ -20,7 +20,7 @@ func (s Source[T]) Take(n int) Source[T] {
 		}
 		return core.Stage[T]{Push: func(v T) {
 			if left <= 0 {
-				at.Island.Refuse(at.Scope)
+				at.Island.Refuse()
 				return
 			}
 			at.Island.In(info)
@@ -56,7 +56,7 @@ func (s Source[T]) TakeWhile(keep func(T) bool) Source[T] {
 				over = true
 				e.finish()
 			}
-			at.Island.Refuse(at.Scope)
+			at.Island.Refuse()
 		}, Done: e.done, Link: e.link}
 	})
 }
@@ -123,7 +123,6 @@ func newEnding[T any](at core.At, st core.Stage[T]) *ending {
 		}
 	}
 	e.finish = func() {
-		at.Scope.End() // before anything is refused
 		e.done()
 		e.link.Cancel()
 	}

@@ -161,9 +161,8 @@ func (a *ahead[T]) Ready() bool { return len(a.vals) > 0 || a.Boundary.Ready() }
 
 // Cancel implements Intake.
 func (a *ahead[T]) Cancel() {
-	a.scope.End()
 	for _, t := range a.toks {
-		a.isl.refuseToken(t, a.scope)
+		a.isl.refuseToken(t)
 	}
 	a.drop(len(a.vals))
 	a.Boundary.Cancel()

@@ -29,7 +29,6 @@ type Boundary[T any] struct {
 	toks     []Token
 	mask     uint64
 	capacity uint64
-	scope    *Scope
 
 	ahead *runAhead // bounds what has begun; nil where nothing has, or the user has set the capacity
 
@@ -66,7 +65,7 @@ func NewBoundary[T any](at At, capacity int, recv *Island) *Boundary[T] {
 	}
 	b := &Boundary[T]{
 		vals: make([]T, size), toks: make([]Token, size), mask: uint64(size - 1), capacity: uint64(max(capacity, 1)),
-		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
+		send: at.Island, recv: recv, sendLink: &Link{},
 	}
 	at.Island.outputs = append(at.Island.outputs, b)
 	at.KeepsUnbegun()
@@ -94,7 +93,7 @@ func (b *Boundary[T]) Push(v T) {
 			b.send.GiveBack()
 			return
 		}
-		b.send.Refuse(b.scope)
+		b.send.Refuse()
 		b.checkCancelled()
 		return
 	}
@@ -161,7 +160,7 @@ func (b *Boundary[T]) resolve(t uint64, tok Token) {
 	if t >= f-1 {
 		var none T
 		b.vals[t&b.mask] = none
-		b.send.Refused(tok, b.scope)
+		b.send.Refused(tok)
 	}
 	b.sendLink.Cancel()
 }
@@ -236,11 +235,10 @@ func (b *Boundary[T]) Ready() bool {
 
 // Cancel implements Intake: the rest is refused.
 func (b *Boundary[T]) Cancel() {
-	b.scope.End()
 	b.Seal()
 	for ; b.lhead < b.ctail; b.lhead++ {
 		i := b.lhead & b.mask
-		b.recv.refuseToken(b.toks[i], b.scope)
+		b.recv.refuseToken(b.toks[i])
 		var none T
 		b.vals[i] = none
 	}

@@ -10,7 +10,8 @@ import (
 // A split is opened by an island whose fused chain can emit several elements for one, before the first of them goes out: one
 // member (the token in hand), one part for each element that went out and one held by the frame itself until the chain has returned. A
 // merge is opened by a holder when it emits: many members, one part. Both are done when the last part has ended and none was
-// abandoned, and that fate is then handed on to each member.
+// abandoned, and that fate is then handed on to each member. A split for the branches of a Broadcast is also done when some of
+// them have refused it and one has not (refusal.go).
 //
 // A composite's token carries a generation beside its slot, so that a part that is ended once too often is found out
 // under the invariants build tag instead of ending somebody else's.
@@ -23,15 +24,17 @@ const (
 type composite struct {
 	parts     atomic.Int32
 	abandoned atomic.Bool
+	returned  atomic.Bool
+	refused   atomic.Bool
+	taken     atomic.Bool // of a split for branches: one has ended its part as done
 	merged    bool        // a merge, and not a split
-	siblings  *siblings   // of a split: the Broadcast that it was made for
+	branches  bool        // a split for the branches of a Broadcast
 	untracked bool        // of a merge: it has elements without a token
 	void      atomic.Bool // a merge with a member at or after a gap; see cut.go
 	gen       uint16
 	slot      uint32
 	members   []span
 	one       [1]span // a split has one member: no allocation
-	returned  atomic.Bool
 }
 
 func (c *composite) token() Token {
@@ -75,10 +78,11 @@ func (cs *composites) get() *composite {
 	return c
 }
 
-// split opens a composite of one token with one part.
-func (cs *composites) split(t Token, of *siblings) Token {
+// split opens a composite of one token with one part, the frame's; branches: those that are added are
+// for the branches of a Broadcast.
+func (cs *composites) split(t Token, branches bool) Token {
 	c := cs.get()
-	c.siblings = of
+	c.branches = branches
 	c.one[0] = span{t, 1}
 	c.members = c.one[:]
 	c.parts.Store(1)
@@ -132,10 +136,17 @@ func (cs *composites) add(t Token) { cs.at(t).parts.Add(1) }
 
 func (cs *composites) members(t Token) []span { return cs.at(t).members }
 
-// end ends n parts. With the last one it frees the composite and returns its fate and its members: many, or, where it has but one, that one.
-func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how fate, last bool) {
+// end ends n parts, or the frame's own. With the last one it frees the composite and returns its fate and its members: many, or,
+// where it has but one, that one.
+func (cs *composites) end(t Token, n uint32, f fate, own bool) (one span, many []span, how fate, last bool) {
 	c := cs.at(t)
 	switch f {
+	case fine:
+		if c.branches && !own {
+			c.taken.Store(true)
+		}
+	case refused:
+		c.refused.Store(true)
 	case abandoned:
 		c.abandoned.Store(true)
 	case returned:
@@ -153,6 +164,8 @@ func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how
 		how = abandoned
 	case c.returned.Load():
 		how = returned
+	case c.refused.Load() && !c.taken.Load():
+		how = refused
 	}
 	if len(c.members) == 1 {
 		one = c.members[0]
@@ -161,7 +174,7 @@ func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how
 	}
 	cs.mu.Lock()
 	c.gen++
-	c.members, c.siblings = nil, nil
+	c.members, c.branches = nil, false
 	if c.merged {
 		c.merged, c.untracked = false, false
 		cs.merges--
@@ -169,6 +182,8 @@ func (cs *composites) end(t Token, n uint32, f fate) (one span, many []span, how
 	}
 	c.abandoned.Store(false)
 	c.returned.Store(false)
+	c.refused.Store(false)
+	c.taken.Store(false)
 	cs.free = append(cs.free, c)
 	cs.mu.Unlock()
 	return one, many, how, true

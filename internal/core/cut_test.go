@@ -130,9 +130,9 @@ func TestClaimAtACut(t *testing.T) {
 	}
 	require.False(t, c.l.Claim(c.at(1, 0)))
 	require.True(t, c.l.Claim(0), "an element without a token begins always")
-	split := c.l.composites.split(c.at(0, 7), nil)
+	split := c.l.composites.split(c.at(0, 7), false)
 	require.True(t, c.l.Claim(split), "a part begins its record")
-	require.False(t, c.l.Claim(c.l.composites.split(c.at(0, 8), nil)))
+	require.False(t, c.l.Claim(c.l.composites.split(c.at(0, 8), false)))
 	require.False(t, c.r.CutOff(c.at(0, 7)))
 	require.True(t, c.r.CutOff(c.at(0, 8)))
 	c.l.Release(c.index[0])
@@ -193,7 +193,7 @@ func TestFreezeCoversMerges(t *testing.T) {
 		merges = []Token{
 			c.merge(false, c.at(cc, 2), c.at(d, 2)),
 			c.merge(false, c.at(b, 6), c.at(cc, 3)),
-			c.merge(false, c.at(a, 5), c.l.composites.split(c.at(b, 7), nil)),
+			c.merge(false, c.at(a, 5), c.l.composites.split(c.at(b, 7), false)),
 			c.merge(false, c.at(a, 9), c.at(d, 9)),
 		}
 		return c, merges
@@ -321,7 +321,7 @@ func TestGap(t *testing.T) {
 			require.True(t, c.l.Claim(c.at(1, 9)))
 			before := c.merge(false, c.at(0, 3), c.at(1, 1))
 			after := c.merge(false, c.at(0, 5), c.at(1, 2))
-			around := c.l.composites.split(after, nil)
+			around := c.l.composites.split(after, false)
 			plain := c.merge(true, c.at(0, 6))
 			if freeze {
 				c.freeze(0, 1)
@@ -376,7 +376,7 @@ func TestGivenUpAfterTheCut(t *testing.T) {
 func TestPartMakesTheGap(t *testing.T) {
 	c := newCuts(t, 1)
 	require.True(t, c.l.Claim(c.at(0, 9)))
-	split := c.l.composites.split(c.at(0, 4), nil)
+	split := c.l.composites.split(c.at(0, 4), false)
 	c.l.composites.add(split)
 	c.l.composites.add(split)
 	c.l.end(span{split, 1}, abandoned)

@@ -6,22 +6,25 @@ package core
 // fate. When the fused chain has returned, the island looks:
 //
 //	abandoned                 the element was refused, or its stage failed: it must be delivered again
+//	refused                   a branch of a Broadcast wants no more; see refusal.go
 //	fine, no output           done: filtered, skipped, or a finishing sink has taken it
 //	fine, one output          the token went on with it
-//	an expanding chain        (FlatMap, Broadcast, Divert: known when the graph is built) opened a split with its first output;
-//	                          the frame's own part ends now, with the fate; the others when they end
+//	an expanding chain        (FlatMap, known when the graph is built, and the branches of a Broadcast) opened a split with its
+//	                          first output; the frame's own part ends now, with the fate; the others when they end
 //
 // So operators need no token code: Map, Filter, FlatMap only call the next closure, or do not. What counts as an output is decided
 // where elements leave the chain: a boundary that took it, a holder that keeps it, a sink that has it in flight (Out). A push that was refused
 // takes its output back (Refused).
 //
 // A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored behind it, because a flush
-// may fall inside another element's push, or inside a FlatMap.
+// may fall inside another element's push, or inside a FlatMap. So is what a Broadcast does with an element: whether a branch
+// takes it is asked of each element by itself, also of those that a FlatMap before it makes of one.
 type frame struct {
-	cur   Token
-	split Token
-	outs  int32
-	fate  fate
+	cur      Token
+	split    Token
+	outs     int32
+	fate     fate
+	branches bool // the outputs are those of a Broadcast, one for each branch
 	// expanding: between the start of the frame and the next holder there is a stage that can emit several elements.
 	expanding bool
 }
@@ -44,24 +47,24 @@ func (isl *Island) out() Token {
 		return fr.cur
 	}
 	if fr.split == 0 {
-		fr.split = isl.run.Ledger.composites.split(fr.cur, isl.siblings)
+		fr.split = isl.run.Ledger.composites.split(fr.cur, fr.branches)
 	}
 	isl.run.Ledger.composites.add(fr.split)
 	return fr.split
 }
 
 // Refused takes back an output that Out has counted with t: the push was refused by a cancelled downstream, or given up at a hard stop.
-func (isl *Island) Refused(t Token, scope *Scope) {
+func (isl *Island) Refused(t Token) {
 	if t == 0 {
 		return
 	}
-	f := scope.refusal(isl.run, t)
+	f := isl.run.refusal(t)
 	if isl.frame.split != 0 {
 		isl.run.Ledger.end(span{t, 1}, f)
 		return
 	}
 	isl.frame.outs--
-	isl.frame.fate = f
+	isl.frame.fate = max(isl.frame.fate, f)
 }
 
 // Abandon gives up the element in hand: a stage failed on it, or a stage that has completed refuses it.
@@ -132,12 +135,13 @@ func (isl *Island) TakeBack(t Token) {
 // CutOff reports whether the element in hand lies after the cut, and so is not to be waited for.
 func (isl *Island) CutOff() bool { return isl.run.CutOff(isl.frame.cur) }
 
-// Refuse gives up the element in hand because what follows is cancelled. Inside a Broadcast of which another branch lives, this branch has
-// simply ended, and its part with it.
-func (isl *Island) Refuse(scope *Scope) {
-	if scope.refusal(isl.run, isl.frame.cur) == abandoned {
-		isl.frame.fate = abandoned
+// Refuse refuses the element in hand because what follows is cancelled.
+func (isl *Island) Refuse() {
+	f := refused
+	if !isl.frame.branches || isl.run.Stopped() {
+		f = isl.run.refusal(isl.frame.cur)
 	}
+	isl.frame.fate = max(isl.frame.fate, f)
 }
 
 // Enter starts a frame for an emission with a token of its own; Leave settles it and restores the outer one. expanding is what TakeExpanding returned when
@@ -162,7 +166,7 @@ func (isl *Island) settle() {
 	switch {
 	case fr.cur == 0:
 	case fr.split != 0:
-		isl.run.Ledger.end(span{fr.split, 1}, fr.fate)
+		isl.run.Ledger.endFrame(fr.split, fr.fate)
 		fr.split = 0
 	case fr.fate != fine:
 		isl.run.Ledger.end(span{fr.cur, 1}, fr.fate)
@@ -195,10 +199,9 @@ func (isl *Island) abandonToken(t Token) {
 	}
 }
 
-// refuseToken ends a token with the fate of what was refused within scope.
-func (isl *Island) refuseToken(t Token, scope *Scope) {
-	if t == 0 {
-		return
+// refuseToken ends a token as refused.
+func (isl *Island) refuseToken(t Token) {
+	if t != 0 {
+		isl.run.Ledger.end(span{t, 1}, isl.run.refusal(t))
 	}
-	isl.run.Ledger.end(span{t, 1}, scope.refusal(isl.run, t))
 }

@@ -37,7 +37,7 @@ func TestHandOverIsCountedForEachToken(t *testing.T) {
 	index, err := l.Register(h, 0)
 	require.NoError(t, err)
 	at := func(position uint64) Token { return MakeToken(index, position) }
-	split := func(of Token) Token { return l.composites.split(of, nil) }
+	split := func(of Token) Token { return l.composites.split(of, false) }
 	merge := func(spans ...span) Token { return l.composites.merge(spans, false) }
 	for name, c := range map[string]struct {
 		token Token

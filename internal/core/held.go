@@ -109,10 +109,10 @@ func (h *Held) Sweep(isl *Island) (kept func(i int) bool) {
 }
 
 // Abandon gives up all that is held.
-func (h *Held) Abandon(isl *Island, scope *Scope) {
+func (h *Held) Abandon(isl *Island) {
 	spans, _ := spansOf(h.toks, nil)
 	for _, s := range spans {
-		isl.run.Ledger.end(s, scope.refusal(isl.run, s.first))
+		isl.run.Ledger.end(s, isl.run.refusal(s.first))
 	}
 	h.toks, h.tracked = nil, 0
 }

@@ -37,10 +37,9 @@ func (l *Link) Cancel() {
 // Cancelled reports whether Cancel was called.
 func (l *Link) Cancelled() bool { return l.cancelled }
 
-// At is where a stage is being attached: in which island, in which branch, after which stages.
+// At is where a stage is being attached: in which island, after which stages.
 type At struct {
 	Island *Island
-	Scope  *Scope
 	Line   *Line
 }
 
@@ -67,7 +66,6 @@ type Island struct {
 	_          [64]byte
 	frame      frame
 	stage      *StageInfo // the stage whose user function was called last, for a panic
-	siblings   *siblings  // of the Broadcast that stands in the island
 	claimed    *entry     // the assignment whose element was claimed last
 	runEnd     Token      // the last of the dense run of tokens in hand
 	runClaimed Token      // what of it is before this was claimed with it

@@ -111,8 +111,9 @@ type fate uint8
 
 const (
 	fine      fate = iota
-	abandoned      // given up: it must be delivered again, and nothing after it finishes
+	refused        // nobody has taken it in this branch of a Broadcast; see refusal.go
 	returned       // given back: it lies after the cut and has not begun
+	abandoned      // given up: it must be delivered again, and nothing after it finishes
 )
 
 // end ends n tokens from s.first on, or n parts of a composite.
@@ -124,19 +125,15 @@ func (l *Ledger) end(s span, f fate) {
 		if f == abandoned {
 			l.gapAt(s.first)
 		}
-		one, many, how, last := l.composites.end(s.first, s.n, f)
-		if !last {
-			return
-		}
-		l.end(one, how)
-		for _, m := range many {
-			l.end(m, how)
-		}
+		l.ended(l.composites.end(s.first, s.n, f, false))
 		return
 	}
 	e := l.entry(s.first.Index())
 	if e == nil {
 		return
+	}
+	if f == refused {
+		f = abandoned // by all branches
 	}
 	if f == abandoned {
 		if !l.gap(e, s.first.Position()) {
@@ -153,6 +150,25 @@ func (l *Ledger) end(s span, f fate) {
 			e.assignment.Done(base, mask)
 		}
 	})
+}
+
+// endFrame ends the part of a split that its frame holds.
+func (l *Ledger) endFrame(split Token, f fate) {
+	if f == abandoned {
+		l.gapAt(split)
+	}
+	l.ended(l.composites.end(split, 1, f, true))
+}
+
+// ended ends what a composite was made of, if its last part has ended.
+func (l *Ledger) ended(one span, many []span, how fate, last bool) {
+	if !last {
+		return
+	}
+	l.end(one, how)
+	for _, m := range many {
+		l.end(m, how)
+	}
 }
 
 // End ends a token that is not in a frame any more, on a goroutine that is no island, as done or as abandoned.

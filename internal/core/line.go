@@ -62,7 +62,7 @@ func (at At) KeepsUnbegun() {
 }
 
 // On is the same place on another island, which a boundary leads to.
-func (at At) On(isl *Island) At { return At{Island: isl, Scope: at.Scope, Line: at.Line} }
+func (at At) On(isl *Island) At { return At{Island: isl, Line: at.Line} }
 
 // Begun is the place after a stage that begins elements.
 func (at At) Begun() At {
@@ -71,12 +71,7 @@ func (at At) Begun() At {
 }
 
 // Joint is the place after a stage that joins several inputs on an island of its own; each is told with Input.
-func Joint(isl *Island) At { return At{Island: isl, Scope: &Scope{joint: true}, Line: NewLine()} }
+func Joint(isl *Island) At { return At{Island: isl, Line: NewLine()} }
 
 // Input tells a joint of one of its inputs.
-func (at At) Input(in At) {
-	at.Line.Join(in.Line)
-	if in.Scope != nil {
-		at.Scope.inner.CompareAndSwap(nil, in.Scope)
-	}
-}
+func (at At) Input(in At) { at.Line.Join(in.Line) }

@@ -95,7 +95,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		switch {
 		case s.cancelled.Load():
 			ins[i], tries[i] = none, 0
-			s.settle(slot, slotResult) // refused: the scope says what that means
+			s.settle(slot, slotResult) // refused
 			return
 		case !m.begin(r, t, tries[i] == 0):
 			ins[i], tries[i] = none, 0
@@ -157,7 +157,6 @@ type cells[A, B any] struct {
 	seqs  []uint64 // how many were sent before
 	tries []int32
 	mask  uint64
-	scope *Scope
 
 	send     *Island
 	sendLink *Link
@@ -193,7 +192,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	}
 	c := &cells[A, B]{
 		ins: make([]A, n), outs: make([]B, n), toks: make([]Token, n), hows: make([]uint32, n), seqs: make([]uint64, n), tries: make([]int32, n), mask: uint64(n - 1),
-		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
+		send: at.Island, recv: recv, sendLink: &Link{},
 		free: make([]uint32, n), in: make([]atomic.Uint32, n), out: make([]atomic.Uint32, n),
 	}
 	for i := range c.free {
@@ -229,7 +228,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 		how, t := Outcome(slotReturned), c.toks[cell]
 		switch {
 		case c.cancelled.Load():
-			how = Emit // refused: the scope says what that means
+			how = Emit // refused
 		case m.begin(r, t, c.tries[cell] == 0):
 			var until time.Time
 			mine.begins(t)
@@ -259,7 +258,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 					c.send.GiveBack()
 					return
 				}
-				c.send.Refuse(c.scope)
+				c.send.Refuse()
 				c.checkCancelled()
 				return
 			}
@@ -370,7 +369,6 @@ func (c *cells[A, B]) Ready() bool {
 
 // Cancel refuses what is finished and what will be: the receiver stays until the calls that run have come back.
 func (c *cells[A, B]) Cancel() {
-	c.scope.End()
 	c.cancelled.Store(true)
 	c.refused()
 	c.send.Wake()
@@ -381,7 +379,7 @@ func (c *cells[A, B]) Cancel() {
 				return c.closed.Load() && c.inTail.Load() == c.lhead
 			}
 			if c.hows[cell] == slotResult {
-				c.recv.refuseToken(c.toks[cell], c.scope)
+				c.recv.refuseToken(c.toks[cell])
 			} else {
 				c.endCell(cell)
 			}

@@ -14,7 +14,6 @@ type Slots[T any] struct {
 	state []atomic.Uint32
 	mask  uint64
 	limit uint64 // slots in use, at most; there may be more for the mask's sake
-	scope *Scope
 
 	send     *Island
 	sendLink *Link
@@ -57,7 +56,7 @@ func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
 	}
 	s := &Slots[T]{
 		vals: make([]T, n), toks: make([]Token, n), state: make([]atomic.Uint32, n), mask: uint64(n - 1), limit: uint64(max(size, 1)),
-		scope: at.Scope, send: at.Island, recv: recv, sendLink: &Link{},
+		send: at.Island, recv: recv, sendLink: &Link{},
 	}
 	at.Island.outputs = append(at.Island.outputs, s)
 	at.KeepsUnbegun()
@@ -82,7 +81,7 @@ func (s *Slots[T]) Reserve() (slot uint64, ok bool) {
 			s.send.GiveBack()
 			return 0, false
 		}
-		s.send.Refuse(s.scope)
+		s.send.Refuse()
 		s.checkCancelled()
 		return 0, false
 	}
@@ -152,7 +151,7 @@ func (s *Slots[T]) dispose(slot uint64, how uint32) {
 	case how == slotReturned:
 		s.recv.run.sweepOut(t, s.recv.run.sweptFate(t))
 	default:
-		ledger.end(span{t, 1}, s.scope.refusal(s.recv.run, t))
+		ledger.end(span{t, 1}, s.recv.run.refusal(t))
 	}
 }
 
@@ -299,7 +298,6 @@ func (s *Slots[T]) Cancelled() bool { return s.cancelled.Load() }
 
 // Cancel implements Intake: what is settled and was not taken is refused, and so is what will be settled.
 func (s *Slots[T]) Cancel() {
-	s.scope.End()
 	s.cancelled.Store(true)
 	if s.refused != nil {
 		s.refused()

@@ -2,8 +2,10 @@ package streamtest_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,13 +16,12 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A branch of a Broadcast that wants no more has had its share, whatever operators stand between the
-// Broadcast and the one that ends it, on islands of their own or not: the other branch goes on, everything
-// is committed, and nothing is read again.
-func TestBranchThatEnds(t *testing.T) {
+// betweens are operators that stand between a Broadcast and the stage that ends a branch, on islands of
+// their own or not.
+var betweens = func() map[string]func(src stream.Source[*message]) stream.Source[*message] {
 	same := func(_ context.Context, m *message) (*message, error) { return m, nil }
 	quiet := func() stream.Source[*message] { return stream.FromChan(make(chan *message)) }
-	operators := map[string]func(src stream.Source[*message]) stream.Source[*message]{
+	return map[string]func(src stream.Source[*message]) stream.Source[*message]{
 		"nothing": func(src stream.Source[*message]) stream.Source[*message] { return src },
 		"async":   func(src stream.Source[*message]) stream.Source[*message] { return src.Async() },
 		"buffer":  func(src stream.Source[*message]) stream.Source[*message] { return src.Buffer(7) },
@@ -56,13 +57,18 @@ func TestBranchThatEnds(t *testing.T) {
 			return stream.Merge(src, quiet()).Async().Drop(2)
 		},
 	}
+}()
+
+// A branch of a Broadcast that wants no more has had its share: the other branch goes on, everything is
+// committed, and nothing is read again.
+func TestBranchThatEnds(t *testing.T) {
 	ends := map[string]func(src stream.Source[*message]) stream.Source[*message]{
 		"take": func(src stream.Source[*message]) stream.Source[*message] { return src.Take(10) },
 		"take while": func(src stream.Source[*message]) stream.Source[*message] {
 			return src.TakeWhile(func(m *message) bool { return m.Value < 5 })
 		},
 	}
-	for name, operator := range operators {
+	for name, operator := range betweens {
 		for end, ended := range ends {
 			t.Run(name+", "+end, func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {
@@ -85,6 +91,72 @@ func TestBranchThatEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// When all branches have ended, each has got what it takes, whichever was the last one, and what some
+// branch has taken is committed.
+func TestBranchesThatEnd(t *testing.T) {
+	takes := [][]int{{3, 7}, {7, 3}, {5, 5}, {1, 60, 4}, {0, 2}, {2, 0, 0}, {9, 8, 21, 2}}
+	for name, operator := range betweens {
+		if name == "unordered workers" {
+			continue
+		}
+		for _, ns := range takes {
+			t.Run(fmt.Sprintf("%s, %v", name, ns), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					src := tracked(1, 100)
+					var sinks []stream.Sink[*message]
+					var got []*journal
+					for i, n := range ns {
+						j := &journal{}
+						got = append(got, j)
+						sinks = append(sinks, stream.NewFlow(func(src stream.Source[*message]) stream.Source[*message] {
+							if i%2 == 0 {
+								src = operator(src)
+							}
+							return src.Take(n)
+						}).To(j.sink()))
+					}
+					c := started(t, src.Source().To(stream.Broadcast(sinks...)))
+					wait(time.Minute)
+					synctest.Wait()
+					most := 0
+					for i, n := range ns {
+						want, done := upTo(n), n
+						if i%2 == 0 {
+							want, done = taken(name, n)
+						}
+						require.Equal(t, fmt.Sprint(want), fmt.Sprint(got[i].of(0)), "branch %d", i)
+						most = max(most, done)
+					}
+					require.EqualValues(t, most, src.Committed(0))
+					require.NoError(t, c.Drain(t.Context()))
+				})
+			})
+		}
+	}
+}
+
+// taken is what a branch gets of 0, 1, 2 … that takes n elements behind an operator, and how many of them it
+// has taken all of.
+func taken(operator string, n int) (got []int, done int) {
+	for i := 0; len(got) < n; i++ {
+		switch {
+		case operator == "divert" && i%5 == 4, operator == "merge, async, skip" && i < 2:
+		case operator == "parts, workers":
+			got = append(got, i, i)
+		default:
+			got = append(got, i)
+		}
+		done = i + 1
+	}
+	switch {
+	case len(got) > n: // half of the last one
+		got, done = got[:n], done-1
+	case strings.HasPrefix(operator, "batch"):
+		done -= done % 3 // a batch is taken as a whole
+	}
+	return got, done
 }
 
 func twice(src stream.Source[*message]) stream.Source[*message] {

@@ -83,8 +83,7 @@ func (p *SinkProbe[T]) push(at core.At, info *core.StageInfo, link *core.Link, v
 	}
 	switch {
 	case refuse:
-		at.Scope.End()
-		at.Island.Refuse(at.Scope)
+		at.Island.Refuse()
 		link.Cancel()
 	case p.verdict != nil:
 		at.Island.Fail(info, p.verdict)

@@ -18,7 +18,9 @@ import (
 type graph struct {
 	join  string // "", "merge", "quiet", "concat"
 	chain chain
-	takes int // branches with a Take
+	takes int  // branches with a Take
+	ends  bool // all have one: a run may complete, with what no branch has taken left for the next
+	plain bool // no sink finishes an element after its function has returned, and each element is one record
 	sinks int
 	quiet chan *node
 	aside int  // what a retry sets aside at most; 0 is plenty
@@ -117,6 +119,7 @@ func randomGraph(r *rand.Rand, txn bool) graph {
 	}
 	g.chain = g.random(r, txn, r.IntN(5), true, r.IntN(3) == 0, false)
 	g.aside = []int{0, 0, 1, 5}[r.IntN(4)]
+	g.plain = !g.batch && g.chain.plain()
 	return g
 }
 
@@ -182,10 +185,11 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batche
 		return c
 	}
 	branches := 2 + r.IntN(2)
+	g.ends = !txn && r.IntN(3) == 0
 	for i := range branches {
 		b := g.random(r, txn, r.IntN(3), c.ordered, false, batched)
 		b.merged = r.IntN(5) == 0
-		if i > 0 && !txn && r.IntN(2) == 0 {
+		if g.ends || i > 0 && !txn && r.IntN(2) == 0 {
 			g.takes++
 			b.take = g.takes
 			at := r.IntN(len(b.stages) + 1)
@@ -200,6 +204,21 @@ func (g *graph) random(r *rand.Rand, txn bool, n int, ordered, broadcast, batche
 		c.branch = append(c.branch, b)
 	}
 	return c
+}
+
+func (c chain) plain() bool {
+	is := func(s sinkSpec) bool { return s.kind == "forEach" || s.kind == "forEachSkip" }
+	for _, s := range c.stages {
+		if s.to != nil && !is(*s.to) {
+			return false
+		}
+	}
+	for _, b := range c.branch {
+		if !b.plain() {
+			return false
+		}
+	}
+	return c.branch != nil || is(c.sink)
 }
 
 func (g *graph) sink(r *rand.Rand, txn, ordered bool) sinkSpec {
@@ -241,13 +260,17 @@ func (w *world) chain(src stream.Source[*node], c chain) stream.Graph {
 		return src.To(w.sink(c.sink))
 	}
 	src = stream.Map(src, func(n *node) *node {
-		for _, l := range n.leaves {
+		at := &node{slices.Clone(n.leaves), n.prov}
+		for i, l := range n.leaves {
+			if w.graph.takes > 0 {
+				at.leaves[i].of = l.d.vote(w.graph.takes)
+			}
 			for _, b := range c.branch {
-				leaf{l.d, l.sub, b.take}.add(1)
+				leaf{l.d, l.sub, b.take, at.leaves[i].of}.add(1)
 			}
 		}
 		n.finish()
-		return n
+		return at
 	})
 	var sinks []stream.Sink[*node]
 	for _, b := range c.branch {
@@ -341,10 +364,13 @@ func (w *world) stages(src stream.Source[*node], c chain) stream.Source[*node] {
 		case "lateRetry":
 			src = stream.TryMap(src, w.retriedLate(s), s.options(stream.OnError(stream.Retry(stream.Backoff{First: late, Max: late, NoJitter: true})))...)
 		case "take":
-			b := c.take - 1
-			src = stream.Map(src.Take(s.n), func(n *node) *node {
+			b, count := c.take-1, s.n
+			if w.endless {
+				count = 1 << 30
+			}
+			src = stream.Map(src.Take(count), func(n *node) *node {
 				run := n.leaves[0].d.run
-				if run.takes[b].Add(1) == int32(s.n) {
+				if run.takes[b].Add(1) == int32(count) {
 					run.over[b].Store(true)
 				}
 				after := n.withClass(0)
@@ -365,7 +391,7 @@ func (w *world) expand(n *node, salt int) iter.Seq[*node] {
 		return func(yield func(*node) bool) {
 			for _, l := range n.leaves {
 				w.pause(context.Background())
-				if !yield(&node{[]leaf{{l.d, l.sub * 4, l.class}}, n.prov}) {
+				if !yield(&node{[]leaf{{l.d, l.sub * 4, l.class, l.of}}, n.prov}) {
 					return
 				}
 			}
@@ -377,7 +403,7 @@ func (w *world) expand(n *node, salt int) iter.Seq[*node] {
 		l.add(copies)
 		for i := range int64(copies) {
 			w.pause(context.Background())
-			if !yield(&node{[]leaf{{l.d, l.sub*4 + i, l.class}}, n.prov}) {
+			if !yield(&node{[]leaf{{l.d, l.sub*4 + i, l.class, l.of}}, n.prov}) {
 				return
 			}
 		}

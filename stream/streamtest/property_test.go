@@ -148,7 +148,7 @@ func (w *world) failed() bool {
 }
 
 func (w *world) start(ctx context.Context, g stream.Graph) *stream.Control {
-	w.run = &runState{over: make([]atomic.Bool, w.graph.takes), takes: make([]atomic.Int32, w.graph.takes), begun: map[[2]int]int64{}}
+	w.run = &runState{ends: w.graph.ends, over: make([]atomic.Bool, w.graph.takes), takes: make([]atomic.Int32, w.graph.takes), begun: map[[2]int]int64{}}
 	var opts []stream.RunOption
 	if w.clean {
 		opts = append(opts, stream.DrainTimeout(generous))
@@ -204,8 +204,25 @@ func (w *world) episode(g stream.Graph) {
 	<-c.Done()
 	beside.Wait()
 	w.outcome(c.Err())
+	if c.Err() == nil && w.clean && w.graph.ends && w.graph.plain {
+		w.allCommitted()
+	}
 	if givenUp := c.Snapshot().GivenUp; w.clean && len(givenUp) > 0 {
 		w.violate("given up: %v", givenUp)
+	}
+}
+
+// allCommitted: a run that has completed because all branches have ended has committed what one of them has taken.
+func (w *world) allCommitted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, s := range w.sources {
+		for p := range s.Partitions() {
+			at := place{i, p, s.Committed(int32(p))}
+			if rec := w.records[at]; rec != nil && rec.done() {
+				w.violateLocked("stranded: the run has completed, and %v is done and not committed: %v", at, rec)
+			}
+		}
 	}
 }
 
@@ -429,6 +446,10 @@ func (w *world) last(g stream.Graph) {
 		for p := range s.Partitions() {
 			s.Assign(int32(p))
 		}
+	}
+	if w.graph.ends {
+		w.endless = true
+		g = w.build()
 	}
 	c := w.start(context.Background(), g)
 	if c == nil {

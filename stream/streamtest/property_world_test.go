@@ -28,6 +28,7 @@ type world struct {
 	graph    graph
 	txn      bool
 	clean    bool // nothing happens that gives anything up: no effect is made twice
+	endless  bool // a Take ends nothing
 	busy     bool // calls take their time
 	sources  []*streamtest.TrackedSource[int]
 
@@ -57,6 +58,7 @@ type world struct {
 
 // runState is what belongs to one run of the graph.
 type runState struct {
+	ends  bool          // all branches have a Take
 	over  []atomic.Bool // per branch with a Take: it has had its share
 	takes []atomic.Int32
 
@@ -95,20 +97,50 @@ type delivery struct {
 	run       *runState
 	seq       int64
 	m         *message
-	live      atomic.Int32   // descendants that exist
-	pre       []atomic.Int32 // per branch with a Take: those before it
-	handed    atomic.Int32   // once for each token that was handed over
-	answered  atomic.Int32   // of those, finished by another graph
+	live      atomic.Int32 // descendants that exist
+	handed    atomic.Int32 // once for each token that was handed over
+	answered  atomic.Int32 // of those, finished by another graph
 	committed atomic.Bool
 	gone      atomic.Int64 // when its assignment had ended, in nanoseconds; 0: it has not
+
+	mu    sync.Mutex
+	votes []*vote
+}
+
+// vote is a piece of a delivery that a Broadcast has given to branches with a Take.
+type vote struct {
+	before []atomic.Int32 // per branch with a Take: descendants that exist before it
+}
+
+func (d *delivery) vote(takes int) *vote {
+	v := &vote{make([]atomic.Int32, takes)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.votes = append(d.votes, v)
+	return v
+}
+
+// done: each branch has taken it, or has had its share; and where all have a Take, one has taken it.
+func (v *vote) done(run *runState) bool {
+	taken := false
+	for b := range v.before {
+		left := v.before[b].Load() != 0
+		if left && !run.over[b].Load() {
+			return false
+		}
+		taken = taken || !left
+	}
+	return taken || !run.ends
 }
 
 func (d *delivery) done() bool {
 	if d.live.Load() != 0 || d.handed.Load() > d.answered.Load() && !d.committed.Load() {
 		return false
 	}
-	for b := range d.pre {
-		if d.pre[b].Load() != 0 && !d.run.over[b].Load() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, v := range d.votes {
+		if !v.done(d.run) {
 			return false
 		}
 	}
@@ -120,13 +152,14 @@ type leaf struct {
 	d     *delivery
 	sub   int64
 	class int
+	of    *vote // nil before the Broadcast
 }
 
 func (l leaf) add(n int32) {
 	if l.class == 0 {
 		l.d.live.Add(n)
 	} else {
-		l.d.pre[l.class-1].Add(n)
+		l.of.before[l.class-1].Add(n)
 	}
 }
 
@@ -156,7 +189,7 @@ func (w *world) enter(source int, m *message) *node {
 	at := place{source, int(m.Partition), m.Offset}
 	rec := w.records[at]
 	w.seq++
-	d := &delivery{rec: rec, run: w.run, seq: w.seq, m: m, pre: make([]atomic.Int32, w.graph.takes)}
+	d := &delivery{rec: rec, run: w.run, seq: w.seq, m: m}
 	d.live.Store(1)
 	rec.deliveries = append(rec.deliveries, d)
 	return &node{[]leaf{{d: d}}, []*delivery{d}}
@@ -207,8 +240,10 @@ func (r *record) String() string {
 	s := fmt.Sprintf("%d deliveries", len(r.deliveries))
 	for _, d := range r.deliveries {
 		s += fmt.Sprintf(" {live %d, handed %d, answered %d, committed %v", d.live.Load(), d.handed.Load(), d.answered.Load(), d.committed.Load())
-		for b := range d.pre {
-			s += fmt.Sprintf(", branch %d: %d over %v", b, d.pre[b].Load(), d.run.over[b].Load())
+		for i, v := range d.votes {
+			for b := range v.before {
+				s += fmt.Sprintf(", piece %d in branch %d: %d over %v", i, b, v.before[b].Load(), d.run.over[b].Load())
+			}
 		}
 		s += "}"
 	}
@@ -237,7 +272,7 @@ func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
 			}
 		}
 		l.d.run.begun[key] = max(l.d.run.begun[key], l.d.seq)
-		if !w.clean {
+		if !w.clean || w.graph.ends { // a branch may have had an effect on what no branch has taken then
 			continue
 		}
 		if e := (effect{stage, at, l.sub}); w.effects[e] {

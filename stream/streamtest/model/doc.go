@@ -30,7 +30,8 @@
 //   - hidden: each look of the commit loop sees all that is finished at that moment, also in an island that is stuck;
 //   - double: a stage has its effect on a record once, over all owners, unless something was given up at or before it;
 //   - begun: no stage with effects begins what lies after a cut;
-//   - given up: a retry gives up nothing that would have succeeded in time, and nothing that is kept;
+//   - given up: a retry gives up nothing that would have succeeded in time, and nothing that is kept; and nothing is given up
+//     because one branch of a broadcast refuses it while another may take it;
 //   - order: per key, where the graph is ordered, and nothing overtakes what was given up;
 //   - memory: at the end nothing is charged any more.
 //

@@ -7,6 +7,8 @@ type frame struct {
 	outs  int
 	fate  reason
 	split token // opened before the first output, if the island may expand
+
+	branches bool // the outputs are for the branches of a broadcast
 }
 
 // part is called for each output, before anyone else can see it: the token that travels with it.
@@ -20,11 +22,11 @@ func (is *island) part() token {
 	if !w.rules.SplitPerFrame {
 		from = -1
 	}
-	if !is.spec.expands(from) || !w.rules.SplitForExpanding {
+	if !f.branches && !is.spec.expands(from) || !w.rules.SplitForExpanding {
 		return f.cur
 	}
 	if f.split.index == 0 {
-		f.split = w.compose(composite{of: []token{f.cur}, split: true})
+		f.split = w.compose(composite{of: []token{f.cur}, split: true, branches: f.branches})
 		if w.rules.SplitOwnHold {
 			w.composite(f.split).parts = 1
 		}
@@ -53,13 +55,17 @@ func (is *island) look() {
 			w.abandon(f.split, f.fate)
 		case f.fate == returned:
 			w.giveBack(f.split, &is.pending)
+		case f.fate == unwanted:
+			w.refuseToken(f.split, &is.pending)
 		case w.rules.SplitOwnHold:
-			w.done(f.split, &is.pending)
+			w.doneFrame(f.split, &is.pending)
 		}
 	case abandoned:
 		w.abandon(f.cur, f.fate)
 	case f.fate == returned:
 		w.giveBack(f.cur, &is.pending)
+	case f.fate == unwanted:
+		w.refuseToken(f.cur, &is.pending)
 	case f.outs == 0 && w.rules.FrameZeroOutputsDone:
 		w.done(f.cur, &is.pending)
 	}

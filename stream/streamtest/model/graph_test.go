@@ -71,7 +71,7 @@ type islandSpec struct {
 func (s *islandSpec) expands(from int) bool {
 	for _, st := range s.stages[max(from, 0):] {
 		switch st.kind {
-		case kFlatMap, kBroadcast:
+		case kFlatMap:
 			return true
 		case kBatch, kFinish:
 			if from >= 0 {

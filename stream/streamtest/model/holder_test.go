@@ -54,7 +54,7 @@ func (is *island) doBatch(a *activation, s *stage) progress {
 // emission takes what a holder keeps, without what lies after a cut or went away. Filtering and making the token is one
 // step: so a merge lies before all its cuts when it is made.
 func (is *island) emission(k *holding) (*elem, token, bool) {
-	var prov []*delivery
+	var from origin
 	var items []item
 	var tokens []token
 	untracked := false
@@ -62,7 +62,7 @@ func (is *island) emission(k *holding) (*elem, token, bool) {
 		if is.w.rules.EmitFilters && is.dropGone(e, k.tokens[i]) {
 			continue
 		}
-		prov, items = append(prov, e.prov...), append(items, e.items...)
+		from.prov, from.shares, items = append(from.prov, e.prov...), append(from.shares, e.shares...), append(items, e.items...)
 		if k.tokens[i].index == 0 {
 			untracked = true
 			continue
@@ -71,7 +71,7 @@ func (is *island) emission(k *holding) (*elem, token, bool) {
 		tokens = append(tokens, k.tokens[i])
 	}
 	k.elems, k.tokens = nil, nil
-	for _, d := range prov {
+	for _, d := range from.prov {
 		d.untracked = d.untracked || untracked
 	}
 	if len(items) == 0 {
@@ -80,7 +80,7 @@ func (is *island) emission(k *holding) (*elem, token, bool) {
 	if !is.w.rules.JoinTokens && len(tokens) > 0 {
 		tokens = tokens[len(tokens)-1:]
 	}
-	return &elem{prov: prov, items: items, batch: true}, is.w.merge(tokens, untracked), true
+	return &elem{origin: from, items: items, batch: true}, is.w.merge(tokens, untracked), true
 }
 
 // filterHeld throws away what a holder keeps and lies after a cut.

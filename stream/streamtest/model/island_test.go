@@ -189,14 +189,14 @@ func (is *island) outletsCancelled() bool {
 	return len(last.to) > 0
 }
 
-// discard ends what waits before a stage that takes no more, by the verdict on its branch.
+// discard refuses what waits before a stage that takes no more.
 func (is *island) discard() bool {
 	moved := !is.in.cancelled
 	is.in.cancelled = true
 	drop := func(e *elem, t token) {
 		moved = true
-		e.end(is.verdict())
-		is.endRefused(t)
+		is.w.refused(e, t)
+		is.w.refuseToken(t, &is.pending)
 	}
 	for i, e := range is.in.elems {
 		drop(e, is.in.tokens[i])
@@ -215,12 +215,4 @@ func (is *island) discard() bool {
 	}
 	is.in.elems, is.in.tokens, is.slots, is.aside = nil, nil, nil, queue{}
 	return moved
-}
-
-func (is *island) endRefused(t token) {
-	if is.refusedIsDone() {
-		is.w.done(t, &is.pending)
-	} else {
-		is.w.abandon(t, faulted)
-	}
 }

@@ -19,7 +19,7 @@ func TestEndedBlocksAll(t *testing.T) {
 		place := func(a *assignment) (*elem, token) {
 			a.marks = append(a.marks, mark{})
 			d := &delivery{part: a.part, mark: token{index: a.index, pos: int32(len(a.marks)), generation: a.generation}}
-			return birth([]*delivery{d}, []item{{d: d}}, false), d.mark
+			return born(d), d.mark
 		}
 		e, t0 := place(kept)
 		_, t1 := place(left)

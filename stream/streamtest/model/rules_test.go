@@ -38,8 +38,9 @@ type rules struct {
 	TokenAnswersNone   bool // a stage that has the element by its token answers no hand-over of another branch
 
 	// Abandoning in a run that goes on.
-	BranchEndsDone        bool // a branch that completes while another lives ends its parts as done
-	BranchVerdictAtOnce   bool // which branch was the last is decided when it completes, not when its queue closes
+	RefusalWaits          bool // what a branch refuses is not given up as long as another may take it
+	RefusedByAllIsGivenUp bool // what all branches refuse is given up
+	BranchesHaveAFrame    bool // a broadcast asks of each element that it gets, and not of each that its island takes in
 	RewindOnAbandon       bool // any other abandon rewinds the partition or fails the run
 	RetryGoesAhead        bool // while it pauses, what is revoked behind it goes ahead
 	AheadOvertakesNothing bool // but not of anything that has a record of the same partition
@@ -117,8 +118,9 @@ var without = []leftOut{
 	{"HandOverPerToken", func(r *rules) { r.HandOverPerToken = false }, 0},
 	{"AnswerCounts", func(r *rules) { r.AnswerCounts = false }, 0},
 	{"TokenAnswersNone", func(r *rules) { r.TokenAnswersNone = false }, 0},
-	{"BranchEndsDone", func(r *rules) { r.BranchEndsDone = false }, 0},
-	{"BranchVerdictAtOnce", func(r *rules) { r.BranchVerdictAtOnce = false }, 2458},
+	{"RefusalWaits", func(r *rules) { r.RefusalWaits = false }, 0},
+	{"RefusedByAllIsGivenUp", func(r *rules) { r.RefusedByAllIsGivenUp = false }, 0},
+	{"BranchesHaveAFrame", func(r *rules) { r.BranchesHaveAFrame = false }, 0},
 	{"RewindOnAbandon", func(r *rules) { r.RewindOnAbandon = false }, 0},
 	{"RetryGoesAhead", func(r *rules) { r.RetryGoesAhead = false }, 0},
 	{"AheadOvertakesNothing", func(r *rules) { r.AheadOvertakesNothing = false }, 0},

@@ -2,10 +2,10 @@ package model
 
 // run is one run of the graph.
 type run struct {
-	islands  []*island
-	branches []branch
-	living   []int // per island that broadcasts: branches that have not completed
-	parts    []*assignment
+	islands   []*island
+	completed []bool // per branch
+	living    []int  // per island that broadcasts: branches that have not completed
+	parts     []*assignment
 
 	ending    bool // what is abandoned from here on is delivered again by the next run
 	draining  bool
@@ -24,7 +24,7 @@ type run struct {
 func (w *world) start() {
 	g := w.graph
 	r := &run{
-		branches: make([]branch, len(g.branches)), living: make([]int, len(g.islands)),
+		completed: make([]bool, len(g.branches)), living: make([]int, len(g.islands)),
 		parts: make([]*assignment, len(w.committed)),
 	}
 	w.run, w.failed, w.half, w.plain = r, false, nil, nil

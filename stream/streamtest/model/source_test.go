@@ -42,7 +42,7 @@ func (w *world) poll(a *assignment) bool {
 		d.mark = token{index: a.index, pos: int32(len(a.marks)), generation: a.generation}
 		w.deliveries[a.part][a.next] = append(w.deliveries[a.part][a.next], d)
 		a.queue = append(a.queue, d)
-		a.elems = append(a.elems, birth([]*delivery{d}, []item{{d: d}}, false))
+		a.elems = append(a.elems, born(d))
 		a.next++
 		if w.rules.CountedFromPoll {
 			a.out++

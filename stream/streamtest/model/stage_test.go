@@ -6,10 +6,10 @@ type activation struct {
 	pc      int
 	e       *elem
 	i, n    int
-	until   int // the call returns, or the pause ends
-	partial bool
-	pausing bool // between two attempts
-	ahead   bool // something has gone ahead in the pause
+	until   int     // the call returns, or the pause ends
+	ballot  *ballot // of a broadcast
+	pausing bool    // between two attempts
+	ahead   bool    // something has gone ahead in the pause
 	saved   frame
 }
 
@@ -234,7 +234,7 @@ func (is *island) doFlatMap(a *activation, s *stage) progress {
 		}
 		a.i++
 		a.pc = 3
-		is.call(a.st+1, birth(a.e.prov, []item{it}, false))
+		is.call(a.st+1, birth(a.e.origin, []item{it}, false))
 		return on
 	default:
 		if is.ret == taken {
@@ -244,7 +244,11 @@ func (is *island) doFlatMap(a *activation, s *stage) progress {
 		if is.ret == refused && a.i > 1 {
 			is.w.saw(sawRefusedInside)
 		}
-		a.e.end(is.ret == refused && is.verdict())
+		if is.ret == refused {
+			is.w.refused(a.e, is.frame.cur)
+		} else {
+			a.e.end(false)
+		}
 		return is.back(is.ret)
 	}
 }
@@ -298,9 +302,8 @@ func (is *island) doFinish(a *activation) progress {
 
 // refuse ends an element that nobody takes any more.
 func (is *island) refuse(e *elem) progress {
-	e.end(is.verdict())
-	if !is.refusedIsDone() && is.w.rules.RefusedAbandons {
-		is.frame.fate = faulted
+	if how := is.w.refused(e, is.frame.cur); is.w.rules.RefusedAbandons {
+		is.frame.fate = max(is.frame.fate, how)
 	}
 	return is.back(refused)
 }
@@ -325,10 +328,22 @@ func (is *island) doBoundary(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-// doBroadcast gives each branch its part. A branch that completed while another lived needs none; one that was the last
-// to complete refuses.
+// doBroadcast gives each branch its part, in a frame of its own. A branch that has completed refuses its part.
 func (is *island) doBroadcast(a *activation, s *stage) progress {
 	w := is.w
+	if a.pc == 0 && a.ballot == nil {
+		if is.outletsCancelled() {
+			is.cancel(a.st)
+			return is.refuse(a.e)
+		}
+		a.ballot = newBallot(a.e.origin)
+		if w.rules.BranchesHaveAFrame {
+			t := is.part()
+			a.saved = is.frame
+			is.frame = frame{cur: t, begin: a.st}
+		}
+		is.frame.branches = true
+	}
 	if a.pc == 0 {
 		a.pc = 1
 		return pause
@@ -337,27 +352,33 @@ func (is *island) doBroadcast(a *activation, s *stage) progress {
 		to := w.run.islands[s.to[a.i]]
 		switch {
 		case to.in.cancelled:
-			if !to.refusedIsDone() && w.rules.RefusedAbandons {
-				is.frame.fate = faulted
-			}
-			if !to.verdict() {
-				a.partial = true
-			}
 		case is.swept():
-			return is.sweep(a)
+			is.sweep(a)
+			return is.endBranches(a)
 		case len(to.in.elems) >= to.in.capacity:
 			return wait
 		default:
-			to.in.push(birth(a.e.prov, a.e.items, a.e.batch), is.part())
+			of := a.e.origin
+			of.shares = []*share{a.ballot.share()}
+			to.in.push(birth(of, a.e.items, a.e.batch), is.part())
 		}
 		a.i++
 		a.pc = 0
 		return pause
 	}
-	if a.partial {
-		a.e.end(is.verdict())
-		return is.back(refused)
+	if is.frame.outs == 0 && w.rules.RefusedAbandons { // all have completed meanwhile
+		is.frame.fate = max(is.frame.fate, unwanted)
 	}
 	a.e.end(true)
-	return is.back(taken)
+	is.back(taken)
+	return is.endBranches(a)
+}
+
+func (is *island) endBranches(a *activation) progress {
+	a.ballot.close()
+	if is.w.rules.BranchesHaveAFrame {
+		is.look()
+		is.frame = a.saved
+	}
+	return on
 }

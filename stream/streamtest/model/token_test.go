@@ -15,6 +15,10 @@ type composite struct {
 	parts     int  // parts of a split that travel, the frame's own hold included
 	abandoned bool // one part was abandoned: reported at once, once
 	returned  bool // one part was given back
+	refused   bool // nobody took one part
+
+	branches bool // a split for the branches of a broadcast
+	taken    bool // one of them has taken its part
 
 	live      bool // a merge that was emitted and has not ended
 	void      bool // a merge with a record at or after a gap
@@ -27,6 +31,7 @@ type reason int
 
 const (
 	fine     reason = iota // not abandoned
+	unwanted               // not taken in this branch of a broadcast
 	returned               // given back: it lies after the cut
 	revoked                // its assignment left, or its time is over, or its merge is void
 	faulted                // a fault, a cancelled downstream, a negative acknowledgement
@@ -69,9 +74,13 @@ func (w *world) done(t token, run *pendingRun) {
 			}
 			return
 		}
+		c.taken = true
 		w.endPart(c, run)
 	}
 }
+
+// doneFrame ends the part of a split that its frame holds.
+func (w *world) doneFrame(t token, run *pendingRun) { w.endPart(w.composite(t), run) }
 
 // abandon ends a token (or one part of it) as never to be finished. A split tells its parent at once, not when the last
 // part has ended: what happens next (rewind, abort) need not wait for the others.
@@ -116,6 +125,8 @@ func (w *world) endPart(c *composite, run *pendingRun) {
 		}
 	case c.returned:
 		w.giveBack(c.of[0], run)
+	case c.refused && !(c.branches && c.taken) && w.rules.RefusedByAllIsGivenUp:
+		w.refuseToken(c.of[0], run)
 	default:
 		w.done(c.of[0], run)
 	}

@@ -30,23 +30,38 @@ type item struct {
 	sub int
 }
 
-// elem is an element: one item, or several after a Batch. The prov of an output are all deliveries of its input: what a
-// FlatMap makes of a batch descends from the whole batch.
+// elem is an element: one item, or several after a Batch.
 type elem struct {
-	prov  []*delivery
+	origin
 	items []item
 	batch bool
 }
 
-func birth(prov []*delivery, items []item, batch bool) *elem {
-	for _, d := range prov {
+// origin is what an element descends from. That of an output is its input's: what a FlatMap makes of a batch descends from
+// the whole batch.
+type origin struct {
+	prov   []*delivery
+	shares []*share // of branches of broadcasts
+}
+
+func birth(of origin, items []item, batch bool) *elem {
+	for _, d := range of.prov {
 		d.live++
 	}
-	return &elem{prov: prov, items: items, batch: batch}
+	for _, s := range of.shares {
+		s.live++
+	}
+	return &elem{origin: of, items: items, batch: batch}
 }
+
+// born is a record as an element.
+func born(d *delivery) *elem { return birth(origin{prov: []*delivery{d}}, []item{{d: d}}, false) }
 
 // end ends an element: finished (acknowledged, filtered, expanded …) or lost on the way.
 func (e *elem) end(finished bool) {
+	for _, s := range e.shares {
+		s.end(false)
+	}
 	for _, d := range e.prov {
 		d.live--
 		if !finished {

@@ -365,7 +365,7 @@ func (w *world) givePlain() bool {
 	w.plains++
 	d := &delivery{part: -1, rec: w.plains}
 	w.plain = append(w.plain, d)
-	in.push(birth([]*delivery{d}, []item{{d: d}}, false), token{})
+	in.push(born(d), token{})
 	return true
 }
 
