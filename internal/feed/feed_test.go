@@ -124,6 +124,46 @@ func TestLostWhileRewinding(t *testing.T) {
 	run.Stop(core.ErrStopped)
 }
 
+// Elements finish while their assignment ends. Where it goes on is read behind the place from which on
+// nothing finishes any more, so it is what is committable; read before, it would lie before that, and what
+// is finished would be delivered again.
+func TestFinishedWhileItEnds(t *testing.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	const n = 16 * 256
+	for range 1000 {
+		run, f, in := bench(feed.Options{})
+		a := assign(t, f, p0)
+		require.True(t, a.DeliverRun(make([]int, n), 0, 0))
+		for range n / 256 {
+			c, _ := in.Next()
+			require.True(t, run.Ledger.Claim(c.First+255))
+			in.Taken(256)
+		}
+		begun := make(chan struct{})
+		var finishing sync.WaitGroup
+		finishing.Go(func() {
+			for position := range uint64(n) {
+				ledger, tok := a.Token(position)
+				ledger.End(tok, true)
+				if position == 8 {
+					close(begun)
+				}
+			}
+		})
+		<-begun
+		ends := f.Finish(over)
+		finishing.Wait()
+		require.Len(t, ends, 1)
+		if e := ends[0]; e.Undone >= 0 {
+			require.Equal(t, e.Mark.Offset, e.Undone)
+		} else {
+			require.EqualValues(t, n, e.Mark.Offset)
+		}
+		run.Stop(core.ErrStopped)
+	}
+}
+
 // A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
 func TestRevoke(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
