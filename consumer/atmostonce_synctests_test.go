@@ -309,3 +309,28 @@ func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
 	becomes(t, "the next attempt", func() bool { return refused.Hits() > 0 })
 	return refused
 }
+
+// A partition goes, and its offset cannot be set back to the first record that was not delivered: the
+// next owner begins behind what was committed ahead. The run ends with an error that says from which
+// offset on records are lost, and not as if they came again.
+func TestAtMostOnceCannotSetBack(t *testing.T) {
+	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+		const n, ahead = 40, 5
+		fillPartitions(t, k, "in", 2, 0, n)
+		got := newGathered()
+		c := consumer.New(readerOf(k, settings.CommitTimeout(2*time.Second)), consumer.Topics("in"))
+		ctl := begun(t, c.AtMostOnceSource(ahead).To(got.slowly(5*time.Second)))
+		becomes(t, "both", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
+		refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: -1})
+		begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		err := outcome(t, ctl)
+		require.Positive(t, refused.Hits())
+		var failed *consumer.CommitError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, readGroup, failed.Group)
+		require.Equal(t, "in", failed.Topic)
+		require.EqualValues(t, len(got.of(failed.Partition)), failed.Offset, "the first that was not delivered")
+		require.Less(t, failed.Offset, kafkatest.CommittedOffset(t, k, readGroup, "in", failed.Partition))
+		require.ErrorContains(t, err, "some are never delivered")
+	})
+}
