@@ -153,3 +153,61 @@ func TestSmallRecordsOfAStuckPartition(t *testing.T) {
 		ctl.Stop()
 	}, kafkatest.Brokers(1))
 }
+
+// refuseCommits refuses commits of some offsets to the desk's group.
+func refuseCommits(k *kafkatest.Broker, code *kerr.Error, of func(offset int64) bool) *kfake.FaultHandle {
+	return k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: deskGroup, Err: code, Count: -1, When: func(r kmsg.Request) bool {
+		for _, topic := range r.(*kmsg.OffsetCommitRequest).Topics {
+			for _, p := range topic.Partitions {
+				if of(p.Offset) {
+					return true
+				}
+			}
+		}
+		return false
+	}})
+}
+
+// A commit is on its way, the end of the run waits for its turn to make the last one, and then a revoke
+// ends the assignments: what it commits comes behind the end's turn. The group is not left before that
+// is done, though the group refuses it for longer than leaving takes.
+func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const early, all = 100, 110
+		d := newDesk(t, k, early)
+		underWay := refuseCommits(k, kerr.CoordinatorLoadInProgress, func(o int64) bool { return o <= early }) // the client tries again, in the same turn
+		last := refuseCommits(k, kerr.RebalanceInProgress, func(o int64) bool { return o > early })            // the client tells at once
+		eager := settings.Protocol(settings.Eager)
+		first := &clerk{d: d}
+		// One commit is made when the early records are done, and none at intervals: nobody but the
+		// revoke is to have a turn behind the end.
+		first.handle = consumer.New(d.settings(eager), consumer.Topics(deskTopic), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour), settings.MaxBatch(2*early)))
+		first.run(first.handle.CommittableSource().To(stream.ForEach(func(_ context.Context, m deskMessage) error {
+			first.note(m)
+			m.Offset.Commit()
+			return nil
+		})), stream.CloseTimeout(20*time.Second))
+		d.await("a commit under way", func() bool { return underWay.Hits() > 0 })
+		for p := range int32(2) {
+			d.write(p, early, all)
+		}
+		d.await("all", func() bool { return len(first.offsetsOf(0)) == all && len(first.offsetsOf(1)) == all })
+		go func() { _ = first.ctl.Drain(context.WithoutCancel(t.Context())) }()
+		pass(100 * time.Millisecond) // the end waits for its turn
+		second := d.clerk(eager)
+		second.run(second.copies(nil))
+		pass(2 * time.Second) // the first has heard of it, and the revoke waits for its turn
+		underWay.Remove()
+		d.await("the commit of the revoke", func() bool { return last.Hits() > 0 })
+		pass(5 * time.Second)
+		last.Remove()
+		<-first.ctl.Done()
+		require.ErrorIs(t, first.ctl.Err(), stream.ErrDrained)
+		second.awaitPartitions(2)
+		pass(3 * time.Second)
+		for p := range int32(2) {
+			require.EqualValues(t, all, d.committed(p))
+			require.Empty(t, second.offsetsOf(p), "done twice")
+		}
+	})
+}
