@@ -77,8 +77,6 @@ type marker interface {
 	// beganWith is how many partitions a topic had when the subscription began; false where that is
 	// not known.
 	beganWith(topic string) (int32, bool)
-	// ownerOf says whether an assigned partition may still be committed; nil where it is not assigned.
-	ownerOf(p TopicPartition) *ownership
 	// failed ends the run.
 	failed(err error)
 }
@@ -363,13 +361,9 @@ func (c *committer) forget(ps []TopicPartition) {
 }
 
 // these commits what an assignment handler says.
-func (c *committer) these(ctx context.Context, offsets map[TopicPartition]int64) error {
+func (c *committer) these(ctx context.Context, marks []commit) error {
 	if c.cfg.Group() == "" {
 		return ErrNoGroup
-	}
-	marks := make([]commit, 0, len(offsets))
-	for p, o := range offsets {
-		marks = append(marks, commit{TopicPartition: p, Mark: tracker.Mark{Offset: o, Epoch: -1}, back: true, owner: c.marks.ownerOf(p)})
 	}
 	select {
 	case c.turn <- struct{}{}:

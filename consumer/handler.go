@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -67,7 +68,7 @@ type Event struct {
 
 func (s *session[K, V, T]) handle(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition) {
 	if f != nil {
-		s.handleWith(ctx, what, f, ps, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
+		s.handleWith(ctx, what, f, ps, s.restricted(s.positions(), s.assignment()))
 	}
 }
 
@@ -131,12 +132,12 @@ func (s *session[K, V, T]) stopped(ctx context.Context, parts map[feed.Partition
 	s.mu.Lock()
 	for _, p := range parts {
 		ps = append(ps, p.TopicPartition)
-		at[p.TopicPartition] = position{next: p.next, done: -1}
+		at[p.TopicPartition] = position{next: p.next, done: -1, owner: p.owner}
 	}
 	s.mu.Unlock()
 	sortPartitions(ps)
 	if f := s.c.opts.handler.Stopped; f != nil {
-		s.handleWith(ctx, "stopped handler", f, ps, &Restricted{ask: s.ask, commit: s.commit, parts: at, ps: ps})
+		s.handleWith(ctx, "stopped handler", f, ps, s.restricted(at, ps))
 	}
 	s.tell(Stopped, ps)
 }
@@ -163,7 +164,12 @@ type Restricted struct {
 	ask    *asker
 	commit *committer
 	ps     []TopicPartition
-	parts  map[TopicPartition]position
+	parts  map[TopicPartition]position // with who had them at the call, which alone may commit
+}
+
+// restricted is for one call of a function of the Handler.
+func (s *session[K, V, T]) restricted(parts map[TopicPartition]position, ps []TopicPartition) *Restricted {
+	return &Restricted{ask: s.ask, commit: s.commit, parts: parts, ps: ps}
 }
 
 // Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those that go too.
@@ -190,16 +196,21 @@ func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPa
 	return r.ask.end(ctx, ps)
 }
 
-// Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next record to be read. The stream's own later commits go on from what was finished.
+// Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next
+// record to be read. The stream's own later commits go on from what was finished. Partitions that were lost are not committed:
+// that is a [*CommitError], and so is what the group refuses.
 func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
 	var errs []error
-	for p := range offsets {
-		if _, ok := r.parts[p]; !ok {
+	marks := make([]commit, 0, len(offsets))
+	for p, o := range offsets {
+		at, ok := r.parts[p]
+		if !ok {
 			errs = append(errs, &assignmentError{p})
 		}
+		marks = append(marks, commit{TopicPartition: p, Mark: tracker.Mark{Offset: o, Epoch: -1}, back: true, owner: at.owner})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return r.commit.these(ctx, offsets)
+	return r.commit.these(ctx, marks)
 }

@@ -82,6 +82,7 @@ func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 // position is how far a partition was read.
 type position struct {
 	next, done int64 // -1: not known
+	owner      *ownership
 }
 
 // positions implements running.
@@ -96,7 +97,7 @@ func (s *session[K, V, T]) positions() map[TopicPartition]position {
 	defer s.mu.Unlock()
 	at := make(map[TopicPartition]position, len(s.parts))
 	for _, p := range s.parts {
-		pos := position{next: p.next, done: -1}
+		pos := position{next: p.next, done: -1, owner: p.owner}
 		switch {
 		case p.assignment != nil:
 			if m, ok := p.assignment.Committable(); ok {

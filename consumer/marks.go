@@ -117,15 +117,5 @@ func (s *session[K, V, T]) toTell(ps []TopicPartition, parts map[feed.Partition]
 	})
 }
 
-// ownerOf implements marker.
-func (s *session[K, V, T]) ownerOf(p TopicPartition) *ownership {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if pt := s.parts[p.feed()]; pt != nil {
-		return pt.owner
-	}
-	return nil
-}
-
 // failed implements marker.
 func (s *session[K, V, T]) failed(err error) { s.run.Fail(err) }

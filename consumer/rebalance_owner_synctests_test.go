@@ -4,6 +4,7 @@ package consumer_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,74 @@ func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
 			require.EqualValues(t, n, d.committed(1), "it went back")
 		}
 		require.NotEmpty(t, first.happened(consumer.Lost))
+	})
+}
+
+// What the user commits in the Lost function is refused as well: the member joined anew, and the group
+// would take it over what the new owner has committed. So is what he commits later, with what an
+// earlier call had given him.
+func TestCommitOfLostPartitionsIsRefused(t *testing.T) {
+	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 1000
+		d := newDesk(t, k, n)
+		work := newRelease(t)
+		var mu sync.Mutex
+		var kept *consumer.Restricted
+		var refused []error
+		lost := make(chan struct{})
+		commit := func(r *consumer.Restricted, ps ...consumer.TopicPartition) {
+			for _, p := range ps {
+				refused = append(refused, r.Commit(t.Context(), map[consumer.TopicPartition]int64{p: 5}))
+			}
+		}
+		first := &clerk{d: d}
+		first.handle = consumer.New(d.settings(settings.HeartbeatInterval(10*time.Second)), consumer.Topics(deskTopic), consumer.OnRebalance(consumer.Handler{
+			Assigned: func(_ context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if kept == nil && len(ps) == 2 {
+					kept = r
+				}
+				return nil
+			},
+			Lost: func(_ context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
+				mu.Lock()
+				defer mu.Unlock()
+				commit(r, ps...)
+				close(lost)
+				return nil
+			},
+		}))
+		first.run(first.copies(func(ctx context.Context, m deskMessage) error {
+			if m.Record.Offset() == 10 {
+				return work.wait(ctx)
+			}
+			return idle(ctx, 5*time.Millisecond)
+		}))
+		first.awaitPartitions(2)
+		d.await("some commits", func() bool { return d.commitCount() > 0 })
+		putOut(t, k)
+		second := d.clerk()
+		second.run(second.copies(nil))
+		d.awaitCommitted(0, n)
+		d.awaitCommitted(1, n)
+		work.now()
+		<-lost
+		pass(5 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		requireRefused := func(when string) {
+			for _, err := range refused {
+				var failed *consumer.CommitError
+				require.ErrorAs(t, err, &failed, when)
+			}
+			require.EqualValues(t, n, d.committed(0), when)
+			require.EqualValues(t, n, d.committed(1), when)
+		}
+		require.Len(t, refused, 2)
+		requireRefused("in the Lost function")
+		commit(kept, consumer.TopicPartition{Topic: deskTopic, Partition: 0}, consumer.TopicPartition{Topic: deskTopic, Partition: 1})
+		requireRefused("later")
 	})
 }
 

@@ -32,7 +32,7 @@ func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition
 	if len(fresh) == 0 {
 		return
 	}
-	s.call(ctx, "revoking handler", f, fresh, &Restricted{ask: s.ask, commit: s.commit, parts: s.positions(), ps: s.assignment()})
+	s.call(ctx, "revoking handler", f, fresh, s.restricted(s.positions(), s.assignment()))
 }
 
 // tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the source has completed. It has a goroutine of its own, since it may be called within the user's
