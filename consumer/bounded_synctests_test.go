@@ -4,11 +4,16 @@ package consumer_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -84,6 +89,162 @@ func TestToEndOfTransactions(t *testing.T) {
 			require.NoError(t, outcome(t, begun(t, graph(c, func(_ context.Context, r *strRecord) error { more.add(r); return nil }))))
 			require.Zero(t, more.count())
 		}
+	})
+}
+
+// batchOf is a batch of the first n numbered records of partition 0, as compaction leaves it: its
+// offsets are so many from base on, and the last ones have no record any more.
+func batchOf(base int64, offsets, n int) []byte {
+	var records []byte
+	for i, v := range numberedFrom(0, int(base), n) {
+		r := kmsg.Record{OffsetDelta: int32(i), Value: []byte(v)}
+		r.Length = int32(len(r.AppendTo(nil)) - 1) // without itself, which is one byte here
+		records = r.AppendTo(records)
+	}
+	b := kmsg.RecordBatch{
+		FirstOffset: base, PartitionLeaderEpoch: -1, Magic: 2, LastOffsetDelta: int32(offsets - 1),
+		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(n), Records: records,
+	}
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
+	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return raw
+}
+
+// answerWith answers fetches of partition 0 from offsets before the end with batches.
+func answerWith(k *kafkatest.Broker, end int64, batches ...[]byte) {
+	cluster := k.Cluster()
+	id := cluster.TopicInfo("in").TopicID
+	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		req := r.(*kmsg.FetchRequest)
+		if len(req.Topics) != 1 || req.Topics[0].Partitions[0].FetchOffset >= end {
+			return nil, nil, false
+		}
+		from := req.Topics[0].Partitions[0].FetchOffset
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID = "in", id
+		p := kmsg.NewFetchResponseTopicPartition()
+		p.HighWatermark, p.LastStableOffset, p.LogStartOffset = end, end, 0
+		p.RecordBatches = []byte{}
+		for _, b := range batches {
+			if last := int64(binary.BigEndian.Uint64(b)) + int64(binary.BigEndian.Uint32(b[23:])); last >= from {
+				p.RecordBatches = append(p.RecordBatches, b...)
+			}
+		}
+		topic.Partitions = append(topic.Partitions, p)
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+}
+
+// compacts lets the topic be compacted, and its tombstones go at once.
+func compacts(t *testing.T, k *kafkatest.Broker) {
+	t.Helper()
+	cl, err := kgo.NewClient(k.ClientOptions()...)
+	require.NoError(t, err)
+	defer cl.Close()
+	_, err = kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
+		{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact")},
+		{Op: kadm.SetConfig, Name: "delete.retention.ms", Value: kadm.StringPtr("0")},
+	}, "in")
+	require.NoError(t, err)
+}
+
+// tails are logs whose last offsets before the end hold nothing that can be read: five records come
+// before, or none.
+var tails = map[string]struct {
+	write   func(t *testing.T, k *kafkatest.Broker)
+	records int
+}{
+	"the last records of a batch were compacted away": {func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 1, 0, 10)
+		answerWith(k, 10, batchOf(0, 10, 5))
+	}, 5},
+	"all records of the last batch were": {func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 1, 0, 10)
+		answerWith(k, 10, batchOf(0, 5, 5), batchOf(5, 5, 0))
+	}, 5},
+	"the last batch was": {func(t *testing.T, k *kafkatest.Broker) {
+		compacts(t, k)
+		for i, v := range numberedFrom(0, 0, 5) {
+			kafkatest.ProduceTo(t, k, "in", 0, kgo.KeyStringRecord(fmt.Sprint(i), v))
+		}
+		for i := range 5 {
+			kafkatest.ProduceTo(t, k, "in", 0, &kgo.Record{Key: []byte(fmt.Sprint("gone", i))})
+		}
+		transact(t, k, "open", 0, 10, 1, nil)
+		k.Cluster().Compact()
+	}, 5},
+	"everything was aborted, with its marker behind an open transaction": {func(t *testing.T, k *kafkatest.Broker) {
+		cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.TransactionalID("aborted"), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+		require.NoError(t, err)
+		defer cl.Close()
+		require.NoError(t, cl.BeginTransaction())
+		require.NoError(t, cl.ProduceSync(context.Background(), kgo.StringRecord("aborted"), kgo.StringRecord("too")).FirstErr())
+		transact(t, k, "open", 0, 2, 1, nil)
+		require.NoError(t, cl.EndTransaction(context.Background(), kgo.TryAbort))
+	}, 0},
+}
+
+// A log ends where it ends, though no record shows that: a bounded run completes soon, and gives out
+// what there is; and the next one, which begins behind the last record, as well.
+func TestToEndOfATail(t *testing.T) {
+	for name, tail := range tails {
+		t.Run(name, func(t *testing.T) {
+			onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+				tail.write(t, k)
+				c := consumer.New(readerOf(k, settings.Isolation(settings.ReadCommitted)), consumer.Topics("in"), consumer.ToEnd())
+				got := newGathered()
+				began := time.Now()
+				take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+				require.NoError(t, outcome(t, begun(t, graph(c, take))))
+				require.Less(t, time.Since(began), 5*time.Second)
+				got.requireWhole(t, 1, tail.records)
+				require.NoError(t, outcome(t, begun(t, readAndCommit(c, take))))
+				more := newGathered()
+				require.NoError(t, outcome(t, begun(t, graph(c, func(_ context.Context, r *strRecord) error { more.add(r); return nil }))))
+				require.Zero(t, more.count())
+			})
+		})
+	}
+}
+
+// A stage that holds records for more is not waited for, where nothing more comes.
+func TestToEndOfATailWithABatch(t *testing.T) {
+	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+		fillPartitions(t, k, "in", 1, 0, 10)
+		answerWith(k, 10, batchOf(0, 10, 5))
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+		began := time.Now()
+		batches, err := stream.Collect(t.Context(), stream.Batch(c.PlainSource(), 1000, time.Hour))
+		require.NoError(t, err)
+		require.Len(t, batches, 1)
+		require.Len(t, batches[0], 5)
+		require.Less(t, time.Since(began), 5*time.Second)
+	})
+}
+
+// Where records are there, and only late, nothing is left out: while the broker refuses fetches it says
+// nothing of what there is.
+func TestToEndIsNotGuessed(t *testing.T) {
+	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+		fillPartitions(t, k, "in", 1, 0, 10)
+		refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition, Count: -1})
+		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+		got := newGathered()
+		ctl := begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
+		pass(time.Minute)
+		require.Zero(t, got.count())
+		select {
+		case <-ctl.Done():
+			t.Fatal("it has ended: ", ctl.Err())
+		default:
+		}
+		refused.Remove()
+		require.NoError(t, outcome(t, ctl))
+		got.requireWhole(t, 1, 10)
 	})
 }
 

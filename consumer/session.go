@@ -24,6 +24,7 @@ import (
 //
 //   - poll (poll.go) fetches and delivers; it never waits for the stream, only for room in the budget;
 //   - attend (attend.go) wakes it, and lets partitions be fetched again that have room;
+//   - tails (tail.go), in a bounded run, finds out that a log's last offsets hold no record;
 //   - commit (commit.go) commits;
 //   - leave (completed.go) ends the session where its source has completed and the run goes on;
 //   - the client's callbacks (rebalance.go) take partitions away and bring others.
@@ -272,6 +273,9 @@ func (s *session[K, V, T]) start() {
 	s.serve("attend", s.attend)
 	s.serve("revoking", s.tellEnding)
 	s.serve("poll", s.poll)
+	if s.ends.known != nil {
+		s.serve("tails", s.watchTails)
+	}
 	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete) // not among those that the session stops, since it may be the one who ends it
 }
 
