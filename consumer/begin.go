@@ -117,12 +117,21 @@ func (s *session[K, V, T]) assignManually(ctx context.Context, ps []TopicPartiti
 		return err
 	}
 	from := s.c.sub.offsets
-	if from == nil && s.cfg.Group() != "" {
-		committed, err := s.ask.committed(kadm.RequireStable(ctx), ps)
+	ofGroup := from == nil && s.cfg.Group() != ""
+	if ofGroup {
+		if from, err = s.ask.committed(kadm.RequireStable(ctx), ps); err != nil {
+			return err // nothing has happened yet, so it can be tried again
+		}
+	}
+	s.onAssigned(ctx, ps)
+	if ofGroup && s.c.opts.handler.Assigned != nil { // which may have committed where they are to begin
+		err := s.insist(ctx, func() (err error) {
+			from, err = s.ask.committed(kadm.RequireStable(ctx), ps)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		from = committed
 	}
 	at := map[string]map[int32]kgo.Offset{}
 	for _, p := range ps {
@@ -135,7 +144,6 @@ func (s *session[K, V, T]) assignManually(ctx context.Context, ps []TopicPartiti
 		}
 		at[p.Topic][p.Partition] = kgo.NewOffset().At(o)
 	}
-	s.onAssigned(ctx, ps)
 	if _, err := s.onOffsets(ctx, at); err != nil {
 		return err
 	}

@@ -83,16 +83,7 @@ func (c *committer) commitPast(ctx context.Context, b *commitBatch) {
 		b.fail(err)
 		return
 	}
-	name := map[[16]byte]string{}
-	for _, t := range req.Topics {
-		name[t.TopicID] = t.Topic
-	}
-	for i := range resp.Topics {
-		if t := &resp.Topics[i]; t.Topic == "" {
-			t.Topic = name[t.TopicID]
-		}
-	}
-	b.answered(resp)
+	b.answered(req, resp)
 }
 
 // commitBatch is a commit that is made, and the outcome of each of its offsets.
@@ -129,11 +120,21 @@ func (b *commitBatch) fail(err error) {
 	}
 }
 
-// answered takes the broker's answer.
-func (b *commitBatch) answered(resp *kmsg.OffsetCommitResponse) {
+// answered takes the broker's answer. From OffsetCommit 10 on that names topics by their ids alone. The
+// client puts their names in, but not where it has fetched no offsets of its group yet, as in the
+// first Assigned function.
+func (b *commitBatch) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) {
+	names := map[[16]byte]string{}
+	for _, t := range req.Topics {
+		names[t.TopicID] = t.Topic
+	}
 	for _, t := range resp.Topics {
+		topic := t.Topic
+		if topic == "" {
+			topic = names[t.TopicID]
+		}
 		for _, p := range t.Partitions {
-			if i, ok := b.index[TopicPartition{t.Topic, p.Partition}]; ok {
+			if i, ok := b.index[TopicPartition{topic, p.Partition}]; ok {
 				b.results[i] = kerr.ErrorForCode(p.ErrorCode)
 			}
 		}

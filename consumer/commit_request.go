@@ -146,10 +146,10 @@ func (c *committer) commitThrough(wait context.Context, b *commitBatch) {
 		}
 		return b.prune(req)
 	})
-	c.cl.CommitOffsetsSync(ctx, b.offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	c.cl.CommitOffsetsSync(ctx, b.offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		switch {
 		case err == nil:
-			b.answered(resp)
+			b.answered(req, resp)
 		case errors.Is(context.Cause(ctx), errJoins): // the client says no more than that it was cancelled
 			b.fail(errJoins)
 		default:

@@ -163,13 +163,14 @@ func (s *session[K, V, T]) tell(kind EventKind, ps []TopicPartition) {
 type Restricted struct {
 	ask    *asker
 	commit *committer
+	memory *memory
 	ps     []TopicPartition
 	parts  map[TopicPartition]position // with who had them at the call, which alone may commit
 }
 
 // restricted is for one call of a function of the Handler.
 func (s *session[K, V, T]) restricted(parts map[TopicPartition]position, ps []TopicPartition) *Restricted {
-	return &Restricted{ask: s.ask, commit: s.commit, parts: parts, ps: ps}
+	return &Restricted{ask: s.ask, commit: s.commit, memory: &s.c.memory, parts: parts, ps: ps}
 }
 
 // Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those that go too.
@@ -197,7 +198,9 @@ func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPa
 }
 
 // Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next
-// record to be read. The stream's own later commits go on from what was finished. Partitions that were lost are not committed:
+// record to be read. What is committed within Assigned is where these partitions are read from, unless
+// a loader or [Offsets] says so; in the other functions it is for whoever reads them next, and the
+// stream's own later commits go on from what was finished. Partitions that were lost are not committed:
 // that is a [*CommitError], and so is what the group refuses.
 func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
 	var errs []error
@@ -212,5 +215,11 @@ func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int6
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return r.commit.these(ctx, marks)
+	if err := r.commit.these(ctx, marks); err != nil {
+		return err
+	}
+	for p := range offsets {
+		r.memory.forget(p) // also where the group has had this offset: the user says that it counts
+	}
+	return nil
 }

@@ -84,6 +84,13 @@ func (m *memory) save(p TopicPartition, at savedPlace) {
 	m.places[p] = at
 }
 
+// forget forgets where a partition goes on: the group says so.
+func (m *memory) forget(p TopicPartition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.places, p)
+}
+
 // place returns where a partition goes on; false where nothing of it was read.
 func (m *memory) place(p TopicPartition) (savedPlace, bool) {
 	m.mu.Lock()

@@ -25,6 +25,11 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	}
 	s.log.Warn("vicuna: the group has put this member out and given it the same partitions again as another: what was in flight will be delivered again", "partitions", len(ps))
 	s.lose(ctx, ps, s.taken(ps))
+	if s.shape.manual == nil { // the Assigned function may commit where they go on, so it comes before the group is asked
+		if err := s.add(ctx, ps); err != nil {
+			return err
+		}
+	}
 	var committed map[TopicPartition]int64
 	err := s.insist(ctx, func() (err error) {
 		committed, err = s.ask.committed(kadm.RequireStable(ctx), ps)
@@ -48,9 +53,9 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 		if _, err := s.loadOffsets(ctx, at); err != nil {
 			return err
 		}
-	}
-	if err := s.add(ctx, ps); err != nil {
-		return err
+		if err := s.add(ctx, ps); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	for _, p := range ps {
