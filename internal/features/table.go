@@ -19,7 +19,7 @@ const (
 var letters = []struct {
 	name string
 	ids  int
-}{{"E", 8}, {"A", 28}, {"I", 27}, {"K", 26}, {"C", 47}, {"R", 22}, {"B", 23}}
+}{{"E", 8}, {"A", 28}, {"I", 27}, {"K", 26}, {"C", 47}, {"R", 22}, {"B", 24}}
 
 // outsiders are the ids that no client library can do: they are the broker's, or other systems'.
 var outsiders = []string{"I26", "C36", "C39", "C42", "C47"}
