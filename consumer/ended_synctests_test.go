@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,4 +147,80 @@ func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// So does a revoke whose time is over, in a run that goes on: what is at work of its partitions is counted, and
+// what user code has taken over and not answered is not.
+func TestWhatARevokeGivesUpIsCounted(t *testing.T) {
+	const atOnce = 4
+	for _, kind := range groupKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				d := newDesk(t, k, 1000)
+				first := d.clerk(append(kind.opts(0), settings.RevokeTimeout(time.Second))...)
+				var work working
+				first.run(stream.MapAsync(first.handle.CommittableSource(), atOnce, func(ctx context.Context, m deskMessage) (envelope.Committable, error) {
+					work.add(m.Partition())
+					defer work.done(m.Partition())
+					return m.Offset, idle(ctx, time.Hour)
+				}).Named("pay").To(consumer.CommitterSink(settings.NewCommitter())))
+				d.await("work", func() bool { return work.sum() == atOnce })
+				had := work.of()
+				second := d.clerk(kind.opts(1)...)
+				second.run(second.copies(nil))
+				d.await("a partition", func() bool { return len(second.has()) > 0 })
+				want := map[int32]int{}
+				for p, n := range had {
+					if kind.name == "eager" || slices.Contains(second.has(), p) {
+						want[p] = n
+					}
+				}
+				got := map[int32]int{}
+				for _, g := range first.ctl.Snapshot().GivenUp {
+					require.Equal(t, "pay", g.Stage)
+					got[g.Partition] += g.Records
+				}
+				require.Equal(t, want, got)
+				first.ctl.Stop()
+				second.drain()
+				<-first.ctl.Done()
+			}, quickBroker)
+		})
+	}
+}
+
+// working counts the calls for each partition.
+type working struct {
+	mu    sync.Mutex
+	calls map[int32]int
+}
+
+func (w *working) add(p int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.calls == nil {
+		w.calls = map[int32]int{}
+	}
+	w.calls[p]++
+}
+
+func (w *working) done(p int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.calls[p]--; w.calls[p] == 0 {
+		delete(w.calls, p)
+	}
+}
+
+func (w *working) of() map[int32]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.calls)
+}
+
+func (w *working) sum() (n int) {
+	for _, c := range w.of() {
+		n += c
+	}
+	return n
 }

@@ -27,10 +27,10 @@ import "runtime"
 //     and nothing that was thrown away is ever needed. Merges are made under cutMu, of elements that lie
 //     before their cuts (Held.Emit). One with elements that have no token has begun when it is made, and
 //     runs whatever happens to the others: nobody would deliver those again.
-//  3. What is given up makes a gap: the cut falls to its position, in an assignment that stays too.
-//     Positions before the gap still finish, so nothing that has been delivered before is lost, and
-//     nothing after it does, so nothing overtakes it. A merge with a member at or after a gap is void:
-//     it is given up when it is found, and so are its other members.
+//  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it finishes, so
+//     nothing overtakes it. Positions before it still begin and finish, so that nothing of them is
+//     delivered again, until the assignment is frozen. A merge with a member at or after a gap is
+//     void: it is given up when it is found, and so are its other members.
 //  4. The tracker knows its cut before anybody can be refused: a position that is given back is not
 //     outstanding any more.
 //  5. Elements are handed to user code between two loads of freezing (BeginHandOver): whether a channel
@@ -45,6 +45,7 @@ const (
 	open   = 0
 	busy   = 1
 	frozen = 2
+	gapped = 3 // open up to the gap
 
 	stateMask = 3
 	stateBits = 2
@@ -91,7 +92,9 @@ func (e *entry) claim(l *Ledger, position uint64) bool {
 		case w&stateMask == busy:
 			l.cutMu.Lock() // until the freeze is over
 			l.cutMu.Unlock()
-		case e.word.CompareAndSwap(w, (position+1)<<stateBits|open):
+		case w&stateMask == gapped && position >= e.gap.Load():
+			return false
+		case e.word.CompareAndSwap(w, (position+1)<<stateBits|w&stateMask):
 			return true
 		}
 	}
@@ -165,7 +168,18 @@ func (e *entry) after(position uint64) bool {
 		return true
 	}
 	w := e.word.Load()
-	return w&stateMask == frozen && position >= w>>stateBits
+	return w&stateMask == frozen && position >= w>>stateBits || position >= e.gap.Load()
+}
+
+// begins reports whether the word of an entry lets more begin, up to its gap.
+func begins(word uint64) bool { return word&stateMask == open || word&stateMask == gapped }
+
+// wanted is how many positions have begun before the gap, or had when the assignment's time was over: what an
+// end was to finish.
+func (e *entry) wanted(l *Ledger) uint64 {
+	l.cutMu.Lock()
+	defer l.cutMu.Unlock()
+	return max(e.expired, e.word.Load()>>stateBits)
 }
 
 // freeze makes the cut of assignments, and returns how many positions were given back.
@@ -186,17 +200,17 @@ func (l *Ledger) freeze(set []*entry) (givenBack int) {
 	l.coverMerges()
 	for _, e := range frozenNow {
 		count := e.word.Load() >> stateBits
-		givenBack += e.assignment.Cut(count, count, false)
+		givenBack += e.assignment.Cut(count, max(e.begun, count), false)
 		e.word.Store(count<<stateBits | frozen)
 	}
 	return givenBack
 }
 
-// setState takes an open entry to a state, whatever its count; false: it is not open.
+// setState takes an entry that is not frozen to a state, whatever its count; false: it is.
 func (e *entry) setState(state uint64) bool {
 	for {
 		w := e.word.Load()
-		if w&stateMask != open {
+		if !begins(w) {
 			return false
 		}
 		if e.word.CompareAndSwap(w, w&^stateMask|state) {
@@ -248,7 +262,7 @@ func (l *Ledger) mustRun(t Token) bool {
 			return false
 		}
 		w := e.word.Load()
-		return w&stateMask == open || first < w>>stateBits
+		return begins(w) || first < w>>stateBits
 	})
 }
 
@@ -285,7 +299,7 @@ func (l *Ledger) gap(e *entry, position uint64) bool {
 	}
 	l.cutMu.Lock()
 	lowered := !e.after(position) && l.lower(e, position)
-	isGap := e.gap == position
+	isGap := e.gap.Load() == position
 	l.cutMu.Unlock()
 	if lowered && l.run != nil {
 		l.run.sweepFor()
@@ -293,20 +307,24 @@ func (l *Ledger) gap(e *entry, position uint64) bool {
 	return isGap
 }
 
-// lower lowers an assignment's cut to a gap. The caller holds cutMu.
+// lower makes a gap of an assignment, or lowers it. The caller holds cutMu.
 func (l *Ledger) lower(e *entry, position uint64) bool {
-	if e.gap <= position {
+	if e.gap.Load() <= position {
 		return false
 	}
-	e.gap = position
-	wasFrozen := !e.setState(busy)
+	state := uint64(gapped)
+	if !e.setState(busy) {
+		state = frozen
+	}
 	count := e.word.Load() >> stateBits
 	e.begun = max(e.begun, count)
-	if !wasFrozen || position < count {
-		count = position
+	cut := position
+	if state == frozen {
+		cut = min(cut, count)
 	}
-	e.assignment.Cut(count, e.begun, true)
-	e.word.Store(count<<stateBits | frozen)
+	e.gap.Store(position)
+	e.assignment.Cut(cut, e.begun, true)
+	e.word.Store(min(count, position)<<stateBits | state)
 	l.composites.eachMerge(func(t Token, void bool) {
 		if c := l.composites.at(t); !void && !c.untracked && l.positions(t, func(other *entry, _, last uint64) bool { return other == e && last >= position }) {
 			c.void.Store(true)

@@ -102,10 +102,16 @@ func (c *cuts) freeze(as ...int) {
 }
 
 func (c *cuts) cutOf(a int) uint64 {
-	w := c.l.entry(c.index[a]).word.Load()
-	require.EqualValues(c.t, frozen, w&stateMask)
-	require.Equal(c.t, w>>stateBits, c.as[a].cut, "the assignment was told another")
-	return w >> stateBits
+	e := c.l.entry(c.index[a])
+	w := e.word.Load()
+	cut := w >> stateBits
+	if w&stateMask == gapped {
+		cut = e.gap.Load()
+	} else {
+		require.EqualValues(c.t, frozen, w&stateMask)
+	}
+	require.Equal(c.t, cut, c.as[a].cut, "the assignment was told another")
+	return cut
 }
 
 func (c *cuts) isOpen(a int) bool { return c.l.entry(c.index[a]).word.Load()&stateMask == open }
@@ -357,6 +363,30 @@ func TestGap(t *testing.T) {
 			require.EqualValues(t, 10, c.as[0].begun)
 		})
 	}
+}
+
+// An end that comes after a gap finishes what has begun, as always, and not all that lies before the gap. What an
+// end gives up is counted with what had begun before its gap.
+func TestFreezeAfterAGap(t *testing.T) {
+	c := newCuts(t, 3)
+	require.True(t, c.l.Claim(c.at(0, 9)))
+	c.l.end(span{c.at(0, 50), 1}, abandoned)
+	require.EqualValues(t, 50, c.cutOf(0))
+	require.True(t, c.l.Claim(c.at(0, 19)), "before the gap")
+	require.False(t, c.l.Claim(c.at(0, 50)))
+	require.False(t, c.l.Claim(c.at(0, 99)))
+	mixed := c.merge(false, c.at(0, 30), c.at(1, 3))
+	c.freeze(0)
+	require.EqualValues(t, 31, c.cutOf(0), "a merge with a partition that is kept runs")
+	require.EqualValues(t, 31, c.as[0].begun)
+	require.True(t, c.l.Claim(mixed))
+	require.True(t, c.l.Claim(c.at(0, 25)))
+	require.False(t, c.l.Claim(c.at(0, 31)))
+	require.True(t, c.r.CutOff(c.at(0, 31)))
+
+	c.r.GiveUpFrom(c.index[0], 4)
+	require.EqualValues(t, 4, c.cutOf(0))
+	require.EqualValues(t, 31, c.l.entry(c.index[0]).wanted(c.l))
 }
 
 // What is given up after the cut was given back: there is no gap.

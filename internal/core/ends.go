@@ -196,6 +196,9 @@ func (r *Run) Lose(indexes []uint32) []int {
 // last: its time is over.
 func (r *Run) GiveUpFrom(index uint32, position uint64) {
 	if e := r.Ledger.entry(index); e != nil {
+		r.Ledger.cutMu.Lock()
+		e.expired = max(e.expired, e.word.Load()>>stateBits)
+		r.Ledger.cutMu.Unlock()
 		r.Ledger.gap(e, position)
 	}
 }

@@ -104,15 +104,16 @@ func (r *Run) NoteGivenUp(g GivenUp) {
 	r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
 }
 
-// NoteUndone counts as given up what has begun of an assignment that ends, and is not finished. undone gives
+// NoteUndone counts as given up what has begun of an assignment that ends, and is not finished: at a hard stop
+// also what user code has taken over and not answered, which is told of by itself otherwise. undone gives
 // the positions below one that are not done. Where a call for one was at work when the run was stopped, or
 // is now, its stage is known.
-func (r *Run) NoteUndone(index uint32, undone func(below uint64) iter.Seq[uint64]) {
+func (r *Run) NoteUndone(index uint32, undone func(below uint64, unanswered bool) iter.Seq[uint64]) {
 	e := r.Ledger.entry(index)
 	if e == nil {
 		return
 	}
-	positions := slices.Collect(undone(e.word.Load() >> stateBits))
+	positions := slices.Collect(undone(e.wanted(r.Ledger), r.Stopped()))
 	if len(positions) == 0 {
 		return
 	}

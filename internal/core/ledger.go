@@ -60,13 +60,14 @@ type entry struct {
 	order      uint32        // the index of the first of the partition's assignments that overlap
 	word       atomic.Uint64 // count and state; see cut.go
 	revoking   atomic.Bool
-	deadline   atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
+	gap        atomic.Uint64 // nothing at or after it finishes: something there was given up; written under Ledger.cutMu
+	deadline   atomic.Int64  // of the revoke: when retries of its elements are given up; 0 is none
 
 	givenUp map[uint64]struct{} // positions that are counted as given up; under Run.mu
 
 	// Under Ledger.cutMu.
-	gap   uint64 // nothing at or after it finishes: something there was given up
-	begun uint64 // how many positions had begun when a cut was lowered first
+	expired uint64 // how many positions had begun when the time was over (GiveUpFrom)
+	begun   uint64 // how many positions had begun when a cut was lowered first
 }
 
 func newLedger() *Ledger { return &Ledger{next: firstIndex} }
@@ -82,7 +83,8 @@ func (l *Ledger) Register(a Assignment, after uint32) (uint32, error) {
 	}
 	index := l.next
 	l.next++
-	e := &entry{assignment: a, index: index, order: index, gap: noGap}
+	e := &entry{assignment: a, index: index, order: index}
+	e.gap.Store(noGap)
 	if before := l.entry(after); before != nil {
 		e.order = before.order
 	}

@@ -334,8 +334,9 @@ func (t *Tracker) Begun() (offset int64, any bool) {
 }
 
 // Undone gives the positions below one that are not done, whether they are outstanding, given up or given
-// back. It is called before Close, and visit must call nothing of the tracker.
-func (t *Tracker) Undone(below uint64) iter.Seq[uint64] {
+// back; with unanswered also those that have ended and only wait for user code to answer a hand-over. It is
+// called before Close, and visit must call nothing of the tracker.
+func (t *Tracker) Undone(below uint64, unanswered bool) iter.Seq[uint64] {
 	return func(visit func(position uint64) bool) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -344,7 +345,11 @@ func (t *Tracker) Undone(below uint64) iter.Seq[uint64] {
 		}
 		for p := t.frontier; p < min(below, t.delivered); p++ {
 			w := t.word(p)
-			if (w.settled&^w.abandoned)>>(p&63)&1 == 0 && !visit(p) {
+			skip := w.settled &^ w.abandoned
+			if !unanswered {
+				skip |= w.ended & w.handed
+			}
+			if skip>>(p&63)&1 == 0 && !visit(p) {
 				return
 			}
 		}

@@ -57,7 +57,7 @@ func (is *island) claimRun() {
 // beginAll raises the counts of all positions behind a token.
 func (w *world) beginAll(t token) {
 	w.marksOf(t, func(m token) bool {
-		if a := w.assignment(m.index); a != nil && !a.frozen {
+		if a := w.assignment(m.index); a != nil && !a.frozen && !a.afterCut(int(m.pos)) {
 			a.count = max(a.count, int(m.pos))
 		}
 		return true
@@ -67,15 +67,17 @@ func (w *world) beginAll(t token) {
 func (w *world) anyFrozen(t token) bool {
 	return !w.marksOf(t, func(m token) bool {
 		a := w.assignment(m.index)
-		return a == nil || !a.frozen
+		return a == nil || !a.frozen && !a.gapped
 	})
 }
 
 // after tells whether a position lies after the cut of its assignment, or that has ended.
 func (w *world) after(m token) bool {
 	a := w.assignment(m.index)
-	return a == nil || a.frozen && int(m.pos) > a.cut
+	return a == nil || a.afterCut(int(m.pos))
 }
+
+func (a *assignment) afterCut(pos int) bool { return (a.frozen || a.gapped) && pos > a.cut }
 
 // gone tells whether the element behind a token is thrown away where it is found, and how it ends
 // then: given back, or given up, where it is part of a merge that a gap has made void. A merge of
@@ -142,10 +144,14 @@ func (w *world) freeze(set []*assignment) {
 	in := map[*assignment]bool{}
 	for _, a := range set {
 		if a != nil && !a.over && !a.frozen {
-			in[a], a.cut = true, a.count
+			cut := a.count
 			if !w.rules.TakenInIsGivenBack {
-				a.cut = len(a.marks)
+				cut = len(a.marks)
 			}
+			if a.gapped {
+				cut = min(cut, a.cut)
+			}
+			in[a], a.cut = true, cut
 		}
 	}
 	if !w.rules.HoldersGiveBack {
@@ -241,12 +247,14 @@ func (w *world) coverHolders(in map[*assignment]bool) {
 	}
 }
 
-// setCut freezes an assignment, or lowers its cut. What lies after it is not outstanding any more.
+// setCut freezes an assignment. What lies after the cut is not outstanding any more.
 func (a *assignment) setCut(w *world, cut int) {
-	if a.frozen {
-		cut = min(cut, a.cut)
-	}
-	a.frozen, a.cut = true, cut
+	a.frozen = true
+	a.lowerCut(w, cut)
+}
+
+func (a *assignment) lowerCut(w *world, cut int) {
+	a.cut = cut
 	w.trace("cut of p%d (as %d) after %d, begun %d", a.part, a.index, a.cut, a.count)
 	for pos := cut + 1; pos <= len(a.marks); pos++ {
 		m := &a.marks[pos-1]
@@ -267,7 +275,7 @@ func (w *world) lower(a *assignment, pos int) bool {
 	if w.txn || a.gap != 0 && a.gap <= pos {
 		return false
 	}
-	if a.frozen && pos > a.cut {
+	if a.afterCut(pos) {
 		return false // it was given back already
 	}
 	w.saw(sawGap)
@@ -283,7 +291,11 @@ func (w *world) lower(a *assignment, pos int) bool {
 	if a.count > cut {
 		w.saw(sawBegunAfterGap)
 	}
-	a.setCut(w, cut)
+	if a.frozen || a.gapped {
+		cut = min(cut, a.cut)
+	}
+	a.gapped, a.frozen = true, a.frozen || !w.rules.EndsAfterAGap
+	a.lowerCut(w, cut)
 	for i := range w.composites {
 		c := &w.composites[i]
 		if !c.live || c.void || c.untracked && w.rules.UntrackedIsFinished {

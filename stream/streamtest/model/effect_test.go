@@ -37,7 +37,7 @@ func (is *island) begins(stage int, e *elem, t token) {
 	}
 	for _, it := range e.items {
 		a := w.assignment(it.d.mark.index)
-		if a != nil && a.index == it.d.mark.index && a.frozen && int(it.d.mark.pos) > a.cut && t.index != 0 {
+		if a != nil && a.index == it.d.mark.index && a.afterCut(int(it.d.mark.pos)) && t.index != 0 {
 			w.violate("begun", "stage %d begins record %d of partition %d after the cut", stage, it.d.rec, it.d.part)
 		}
 	}

@@ -30,6 +30,11 @@ func working(kind workers, calls int, late bool, stages ...stage) islandSpec {
 	return s
 }
 
+func queued(capacity int, s islandSpec) islandSpec {
+	s.capacity = capacity
+	return s
+}
+
 func retrying(s islandSpec) islandSpec {
 	s.retries = true
 	return s
@@ -50,6 +55,7 @@ var measures = []measure{
 	{"HoldersGiveBack", []islandSpec{fused(3, batch, flatten, slowSink)}, 0, false, 1.3},
 	{"AheadIsBounded", []islandSpec{fused(3, to(1)), working(inOrder, 6, false, to(2)), working(inOrder, 2, true, stage{kind: kKafka})}, 15, false, 1.1},
 	{"ResultsAreBounded", []islandSpec{fused(3, to(1)), working(inOrder, 6, false, to(2)), working(inOrder, 2, true, stage{kind: kKafka})}, 15, false, 1.3},
+	{"EndsAfterAGap", []islandSpec{fused(3, to(1)), fused(9, stage{kind: kTake, n: 24}, to(2)), queued(24, working(inOrder, 2, false, slowSink))}, 15, false, 2},
 	{"LeavingPassKept", []islandSpec{fused(3, to(1)), retrying(working(inOrder, 3, false, slowSink))}, 15, true, 1.5},
 	{"RetryGoesAhead", []islandSpec{fused(3, effect, to(1)), fused(3, retry, slowSink)}, 15, true, 1.2},
 }

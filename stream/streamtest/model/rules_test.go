@@ -72,7 +72,8 @@ type rules struct {
 	FinishingFlowClaims       bool // a finishing flow claims what it lets on
 	UntrackedIsFinished       bool // a merge with elements that have no token has begun, and is never void
 	CutAtGap                  bool // what is given up lowers the cut: nothing after it finishes
-	FinishBeforeGap           bool // what lies before a gap is finished, also what has not begun
+	FinishBeforeGap           bool // what lies before a gap is finished, also what has not begun …
+	EndsAfterAGap             bool // … unless an end comes: that finishes what has begun, as always
 	SplitTellsAtOnce          bool // the first part that is given up makes the gap, not the last part that ends
 	VoidIsNoted               bool // merges become void when the gap is made, whatever becomes of its assignment
 	VoidThroughSplit          bool // a part of a void merge is given up, not given back
@@ -147,6 +148,7 @@ var without = []leftOut{
 	{"UntrackedIsFinished", func(r *rules) { r.UntrackedIsFinished = false }, 0},
 	{"CutAtGap", func(r *rules) { r.CutAtGap = false }, 0},
 	{"FinishBeforeGap", func(r *rules) { r.FinishBeforeGap = false }, 0},
+	{"EndsAfterAGap", func(r *rules) { r.EndsAfterAGap = false }, 0},
 	{"SplitTellsAtOnce", func(r *rules) { r.SplitTellsAtOnce = false }, 0},
 	{"VoidIsNoted", func(r *rules) { r.VoidIsNoted = false }, 565},
 	{"VoidThroughSplit", func(r *rules) { r.VoidThroughSplit = false }, 1475},

@@ -32,7 +32,7 @@ func (w *world) deliveryAt(a *assignment, pos int) *delivery {
 }
 
 func (w *world) poll(a *assignment) bool {
-	if a == nil || a.over || a.revoking || w.run.epochEnds || a.frozen || a.next >= w.records || a.out >= a.bound || w.charged >= w.budget {
+	if a == nil || a.over || a.revoking || w.run.epochEnds || a.frozen || a.gapped || a.next >= w.records || a.out >= a.bound || w.charged >= w.budget {
 		return false
 	}
 	for n := 1 + w.rng.IntN(3); n > 0 && a.next < w.records; n-- {
@@ -82,7 +82,7 @@ func (w *world) reclaim(a *assignment) {
 
 // heldBack tells whether the source has more to give and its tracker is full.
 func (a *assignment) heldBack(w *world) bool {
-	return !a.over && !a.revoking && !a.frozen && a.next < w.records && (a.out >= a.bound || w.charged >= w.budget)
+	return !a.over && !a.revoking && !a.frozen && !a.gapped && a.next < w.records && (a.out >= a.bound || w.charged >= w.budget)
 }
 
 // hurry is a level: on while there is a reason, for every island.
@@ -146,7 +146,7 @@ func (w *world) finishAssignment(a *assignment, mayCommit bool) {
 // checkClean: a revoke that says it has waited for everything leaves nothing behind that still lives.
 func (w *world) checkClean(a *assignment) {
 	for pos := range a.marks {
-		if pos >= a.cut && a.frozen {
+		if a.afterCut(pos + 1) {
 			return
 		}
 		if d := w.deliveryAt(a, pos+1); !a.marks[pos].abandoned && !d.done() {

@@ -16,9 +16,10 @@ type assignment struct {
 	bound    int
 
 	count  int  // positions up to it have begun
-	frozen bool // no more begin:
-	cut    int  // what lies up to here is finished, and what lies after it thrown away
+	frozen bool // no more begin
 	gap    int  // the first position that was given up, 0: none
+	gapped bool // no more begin after the cut
+	cut    int  // if frozen or gapped: what lies up to here is finished, and what lies after it thrown away
 
 	revoking bool // a revoke waits for out to become zero …
 	deadline int  // … or until then; 0: as long as it takes
@@ -93,7 +94,7 @@ func (a *assignment) settle(w *world, m *mark) {
 		a.out--
 	}
 	last := len(a.marks)
-	if a.frozen && w.rules.RefusedIsNotDone {
+	if (a.frozen || a.gapped) && w.rules.RefusedIsNotDone {
 		last = min(last, a.cut)
 	}
 	for a.frontier < last && a.marks[a.frontier].settled && !a.marks[a.frontier].abandoned {

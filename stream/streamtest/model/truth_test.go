@@ -124,7 +124,7 @@ func (w *world) commit(part, to int) {
 // checkVisible compares, right after the commit loop looked, its frontier with the truth.
 func (w *world) checkVisible(a *assignment) {
 	for pos := a.frontier + 1; pos <= len(a.marks); pos++ {
-		if a.frozen && pos > a.cut {
+		if a.afterCut(pos) {
 			return // given back
 		}
 		if d := w.deliveryAt(a, pos); !d.done() {
