@@ -3,6 +3,7 @@
 package consumer_test
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,16 @@ func virtual(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...k
 	kafkatest.Virtual(t, fn, append([]kafkatest.Option{kafkatest.InMemory()}, opts...)...)
 }
 
+// readerHeartbeats is how often a member speaks with its group. Time costs nothing here, but each
+// heartbeat does: tests in which minutes pass did little else when there were twenty in a second.
+const readerHeartbeats = 250 * time.Millisecond
+
 // withTopic runs a test on a broker with the topic that most tests read.
 func withTopic(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
 	t.Helper()
 	virtual(t, fn, append([]kafkatest.Option{
-		kafkatest.Topics(partitions, "in"), kafkatest.BrokerConfig(map[string]string{"group.consumer.heartbeat.interval.ms": "50"}),
+		kafkatest.Topics(partitions, "in"),
+		kafkatest.BrokerConfig(map[string]string{"group.consumer.heartbeat.interval.ms": strconv.FormatInt(readerHeartbeats.Milliseconds(), 10)}),
 	}, opts...)...)
 }
 

@@ -31,13 +31,15 @@ const readGroup = "readers"
 
 // readerOf makes settings of a member of the group; an own logger among the options replaces the silent one.
 func readerOf(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
-	return looseReader(k, append([]settings.ConsumerOption{settings.Group(readGroup), settings.HeartbeatInterval(50 * time.Millisecond)}, opts...)...)
+	return looseReader(k, append([]settings.ConsumerOption{settings.Group(readGroup), settings.HeartbeatInterval(readerHeartbeats)}, opts...)...)
 }
 
-// looseReader makes settings without a group.
+// looseReader makes settings without a group. No test reads the client's metrics, and to gather and
+// send them takes some part of the time of all tests.
 func looseReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
 	quiet := settings.Logger(slog.New(slog.DiscardHandler))
-	return settings.NewConsumer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), quiet).With(opts...)
+	return settings.NewConsumer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), quiet,
+		settings.ClientOptions(kgo.DisableClientMetrics())).With(opts...)
 }
 
 // at names a partition of the topic that most tests read.

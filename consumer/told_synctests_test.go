@@ -36,9 +36,9 @@ func TestLifeIsTold(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		var log readerLog
 		fillPartitions(t, k, "in", 2, 0, 100)
-		first := begun(t, consumer.New(readerOf(k, log.option()), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		first := begun(t, consumer.New(readerOf(k, log.option()).With(longLife...), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
 		pass(2 * time.Second)
-		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		second := begun(t, consumer.New(readerOf(k).With(longLife...), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
 		pass(time.Hour)
 		drainedAll(t, second)
 		pass(time.Minute)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
@@ -98,7 +99,7 @@ func (m *member) start(opts ...stream.RunOption) {
 	w := m.w
 	own := append(w.protocol.opts(m.i), w.k.Bootstrap(), w.k.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)),
 		settings.Group(groupName), settings.ClientID("member-"+strconv.Itoa(m.i)),
-		settings.HeartbeatInterval(100*time.Millisecond), settings.SessionTimeout(session), settings.FetchMaxWait(50*time.Millisecond))
+		settings.HeartbeatInterval(100*time.Millisecond), settings.SessionTimeout(session), settings.FetchMaxWait(50*time.Millisecond), noMetrics)
 	cs := settings.NewConsumer(serde.String(), serde.String(), own...).With(w.more...)
 	require.NoError(w.t, cs.Err())
 	handle := slices.Clone(w.source.handle)
@@ -155,8 +156,12 @@ func (m *member) terminate() time.Duration {
 	return time.Since(began)
 }
 
+// noMetrics: nobody reads the client's own metrics, and members start so often that to gather and
+// send them is a twentieth of the work.
+var noMetrics = settings.ClientOptions(kgo.DisableClientMetrics())
+
 func (w *world) producer() settings.Producer[string, string] {
-	return settings.NewProducer(serde.String(), serde.String(), w.k.Bootstrap(), w.k.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)))
+	return settings.NewProducer(serde.String(), serde.String(), w.k.Bootstrap(), w.k.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)), noMetrics)
 }
 
 // committing is the end of a graph that commits.
