@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -26,7 +27,7 @@ import (
 )
 
 var (
-	commitWorlds = flag.Int("commit.worlds", 300, "how many random worlds TestCommitRandomly runs")
+	commitWorlds = flag.Int("commit.worlds", 0, "how many random worlds TestCommitRandomly runs; 0 is 100, or 300 with VICUNA_TESTS=all")
 	commitSeed   = flag.Uint64("commit.seed", 0, "the world to run alone; 0 runs all")
 )
 
@@ -38,6 +39,12 @@ func TestCommitRandomly(t *testing.T) {
 		return
 	}
 	n := *commitWorlds
+	if n == 0 {
+		n = 100
+		if os.Getenv("VICUNA_TESTS") == "all" {
+			n = 300
+		}
+	}
 	if testing.Short() {
 		n /= 10
 	}

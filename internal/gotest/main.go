@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -33,6 +34,11 @@ const (
 )
 
 const tag = "synctests"
+
+// packagesAtOnce is how many packages are tested at the same time for each processor. Half of them
+// do little but wait for a broker in real time, and one package after the other would add that up.
+// Under the race detector, where all are busy, it is as many as go test itself takes.
+const packagesAtOnce = 2
 
 func main() {
 	race := flag.Bool("race", false, "use the race detector")
@@ -66,7 +72,7 @@ type runner struct {
 
 // library tests the module in the working folder in both builds.
 func (r *runner) library(race bool) error {
-	args := []string{timeout, "-shuffle=on"}
+	args := []string{timeout, "-shuffle=on", fmt.Sprintf("-p=%d", packagesAtOnce*runtime.GOMAXPROCS(0))}
 	if race {
 		args = []string{raceTimeout, "-shuffle=on", "-race"}
 	}

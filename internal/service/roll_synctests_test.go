@@ -50,7 +50,7 @@ func TestServicesOfAllShapesRoll(t *testing.T) {
 				n++
 				for _, p := range in {
 					t.Run(g.name+", "+p.name, func(t *testing.T) {
-						inWorld(t, p, s, g, quick, func(w *world) { w.roll(4) })
+						inWorld(t, p, s, g, quick, func(w *world) { w.roll(restarts()) })
 					})
 				}
 			}
