@@ -104,7 +104,7 @@ func TestConsumerRules(t *testing.T) {
 			p := problem(t, err, r.setting)
 			require.Equal(t, r.java, p.Java)
 			require.Contains(t, p.Reason, r.says)
-			require.Contains(t, err.Error(), "settings: "+r.setting)
+			require.Contains(t, err.Error(), "vicuna: settings: "+r.setting)
 		})
 	}
 }

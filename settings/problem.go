@@ -24,11 +24,11 @@ type Problem struct {
 	Reason string
 }
 
-// Error returns the problem in one line: "settings: Linger (linger.ms) = 2m0s:
+// Error returns the problem in one line: "vicuna: settings: Linger (linger.ms) = 2m0s:
 // must not be longer than 1m0s".
 func (p *Problem) Error() string {
 	var b strings.Builder
-	b.WriteString("settings: ")
+	b.WriteString("vicuna: settings: ")
 	b.WriteString(p.Setting)
 	if p.Java != "" {
 		b.WriteString(" (" + p.Java + ")")

@@ -116,7 +116,7 @@ func TestRules(t *testing.T) {
 			p := problem(t, err, r.setting)
 			require.Equal(t, r.java, p.Java)
 			require.Contains(t, p.Reason, r.says)
-			require.Contains(t, err.Error(), "settings: "+r.setting)
+			require.Contains(t, err.Error(), "vicuna: settings: "+r.setting)
 		})
 	}
 }
@@ -132,7 +132,7 @@ func TestAllProblemsAreToldAtOnce(t *testing.T) {
 
 	var p *Problem
 	require.ErrorAs(t, err, &p)
-	require.ErrorContains(t, problem(t, err, "Linger"), "settings: Linger (linger.ms) = -1ns: must not be negative")
+	require.ErrorContains(t, problem(t, err, "Linger"), "vicuna: settings: Linger (linger.ms) = -1ns: must not be negative")
 }
 
 type nilSerde struct{ serde.Serde[string] }
