@@ -155,7 +155,7 @@ func (s *committableSink[K, V, P, A]) push(a A) {
 			return
 		}
 	}
-	s.isl.Fail(s.info, ErrNilRecord)
+	s.isl.Fail(s.info, nilEnvelope)
 }
 
 func (s *committableSink[K, V, P, A]) single(a A, m *envelope.Message[K, V, P]) {

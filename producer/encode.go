@@ -24,6 +24,22 @@ var (
 	ErrPartitionIgnored = errors.New("vicuna: the record names a partition, and the client's partitioner ignores that: give the client settings.PartitionerOpt")
 )
 
+// handedNil is an [ErrNilRecord] that a stage was handed: the mistake is the stage's before it.
+type handedNil string
+
+const (
+	nilRecord   handedNil = "record"
+	nilEnvelope handedNil = "envelope"
+)
+
+func (e handedNil) Error() string {
+	return "the stage before this one handed on a nil " + string(e) + ": its function is to return " + map[handedNil]string{
+		nilRecord: "a record (envelope.New)", nilEnvelope: "an envelope (envelope.Single, Multi, or PassThrough where nothing is to be sent)",
+	}[e] + ", or an error"
+}
+
+func (e handedNil) Unwrap() error { return ErrNilRecord }
+
 // encoder makes a client's record from a typed one. Not for concurrent use.
 //
 // Serialised bytes are appended to an arena, so that a record costs no allocation of its own; an arena stays alive while one of its records is in flight. What a serde

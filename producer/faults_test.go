@@ -244,6 +244,7 @@ func TestNilRecordsAndEnvelopes(t *testing.T) {
 	err := stream.FromSlice([]*record{nil}).To(producer.PlainSink(ps)).Run(t.Context())
 	requireStage(t, err, "plainSink")
 	require.ErrorIs(t, err, producer.ErrNilRecord)
+	require.ErrorContains(t, err, "the stage before this one handed on a nil record: its function is to return a record (envelope.New), or an error")
 	p := element(t, ps)
 	_, err = p.Send(t.Context(), nil)
 	require.ErrorIs(t, err, producer.ErrNilRecord)
@@ -251,6 +252,7 @@ func TestNilRecordsAndEnvelopes(t *testing.T) {
 		err := stream.Via(stream.FromSlice([]env{e}), producer.FlexiFlow[int](ps)).To(stream.Ignore[res]()).Run(t.Context())
 		requireStage(t, err, "flexiFlow")
 		require.ErrorIs(t, err, producer.ErrNilRecord, name)
+		require.ErrorContains(t, err, "the stage before this one handed on a nil envelope", name)
 		// It has no pass-through that could be in a result.
 		err = stream.Via(stream.FromSlice([]env{e}), producer.FlexiFlow[int](ps, producer.SkipFailed())).To(stream.Ignore[res]()).Run(t.Context())
 		require.ErrorIs(t, err, producer.ErrNilRecord, name)
@@ -258,6 +260,7 @@ func TestNilRecordsAndEnvelopes(t *testing.T) {
 			err = stream.FromSlice([]env{e}).To(producer.CommittableSinkOf[int](ps, settings.NewCommitter(), opts...)).Run(t.Context())
 			requireStage(t, err, "committableSink")
 			require.ErrorIs(t, err, producer.ErrNilRecord, name)
+			require.ErrorContains(t, err, "the stage before this one handed on a nil envelope", name)
 		}
 		_, err = producer.SendEnvelope(t.Context(), p, e)
 		require.ErrorIs(t, err, producer.ErrNilRecord, name)

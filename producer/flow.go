@@ -147,7 +147,7 @@ func (f *flow[K, V, P, A, B]) push(a A) {
 			return
 		}
 	}
-	f.isl.Fail(f.info, ErrNilRecord)
+	f.isl.Fail(f.info, nilEnvelope)
 }
 
 // reserve gives the element in hand its place in the order, which is to be published. It comes before the window: who waits for downstream must not keep

@@ -53,6 +53,9 @@ func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {
 			s.info.Skip()
 			return
 		}
+		if rec == nil {
+			err = nilRecord
+		}
 		s.isl.Fail(s.info, err)
 		return
 	}
