@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type Client struct {
 	window    *window
 	made      bool // by us: so Close closes it
 	closed    atomic.Bool
+	log       *slog.Logger // nil for a wrapped client, which logs as its owner has told it to
 
 	failed atomic.Int64
 	resends
@@ -46,7 +48,7 @@ func newClient(cfg settings.ProducerConfig) (*Client, error) {
 	records, bytes := cfg.Window()
 	c.kgo, c.is, c.delivery, c.close = cl, kclient.Read(cl), cfg.DeliveryTimeout(), cfg.CloseTimeout()
 	c.window, c.made, c.requests = newWindow(records, bytes), true, kclient.Requests(cl)
-	c.onOutcome = c.promise
+	c.onOutcome, c.log = c.promise, cfg.Logger()
 	c.deadlines = kclient.NewDeadlines(cl.Context(), c.delivery)
 	return c, nil
 }

@@ -88,8 +88,12 @@ func (c *Client) laneOf(topic string) *lane {
 	if l, ok := c.lanes.Load(topic); ok {
 		return l.(*lane)
 	}
-	l, _ := c.lanes.LoadOrStore(topic, &lane{client: c, topic: topic})
-	return l.(*lane)
+	v, known := c.lanes.LoadOrStore(topic, &lane{client: c, topic: topic})
+	l := v.(*lane)
+	if !known && c.log != nil {
+		l.watchTopic()
+	}
+	return l
 }
 
 // refusals is the client's view of its lanes.
