@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/vicuna-go/vicuna/internal/kclient"
 )
 
@@ -112,7 +114,18 @@ type GroupError struct {
 	Err   error
 }
 
-func (e *GroupError) Error() string { return fmt.Sprintf("vicuna: group %q: %v", e.Group, e.Err) }
+func (e *GroupError) Error() string {
+	s := fmt.Sprintf("vicuna: group %q: %v", e.Group, e.Err)
+	switch {
+	case isAny(e.Err, kerr.InconsistentGroupProtocol, kerr.GroupIDNotFound):
+		// A member of one sort is told that its protocol is not the group's, and one of the other that there is no such group.
+		s += "; its members use another protocol, it seems: settings.Protocol has to be ConsumerProtocol (KIP-848) for all members or for none, " +
+			"and of the others Eager does not go together with CooperativeSticky"
+	case isAny(e.Err, kerr.UnsupportedVersion, kerr.UnsupportedAssignor):
+		s += "; the brokers do not offer this protocol: choose another one with settings.Protocol"
+	}
+	return s
+}
 
 func (e *GroupError) Unwrap() error { return e.Err }
 
