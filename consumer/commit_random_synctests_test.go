@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -27,7 +26,7 @@ import (
 )
 
 var (
-	commitWorlds = flag.Int("commit.worlds", 0, "how many random worlds TestCommitRandomly runs; 0 is 100, or 300 with VICUNA_TESTS=all")
+	commitWorlds = flag.Int("commit.worlds", 0, "how many random worlds TestCommitRandomly runs; 0 is 300")
 	commitSeed   = flag.Uint64("commit.seed", 0, "the world to run alone; 0 runs all")
 )
 
@@ -40,10 +39,7 @@ func TestCommitRandomly(t *testing.T) {
 	}
 	n := *commitWorlds
 	if n == 0 {
-		n = 100
-		if os.Getenv("VICUNA_TESTS") == "all" {
-			n = 300
-		}
+		n = 300
 	}
 	if testing.Short() {
 		n /= 10

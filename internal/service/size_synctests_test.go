@@ -8,18 +8,8 @@ import (
 )
 
 // all says that every test is to run with everything: each shape of a service in each protocol, from
-// each source, at more moments. That takes some minutes (VICUNA_TESTS=all, as in .ci/run).
+// each source, at more moments. That takes some minutes (VICUNA_TESTS=all).
 func all() bool { return os.Getenv("VICUNA_TESTS") == "all" }
-
-// restarts is how many members of a service of each shape are started again: enough that a guest
-// comes, is there and goes, or one more, with which all members that were there first have been
-// restarted beside a guest and without one.
-func restarts() int {
-	if all() {
-		return 4
-	}
-	return 3
-}
 
 // protocolsFor are all for the source that is used most, one for each of the others.
 func protocolsFor(s source) []protocol {
