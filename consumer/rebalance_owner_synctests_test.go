@@ -280,3 +280,55 @@ func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
 		}
 	})
 }
+
+// Who ends while a revoke tries to commit waits for that no longer than for its own last commit, and nothing is
+// committed behind the end of the run: its process may live on, and others have gone on from there.
+func TestNothingIsCommittedBehindTheEnd(t *testing.T) {
+	for after := time.Duration(0); after <= 800*time.Millisecond; after += 100 * time.Millisecond {
+		t.Run(after.String(), func(t *testing.T) {
+			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				const all = 100
+				d := newDesk(t, k, all)
+				refused := refuseCommits(k, kerr.CoordinatorLoadInProgress, func(int64) bool { return true })
+				eager := settings.Protocol(settings.Eager)
+				first := &clerk{d: d}
+				revoking := make(chan struct{}, 10)
+				first.handle = consumer.New(d.settings(eager), consumer.Topics(deskTopic), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour), settings.MaxBatch(1_000_000)),
+					consumer.OnRebalance(consumer.Handler{Revoking: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+						revoking <- struct{}{}
+						return nil
+					}}))
+				first.run(first.handle.CommittableSource().To(stream.ForEach(func(ctx context.Context, m deskMessage) error {
+					first.note(m)
+					if m.Record.Offset() == all-1 {
+						if err := idle(ctx, 10*time.Second); err != nil {
+							return err
+						}
+					}
+					m.Offset.Commit()
+					return nil
+				})), stream.CloseTimeout(time.Second))
+				d.await("a call", func() bool { return len(first.offsetsOf(0))+len(first.offsetsOf(1)) > all })
+				second := d.clerk(eager)
+				second.run(second.copies(nil))
+				<-revoking
+				pass(after)
+				began := time.Now()
+				first.ctl.Stop()
+				<-first.ctl.Done()
+				require.LessOrEqual(t, time.Since(began), 4*time.Second)
+				var stuck *stream.StuckError
+				require.NotErrorAs(t, first.ctl.Err(), &stuck)
+				refused.Remove()
+				before := d.commitCount()
+				pass(30 * time.Second)
+				for p := range int32(2) {
+					for _, c := range d.commitsOf(p, before) {
+						require.Contains(t, d.members(), c.member, "by one who has ended")
+					}
+				}
+				second.drain()
+			})
+		})
+	}
+}

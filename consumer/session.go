@@ -339,11 +339,7 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		s.leaveOut(parts, ends)
 		return marks
 	})
-	select {
-	case s.settling <- struct{}{}: // a revoke commits what it has ended before the group is left
-		<-s.settling
-	case <-last.Done():
-	}
+	s.awaitSettled(last)
 	closed := make(chan struct{})
 	s.run.Serve(s.name+" close", func(<-chan struct{}) {
 		defer close(closed)
@@ -370,6 +366,26 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		err = errors.Join(err, &stream.StuckError{Stages: []string{s.name + " " + s.handling()}, After: limit})
 	}
 	return err
+}
+
+// awaitSettled lets a revoke commit what it has ended before the group is left, until ctx ends. Then its commits
+// have ended, too: nothing is committed behind the end of the run.
+func (s *session[K, V, T]) awaitSettled(ctx context.Context) {
+	select {
+	case s.settling <- struct{}{}:
+		<-s.settling
+		return
+	case <-ctx.Done():
+	}
+	s.commit.end()
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case s.settling <- struct{}{}:
+		<-s.settling
+	case <-timer.C:
+		s.kill()
+	}
 }
 
 // givenUp counts the records that a run has given up.
