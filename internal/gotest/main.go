@@ -101,7 +101,7 @@ func (r *runner) test(name, dir string, args ...string) {
 	fmt.Fprintln(r.out, "go test", strings.Join(args, " "))
 	start := time.Now()
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, environment()
 	rep := newReport(r.out, r.verbose)
 	// One writer for both: go test has its own errors on the second, and they belong between the events.
 	cmd.Stdout, cmd.Stderr = rep, rep
@@ -120,6 +120,16 @@ func (r *runner) test(name, dir string, args ...string) {
 	for _, f := range rep.failed {
 		r.lines = append(r.lines, "  FAIL "+f)
 	}
+}
+
+// environment is that of the tests. They make little that lives and much garbage, beside brokers in
+// their own process: collecting it less often saves a fifth of their processor time.
+func environment() []string {
+	env := os.Environ()
+	if os.Getenv("GOGC") == "" {
+		env = append(env, "GOGC=400")
+	}
+	return env
 }
 
 // vet compiles and vets what no test of this run compiles.
