@@ -178,7 +178,9 @@ func TestNoGapWithManualOffsets(t *testing.T) {
 				kept := offsetMap{}
 				gone := map[string]map[consumer.TopicPartition]bool{}
 				member := func(name string, got *gathered, load time.Duration) stream.Graph {
+					mu.Lock() // the members before run already
 					gone[name] = map[consumer.TopicPartition]bool{}
+					mu.Unlock()
 					c := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"))
 					return eachRecord(c.PlainPartitionedManualOffsetSource(func(ctx context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 						select {
@@ -226,9 +228,11 @@ func TestNoGapWithManualOffsets(t *testing.T) {
 				becomes(t, "all", func() bool { return one.count()+two.count()+three.count() >= 6*n })
 				pass(10 * time.Second)
 				requireOnce(t, 6, n, one, two, three)
-				require.NotEmpty(t, gone["first"])
 				drainedAll(t, first)
 				drainedAll(t, third)
+				mu.Lock()
+				defer mu.Unlock()
+				require.NotEmpty(t, gone["first"])
 			})
 		})
 	}
