@@ -58,8 +58,8 @@ func (a *committingAssigned) option() consumer.Option {
 	}})
 }
 
-// What the Assigned function commits is where its partitions are read from, be it before or behind
-// what was committed: when they come first, and when they come back behind a revoke.
+// What the Assigned function commits is where its partitions are read from, be it before or after
+// what was committed: when they come first, and when they come back after a revoke.
 func TestAssignedCommitsWhereReadingBegins(t *testing.T) {
 	const n, committed = 100, 50
 	for name, to := range map[string]int64{"later": 80, "earlier": 20} {

@@ -310,9 +310,9 @@ func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
 	return refused
 }
 
-// A partition goes, and its offset cannot be set back to the first record that was not delivered: the
-// next owner begins behind what was committed ahead. The run ends with an error that says from which
-// offset on records are lost, and not as if they came again.
+// A partition goes, and its offset cannot be set back to the first record that was not delivered:
+// the next owner begins after what was committed ahead. The run ends with an error that says from
+// which offset on records are lost, and not as if they came again.
 func TestAtMostOnceCannotSetBack(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		const n, ahead = 40, 5

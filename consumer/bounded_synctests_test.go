@@ -177,7 +177,7 @@ var tails = map[string]struct {
 		transact(t, k, "open", 0, 10, 1, nil)
 		k.Cluster().Compact()
 	}, 5},
-	"everything was aborted, with its marker behind an open transaction": {func(t *testing.T, k *kafkatest.Broker) {
+	"everything was aborted, with its marker after the start of an open transaction": {func(t *testing.T, k *kafkatest.Broker) {
 		cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.TransactionalID("aborted"), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 		require.NoError(t, err)
 		defer cl.Close()
@@ -188,8 +188,8 @@ var tails = map[string]struct {
 	}, 0},
 }
 
-// A log ends where it ends, though no record shows that: a bounded run completes soon, and gives out
-// what there is; and the next one, which begins behind the last record, as well.
+// A log ends where it ends, though no record shows that: a bounded run completes soon, and gives
+// out what there is; and the next one, which begins after the last record, as well.
 func TestToEndOfATail(t *testing.T) {
 	for name, tail := range tails {
 		t.Run(name, func(t *testing.T) {
@@ -226,8 +226,8 @@ func TestToEndOfATailWithABatch(t *testing.T) {
 	})
 }
 
-// Where records are there, and only late, nothing is left out: while the broker refuses fetches it says
-// nothing of what there is.
+// Where records are there, and only late, nothing is left out: while the broker refuses fetches it
+// says nothing of what there is.
 func TestToEndIsNotGuessed(t *testing.T) {
 	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
 		fillPartitions(t, k, "in", 1, 0, 10)

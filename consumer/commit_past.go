@@ -120,18 +120,16 @@ func (b *commitBatch) fail(err error) {
 	}
 }
 
-// answered takes the broker's answer. From OffsetCommit 10 on that names topics by their ids alone. The
-// client puts their names in, but not where it has fetched no offsets of its group yet, as in the
-// first Assigned function.
+// answered takes the broker's answer. From OffsetCommit 10 on that names topics by their ids alone.
+// The client puts their names in, but not where it has fetched no offsets of its group yet, as in
+// the first Assigned function.
 func (b *commitBatch) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) {
-	names := map[[16]byte]string{}
-	for _, t := range req.Topics {
-		names[t.TopicID] = t.Topic
-	}
 	for _, t := range resp.Topics {
 		topic := t.Topic
-		if topic == "" {
-			topic = names[t.TopicID]
+		for i := 0; topic == "" && i < len(req.Topics); i++ {
+			if req.Topics[i].TopicID == t.TopicID {
+				topic = req.Topics[i].Topic
+			}
 		}
 		for _, p := range t.Partitions {
 			if i, ok := b.index[TopicPartition{topic, p.Partition}]; ok {

@@ -63,8 +63,8 @@ func (s *session[K, V, T]) leaveWhenComplete(quit <-chan struct{}) {
 }
 
 // leave ends the session before its run, unless that has begun to. Answers are waited for until ctx
-// ends, and no longer than the close time-out. What is finished is committed beforehand: there is no
-// hurry, and the time for a last commit is short.
+// ends, and no longer than the close time-out. What is finished is committed beforehand: there is
+// no hurry, and the time for a last commit is short.
 func (s *session[K, V, T]) leave(ctx context.Context) {
 	for s.shape.commits && s.ctx.Err() == nil && s.commit.Flush(s.ctx) != nil {
 	}

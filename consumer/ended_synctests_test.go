@@ -149,8 +149,8 @@ func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 	}
 }
 
-// So does a revoke whose time is over, in a run that goes on: what is at work of its partitions is counted, and
-// what user code has taken over and not answered is not.
+// So does a revoke whose time is over, in a run that goes on: what is at work of its partitions is
+// counted, and what user code has taken over and not answered is not.
 func TestWhatARevokeGivesUpIsCounted(t *testing.T) {
 	const atOnce = 4
 	for _, kind := range groupKinds {

@@ -118,7 +118,8 @@ func (e *GroupError) Error() string {
 	s := fmt.Sprintf("vicuna: group %q: %v", e.Group, e.Err)
 	switch {
 	case isAny(e.Err, kerr.InconsistentGroupProtocol, kerr.GroupIDNotFound):
-		// A member of one sort is told that its protocol is not the group's, and one of the other that there is no such group.
+		// A member of one sort is told that its protocol is not the group's, and one of the other
+		// that there is no such group.
 		s += "; its members use another protocol, it seems: settings.Protocol has to be ConsumerProtocol (KIP-848) for all members or for none, " +
 			"and of the others Eager does not go together with CooperativeSticky"
 	case isAny(e.Err, kerr.UnsupportedVersion, kerr.UnsupportedAssignor):

@@ -198,10 +198,10 @@ func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPa
 }
 
 // Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next
-// record to be read. What is committed within Assigned is where these partitions are read from, unless
-// a loader or [Offsets] says so; in the other functions it is for whoever reads them next, and the
-// stream's own later commits go on from what was finished. Partitions that were lost are not committed:
-// that is a [*CommitError], and so is what the group refuses.
+// record to be read. What is committed within Assigned is where these partitions are read from,
+// unless a loader or [Offsets] says so; in the other functions it is for whoever reads them next,
+// and the stream's own later commits go on from what was finished. Partitions that were lost are
+// not committed: that is a [*CommitError], and so is what the group refuses.
 func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
 	var errs []error
 	marks := make([]commit, 0, len(offsets))

@@ -15,26 +15,26 @@ const leaveTimeout = 2 * time.Second
 // joinPatience is how long a join is waited for that may be over in a moment.
 const joinPatience = 100 * time.Millisecond
 
-// A session ends with the leaving of its group. The client leaves by itself, except in the middle of a
-// join: that is over when the slowest of the other members has come, or when the session of a dead
-// one has run out, and the client waits for it. Nobody else should: what was finished is committed by
-// now, and the group's other members would wait for this one in the next join, too.
+// A session ends with the leaving of its group. The client leaves by itself, except in the middle
+// of a join: that is over when the slowest of the other members has come, or when the session of a
+// dead one has run out, and the client waits for it. Nobody else should: what was finished is
+// committed by now, and the group's other members would wait for this one in the next join, too.
 //
 //  1. A member whose client waits for a join tells the group past the client that it has gone. The
 //     brokers go on with the join without it.
-//  2. A static member (KIP-345) stays in its group when it ends, and tells it nothing, so that nothing
-//     moves if it is back within its session. In a join that does not help: partitions are about to
-//     move, and a member that just ended would be given its part and waited for as long as its
-//     session lasts, by all members where it is the leader, who says who gets what; until then the
-//     group takes no commits either. So a join that is over in a moment is waited for
+//  2. A static member (KIP-345) stays in its group when it ends, and tells it nothing, so that
+//     nothing moves if it is back within its session. In a join that does not help: partitions are
+//     about to move, and a member that just ended would be given its part and waited for as long as
+//     its session lasts, by all members where it is the leader, who says who gets what; until then
+//     the group takes no commits either. So a join that is over in a moment is waited for
 //     (joinPatience), and any other is left, by the instance id.
-//  3. Then the client's own context is ended. That is what ends a join in the client, and no leave of
-//     the client's own comes after it.
-//  4. All members have that patience in the second phase of a join (SyncGroup), which takes a leader
-//     that lives one round trip.
-//  5. A member that has no id yet is about to get one, from the first of its two joins (KIP-394), and
-//     begins no other: the client goes on to its leave, which tells the group not to expect it. A
-//     static member has no such first join, and is known by its instance id.
+//  3. Then the client's own context is ended. That is what ends a join in the client, and no leave
+//     of the client's own comes after it.
+//  4. All members have that patience in the second phase of a join (SyncGroup), which takes a
+//     leader that lives one round trip.
+//  5. A member that has no id yet is about to get one, from the first of its two joins (KIP-394),
+//     and begins no other: the client goes on to its leave, which tells the group not to expect it.
+//     A static member has no such first join, and is known by its instance id.
 //
 // Brokers that do not answer are waited for no longer than leaveTimeout, all in all.
 

@@ -119,8 +119,8 @@ func requireEnded(t *testing.T, ctl *stream.Control, want error, began time.Time
 }
 
 // A member ends while its group waits for another one: it waits for the calls that have begun, and
-// for nobody else. What it has finished is committed, and the group knows at once that it has gone: so
-// does that of a static member, which would be given its part and waited for otherwise.
+// for nobody else. What it has finished is committed, and the group knows at once that it has gone:
+// so does that of a static member, which would be given its part and waited for otherwise.
 func TestEndInAJoin(t *testing.T) {
 	for why, blocker := range blockers {
 		for _, drains := range []bool{true, false} {
@@ -159,8 +159,8 @@ func TestEndInAJoin(t *testing.T) {
 	}
 }
 
-// A static member stays in its group when it ends between joins, or in one that is over in a moment,
-// and finds its partitions when it is back.
+// A static member stays in its group when it ends between joins, or in one that is over in a
+// moment, and finds its partitions when it is back.
 func TestStaticMemberStays(t *testing.T) {
 	for after := time.Duration(0); after <= 60*time.Millisecond; after += 10 * time.Millisecond {
 		t.Run(after.String(), func(t *testing.T) {

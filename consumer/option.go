@@ -26,11 +26,12 @@ func optionsOf(opts []Option) (o options) {
 	return o
 }
 
-// ToEnd reads what is there when the run starts, and completes: when each partition that is assigned
-// has been read up to the end that it had then, and everything was finished. A member of a group that
-// has no partition waits for one: the others leave when they are done. With settings.ReadCommitted the
-// end is that of the last transaction that was decided. Where the last offsets hold no record that can
-// be read (they were compacted away), the partition's leader is asked, which takes up to a second.
+// ToEnd reads what is there when the run starts, and completes: when each partition that is
+// assigned has been read up to the end that it had then, and everything was finished. A member of a
+// group that has no partition waits for one: the others leave when they are done. With
+// settings.ReadCommitted the end is that of the last transaction that was decided. Where the last
+// offsets hold no record that can be read (they were compacted away), the partition's leader is
+// asked, which takes up to a second.
 func ToEnd() Option { return option(func(o *options) { o.toEnd = true }) }
 
 // Recycle lets elements and the client's records be used again, which takes much of the work off the garbage collector. It promises that nobody keeps an element behind its end, nor its offset. An

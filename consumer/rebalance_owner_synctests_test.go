@@ -51,9 +51,9 @@ func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
 	})
 }
 
-// What the user commits in the Lost function is refused as well: the member joined anew, and the group
-// would take it over what the new owner has committed. So is what he commits later, with what an
-// earlier call had given him.
+// What the user commits in the Lost function is refused as well: the member joined anew, and the
+// group would take it over what the new owner has committed. So is what he commits later, with what
+// an earlier call had given him.
 func TestCommitOfLostPartitionsIsRefused(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 1000
@@ -237,9 +237,9 @@ func refuseCommits(k *kafkatest.Broker, code *kerr.Error, of func(offset int64) 
 	}})
 }
 
-// A commit is on its way, the end of the run waits for its turn to make the last one, and then a revoke
-// ends the assignments: what it commits comes behind the end's turn. The group is not left before that
-// is done, though the group refuses it for longer than leaving takes.
+// A commit is on its way, the end of the run waits for its turn to make the last one, and then a
+// revoke ends the assignments: what it commits comes after the end's turn. The group is not left
+// before that is done, though the group refuses it for longer than leaving takes.
 func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const early, all = 100, 110
@@ -249,7 +249,7 @@ func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
 		eager := settings.Protocol(settings.Eager)
 		first := &clerk{d: d}
 		// One commit is made when the early records are done, and none at intervals: nobody but the
-		// revoke is to have a turn behind the end.
+		// revoke is to have a turn after the end.
 		first.handle = consumer.New(d.settings(eager), consumer.Topics(deskTopic), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour), settings.MaxBatch(2*early)))
 		first.run(first.handle.CommittableSource().To(stream.ForEach(func(_ context.Context, m deskMessage) error {
 			first.note(m)
@@ -281,9 +281,10 @@ func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
 	})
 }
 
-// Who ends while a revoke tries to commit waits for that no longer than for its own last commit, and nothing is
-// committed behind the end of the run: its process may live on, and others have gone on from there.
-func TestNothingIsCommittedBehindTheEnd(t *testing.T) {
+// Who ends while a revoke tries to commit waits for that no longer than for its own last commit,
+// and nothing is committed after the end of the run: its process may live on, and others have gone
+// on from there.
+func TestNothingIsCommittedAfterTheEnd(t *testing.T) {
 	for after := time.Duration(0); after <= 800*time.Millisecond; after += 100 * time.Millisecond {
 		t.Run(after.String(), func(t *testing.T) {
 			virtual(t, func(t *testing.T, k *kafkatest.Broker) {

@@ -368,8 +368,8 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 	return err
 }
 
-// awaitSettled lets a revoke commit what it has ended before the group is left, until ctx ends. Then its commits
-// have ended, too: nothing is committed behind the end of the run.
+// awaitSettled lets a revoke commit what it has ended before the group is left, until ctx ends.
+// Then its commits have ended, too: nothing is committed after the end of the run.
 func (s *session[K, V, T]) awaitSettled(ctx context.Context) {
 	select {
 	case s.settling <- struct{}{}:

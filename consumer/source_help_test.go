@@ -34,8 +34,8 @@ func readerOf(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Con
 	return looseReader(k, append([]settings.ConsumerOption{settings.Group(readGroup), settings.HeartbeatInterval(readerHeartbeats)}, opts...)...)
 }
 
-// looseReader makes settings without a group. No test reads the client's metrics, and to gather and
-// send them takes some part of the time of all tests.
+// looseReader makes settings without a group. No test reads the client's own metrics, so none are
+// gathered and sent.
 func looseReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
 	quiet := settings.Logger(slog.New(slog.DiscardHandler))
 	return settings.NewConsumer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), quiet,

@@ -11,10 +11,11 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// A bounded run reads each partition up to the end that it had, and the last offsets before that may
-// hold nothing that can be read: records that were compacted away, alone or with their batches, or
-// aborted ones whose marker lies behind another open transaction. The client goes on behind such a
-// batch without a word, or gets nothing, and no record comes that shows that the end is reached.
+// A bounded run reads each partition up to the end that it had, and the last offsets before that
+// may hold nothing that can be read: records that were compacted away, alone or with their batches,
+// or aborted ones whose marker lies after the start of another open transaction. The client goes on
+// after such a batch without a word, or gets nothing, and no record comes that shows that the end
+// is reached.
 //
 //  1. A partition of which nothing has come for a while, and of which nothing waits here, is asked
 //     for what lies from where it is read next: by a fetch of our own, past the client. What that
@@ -69,8 +70,8 @@ func (s *session[K, V, T]) watchTails(quit <-chan struct{}) {
 	}
 }
 
-// atRest are the partitions that are to be asked now; resting is what it knows of them from the last
-// time, and for the next.
+// atRest are the partitions that are to be asked now; resting is what it knows of them from the
+// last time, and for the next.
 func (s *session[K, V, T]) atRest(resting map[TopicPartition]tail) (due []tail) {
 	now := time.Now()
 	s.mu.Lock()
@@ -119,10 +120,11 @@ func (s *session[K, V, T]) skipTail(t tail, to int64) {
 	s.bell.Ring()
 }
 
-// unreadable returns the offset up to which a partition holds nothing to read, at most end; from where
-// there is something, or where it is not known.
+// unreadable returns the offset up to which a partition holds nothing to read, at most end; from
+// where there is something, or where it is not known.
 func (a *asker) unreadable(ctx context.Context, cl *kgo.Client, p TopicPartition, from, end int64) (int64, error) {
-	for at := from; at < end; {
+	at := from
+	for at < end {
 		answer, err := a.fetch(ctx, cl, p, at)
 		if err != nil || answer == nil {
 			return at, err
@@ -146,12 +148,12 @@ func (a *asker) unreadable(ctx context.Context, cl *kgo.Client, p TopicPartition
 		default:
 			return at, nil
 		}
-		from = at
 	}
-	return min(from, end), nil
+	return min(at, end), nil
 }
 
-// fetch asks a partition's leader for what lies from an offset on; nil where it has not answered that.
+// fetch asks a partition's leader for what lies from an offset on; nil where it has not answered
+// that.
 func (a *asker) fetch(ctx context.Context, cl *kgo.Client, p TopicPartition, from int64) (*kmsg.FetchResponseTopicPartition, error) {
 	meta, err := a.adm.ListTopics(ctx, p.Topic)
 	if err != nil {

@@ -28,8 +28,9 @@ func Group(id string) ConsumerOption {
 // does not leave the group, and who comes back under this id within the
 // [SessionTimeout] gets its partitions back without a rebalance. It is left only
 // by a member that ends in the middle of a rebalance, which would wait for it
-// otherwise. Of two that run with one id, the older is put out. Up to 249 letters, digits, dots, underscores
-// and hyphens; a [Group] is needed. The default is a dynamic member.
+// otherwise. Of two that run with one id, the older is put out. Up to 249
+// letters, digits, dots, underscores and hyphens; a [Group] is needed. The
+// default is a dynamic member.
 //
 // Java: group.instance.id.
 func InstanceID(id string) ConsumerOption {

@@ -2,9 +2,10 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Broadcast sends each element to every sink. An element is finished when all have finished it. A sink that wants no more
-// elements while another goes on has had its share: it holds nobody up, and what it refuses is finished where another sink
-// has taken it. With no sink it ignores what it gets.
+// Broadcast sends each element to every sink. An element is finished when all have finished it. A
+// sink that wants no more elements while another goes on has had its share: it holds nobody up, and
+// what it refuses is finished where another sink has taken it. With no sink it ignores what it
+// gets.
 //
 //   - Emits when: an element is there.
 //   - Back-pressures when: 512 elements wait for one of the sinks.

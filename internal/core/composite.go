@@ -7,14 +7,15 @@ import (
 
 // Composites: tokens made of tokens.
 //
-// A split is opened by an island whose fused chain can emit several elements for one, before the first of them goes out: one
-// member (the token in hand), one part for each element that went out and one held by the frame itself until the chain has returned. A
-// merge is opened by a holder when it emits: many members, one part. Both are done when the last part has ended and none was
-// abandoned, and that fate is then handed on to each member. A split for the branches of a Broadcast is also done when some of
-// them have refused it and one has not (refusal.go).
+// A split is opened by an island whose fused chain can emit several elements for one, before the
+// first of them goes out: one member (the token in hand), one part for each element that went out
+// and one held by the frame itself until the chain has returned. A merge is opened by a holder when
+// it emits: many members, one part. Both are done when the last part has ended and none was
+// abandoned, and that fate is then handed on to each member. A split for the branches of a
+// Broadcast is also done when some of them have refused it and one has not (refusal.go).
 //
-// A composite's token carries a generation beside its slot, so that a part that is ended once too often is found out
-// under the invariants build tag instead of ending somebody else's.
+// A composite's token carries a generation beside its slot, so that a part that is ended once too
+// often is found out under the invariants build tag instead of ending somebody else's.
 const (
 	slotBits  = 24
 	slotMask  = 1<<slotBits - 1
@@ -78,8 +79,8 @@ func (cs *composites) get() *composite {
 	return c
 }
 
-// split opens a composite of one token with one part, the frame's; branches: those that are added are
-// for the branches of a Broadcast.
+// split opens a composite of one token with one part, the frame's; branches: those that are added
+// are for the branches of a Broadcast.
 func (cs *composites) split(t Token, branches bool) Token {
 	c := cs.get()
 	c.branches = branches
@@ -136,8 +137,8 @@ func (cs *composites) add(t Token) { cs.at(t).parts.Add(1) }
 
 func (cs *composites) members(t Token) []span { return cs.at(t).members }
 
-// end ends n parts, or the frame's own. With the last one it frees the composite and returns its fate and its members: many, or,
-// where it has but one, that one.
+// end ends n parts, or the frame's own. With the last one it frees the composite and returns its
+// fate and its members: many, or, where it has but one, that one.
 func (cs *composites) end(t Token, n uint32, f fate, own bool) (one span, many []span, how fate, last bool) {
 	c := cs.at(t)
 	switch f {

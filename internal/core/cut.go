@@ -4,41 +4,44 @@ import "runtime"
 
 // The cut: how ends finish what has begun and begin nothing else.
 //
-// Goal: a drain, a revoke and a rewind end with every effect made exactly once. An element begins when a
-// stage with effects claims it: a function with a context is called, a record is produced, a receiver
-// takes it over. When an assignment ends, there is one position, its cut: everything before it is
-// finished, through all later stages and with all retries; nothing at or after it begins, and it is
-// thrown away wherever it lies, to be delivered again by whoever has the partition next.
+// Goal: a drain, a revoke and a rewind end with every effect made exactly once. An element begins
+// when a stage with effects claims it: a function with a context is called, a record is produced, a
+// receiver takes it over. When an assignment ends, there is one position, its cut: everything
+// before it is finished, through all later stages and with all retries; nothing at or after it
+// begins, and it is thrown away wherever it lies, to be delivered again by whoever has the
+// partition next.
 //
-// One atomic word for each assignment holds how many positions have begun (the highest begun position
-// plus one) and a state. A claim raises the count, or is refused where the word is frozen and the
-// position is not below the count, in one step. So no stage can begin what another has found to be
-// given back.
+// One atomic word for each assignment holds how many positions have begun (the highest begun
+// position plus one) and a state. A claim raises the count, or is refused where the word is frozen
+// and the position is not below the count, in one step. So no stage can begin what another has
+// found to be given back.
 //
 // Invariants:
-//  1. A freeze takes all its assignments in one step, under cutMu. Between busy and frozen no claim is
-//     decided: who finds a busy word waits for cutMu. So the cut is the highest begun position, and all
-//     stages agree about it.
+//  1. A freeze takes all its assignments in one step, under cutMu. Between busy and frozen no claim
+//     is decided: who finds a busy word waits for cutMu. So the cut is the highest begun position,
+//     and all stages agree about it.
 //  2. A merge (a batch that was emitted) carries positions of several assignments, which begin
-//     together: it claims all of them under cutMu. A freeze looks at all merges that are on their way:
-//     where one has a member that must run, because it lies before its cut or its assignment is kept,
-//     the cuts of the other members' assignments are raised to cover it, until nothing changes. After
-//     that, a merge lies before all its cuts or after all of them. So no cut is raised after its freeze,
-//     and nothing that was thrown away is ever needed. Merges are made under cutMu, of elements that lie
-//     before their cuts (Held.Emit). One with elements that have no token has begun when it is made, and
-//     runs whatever happens to the others: nobody would deliver those again.
-//  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it finishes, so
-//     nothing overtakes it. Positions before it still begin and finish, so that nothing of them is
-//     delivered again, until the assignment is frozen. A merge with a member at or after a gap is
-//     void: it is given up when it is found, and so are its other members.
+//     together: it claims all of them under cutMu. A freeze looks at all merges that are on their
+//     way: where one has a member that must run, because it lies before its cut or its assignment
+//     is kept, the cuts of the other members' assignments are raised to cover it, until nothing
+//     changes. After that, a merge lies before all its cuts or after all of them. So no cut is
+//     raised after its freeze, and nothing that was thrown away is ever needed. Merges are made
+//     under cutMu, of elements that lie before their cuts (Held.Emit). One with elements that have
+//     no token has begun when it is made, and runs whatever happens to the others: nobody would
+//     deliver those again.
+//  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it
+//     finishes, so nothing overtakes it. Positions before it still begin and finish, so that
+//     nothing of them is delivered again, until the assignment is frozen. A merge with a member at
+//     or after a gap is void: it is given up when it is found, and so are its other members.
 //  4. The tracker knows its cut before anybody can be refused: a position that is given back is not
 //     outstanding any more.
-//  5. Elements are handed to user code between two loads of freezing (BeginHandOver): whether a channel
-//     has taken an element is known before the cut is made.
+//  5. Elements are handed to user code between two loads of freezing (BeginHandOver): whether a
+//     channel has taken an element is known before the cut is made.
 //
-// Rejected: each stage deciding for itself what has not begun (two stages disagree about one element,
-// and one of a record's parts is done twice); raising a cut when a merge is claimed (what lies between
-// was thrown away already); dropping merges of kept and revoked partitions (order breaks).
+// Rejected: each stage deciding for itself what has not begun (two stages disagree about one
+// element, and one of a record's parts is done twice); raising a cut when a merge is claimed (what
+// lies between was thrown away already); dropping merges of kept and revoked partitions (order
+// breaks).
 
 // The states of an entry's word; the count is in the bits above.
 const (
@@ -174,8 +177,8 @@ func (e *entry) after(position uint64) bool {
 // begins reports whether the word of an entry lets more begin, up to its gap.
 func begins(word uint64) bool { return word&stateMask == open || word&stateMask == gapped }
 
-// wanted is how many positions have begun before the gap, or had when the assignment's time was over: what an
-// end was to finish.
+// wanted is how many positions have begun before the gap, or had when the assignment's time was
+// over: what an end was to finish.
 func (e *entry) wanted(l *Ledger) uint64 {
 	l.cutMu.Lock()
 	defer l.cutMu.Unlock()

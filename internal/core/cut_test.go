@@ -365,8 +365,8 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// An end that comes after a gap finishes what has begun, as always, and not all that lies before the gap. What an
-// end gives up is counted with what had begun before its gap.
+// An end that comes after a gap finishes what has begun, as always, and not all that lies before
+// the gap. What an end gives up is counted with what had begun before its gap.
 func TestFreezeAfterAGap(t *testing.T) {
 	c := newCuts(t, 3)
 	require.True(t, c.l.Claim(c.at(0, 9)))

@@ -2,23 +2,26 @@ package core
 
 // The frame: how a token is settled.
 //
-// An island handles one element at a time. Its frame holds the token in hand, the number of outputs that took it along, and its
-// fate. When the fused chain has returned, the island looks:
+// An island handles one element at a time. Its frame holds the token in hand, the number of outputs
+// that took it along, and its fate. When the fused chain has returned, the island looks:
 //
 //	abandoned                 the element was refused, or its stage failed: it must be delivered again
 //	refused                   a branch of a Broadcast wants no more; see refusal.go
 //	fine, no output           done: filtered, skipped, or a finishing sink has taken it
 //	fine, one output          the token went on with it
-//	an expanding chain        (FlatMap, known when the graph is built, and the branches of a Broadcast) opened a split with its
-//	                          first output; the frame's own part ends now, with the fate; the others when they end
+//	an expanding chain        (FlatMap, known when the graph is built, and the branches of a
+//	                          Broadcast) opened a split with its first output; the frame's own
+//	                          part ends now, with the fate; the others when they end
 //
-// So operators need no token code: Map, Filter, FlatMap only call the next closure, or do not. What counts as an output is decided
-// where elements leave the chain: a boundary that took it, a holder that keeps it, a sink that has it in flight (Out). A push that was refused
-// takes its output back (Refused).
+// So operators need no token code: Map, Filter, FlatMap only call the next closure, or do not. What
+// counts as an output is decided where elements leave the chain: a boundary that took it, a holder
+// that keeps it, a sink that has it in flight (Out). A push that was refused takes its output back
+// (Refused).
 //
-// A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored behind it, because a flush
-// may fall inside another element's push, or inside a FlatMap. So is what a Broadcast does with an element: whether a branch
-// takes it is asked of each element by itself, also of those that a FlatMap before it makes of one.
+// A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored
+// behind it, because a flush may fall inside another element's push, or inside a FlatMap. So is
+// what a Broadcast does with an element: whether a branch takes it is asked of each element by
+// itself, also of those that a FlatMap before it makes of one.
 type frame struct {
 	cur      Token
 	split    Token

@@ -34,8 +34,8 @@ func (g GivenUp) String() string {
 }
 
 // GivenUpError says that an end came before everything that had begun was finished: records were
-// given up. They will be delivered again, unless they come from a source that delivers at most once.
-// It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
+// given up. They will be delivered again, unless they come from a source that delivers at most
+// once. It matches its cause: ErrDrainTimeout or ErrStopped, and what began the drain.
 type GivenUpError struct {
 	// Cause is ErrDrainTimeout or ErrStopped, or whatever else has ended the run.
 	Cause error
@@ -104,10 +104,10 @@ func (r *Run) NoteGivenUp(g GivenUp) {
 	r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
 }
 
-// NoteUndone counts as given up what has begun of an assignment that ends, and is not finished: at a hard stop
-// also what user code has taken over and not answered, which is told of by itself otherwise. undone gives
-// the positions below one that are not done. Where a call for one was at work when the run was stopped, or
-// is now, its stage is known.
+// NoteUndone counts as given up what has begun of an assignment that ends, and is not finished: at
+// a hard stop also what user code has taken over and not answered, which is told of by itself
+// otherwise. undone gives the positions below one that are not done. Where a call for one was at
+// work when the run was stopped, or is now, its stage is known.
 func (r *Run) NoteUndone(index uint32, undone func(below uint64, unanswered bool) iter.Seq[uint64]) {
 	e := r.Ledger.entry(index)
 	if e == nil {

@@ -108,15 +108,6 @@ func (h *Held) Sweep(isl *Island) (kept func(i int) bool) {
 	return func(i int) bool { return !gone[i] }
 }
 
-// Abandon gives up all that is held.
-func (h *Held) Abandon(isl *Island) {
-	spans, _ := spansOf(h.toks, nil)
-	for _, s := range spans {
-		isl.run.Ledger.end(s, isl.run.refusal(s.first))
-	}
-	h.toks, h.tracked = nil, 0
-}
-
 // spansOf joins tokens to runs, without those that are gone, and reports whether there are elements
 // without one.
 func spansOf(toks []Token, gone []bool) (spans []span, untracked bool) {

@@ -84,9 +84,10 @@ func TestPausesHoldNoWorker(t *testing.T) {
 		require.EqualValues(t, 9, s.done.Load(), "one waits, the others go on")
 		require.Zero(t, s.busy.Load())
 		s.add(10)
-		// Between the claim of piece 10 and its pause, the other worker may claim as it likes: of pieces that take
-		// no time, all. These take until the gate opens, so that it has one in its hands, or came too late for it.
-		// Nothing is claimed after the pause, which the worker that has the piece is free to look for once it is done.
+		// Between the claim of piece 10 and its pause, the other worker may claim as it likes: of
+		// pieces that take no time, all. These take until the gate opens, so that it has one in its
+		// hands, or came too late for it. Nothing is claimed after the pause, which the worker that
+		// has the piece is free to look for once it is done.
 		begun := s.next.Load()
 		require.Contains(t, []uint64{11, 12}, begun, "as many wait as there are workers")
 		require.EqualValues(t, 2, s.w.pauses.waiting.Load())

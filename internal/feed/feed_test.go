@@ -124,9 +124,9 @@ func TestLostWhileRewinding(t *testing.T) {
 	run.Stop(core.ErrStopped)
 }
 
-// Elements finish while their assignment ends. Where it goes on is read behind the place from which on
-// nothing finishes any more, so it is what is committable; read before, it would lie before that, and what
-// is finished would be delivered again.
+// Elements finish while their assignment ends. Where it goes on is read after the place from which
+// on nothing finishes any more, so it is what is committable; read before, it would lie before
+// that, and what is finished would be delivered again.
 func TestFinishedWhileItEnds(t *testing.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -126,8 +126,8 @@ func (r *runner) test(name, dir string, args ...string) {
 // environment is that of the tests, less what the caller has set.
 //
 // They make little that lives and much garbage, beside brokers in their own process: collecting it
-// less often saves a fifth of their processor time. In virtual time a package on two processors takes
-// up to twice the processor time that it takes on one, as everything is handed from thread to
+// less often saves a fifth of their processor time. In virtual time a package on two processors
+// takes up to twice the processor time that it takes on one, as everything is handed from thread to
 // thread; other packages use the other one. Where it matters that things happen at the same time,
 // GOMAXPROCS is set, as .ci/run does.
 func environment(virtual bool) []string {

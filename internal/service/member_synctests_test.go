@@ -156,8 +156,8 @@ func (m *member) terminate() time.Duration {
 	return time.Since(began)
 }
 
-// noMetrics: nobody reads the client's own metrics, and members start so often that to gather and
-// send them is a twentieth of the work.
+// noMetrics: nobody reads the client's own metrics, which each of the many members would gather and
+// send.
 var noMetrics = settings.ClientOptions(kgo.DisableClientMetrics())
 
 func (w *world) producer() settings.Producer[string, string] {

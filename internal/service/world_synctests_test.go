@@ -21,8 +21,8 @@ const (
 	waiting = 3000
 	// session is how long a member may be silent.
 	session = 5 * time.Second
-	// patience is how long anything is waited for. At most once commits ahead of the work, so that more orders are
-	// written than are worked on: with slow calls that is the work of two minutes.
+	// patience is how long anything is waited for. At most once commits ahead of the work, so that
+	// more orders are written than are worked on: with slow calls that is the work of two minutes.
 	patience = 5 * time.Minute
 	// every is how often orders are written, and atMost how many of each partition then: some more
 	// than three members work on.

@@ -333,9 +333,9 @@ func (t *Tracker) Begun() (offset int64, any bool) {
 	return offset, any
 }
 
-// Undone gives the positions below one that are not done, whether they are outstanding, given up or given
-// back; with unanswered also those that have ended and only wait for user code to answer a hand-over. It is
-// called before Close, and visit must call nothing of the tracker.
+// Undone gives the positions below one that are not done, whether they are outstanding, given up or
+// given back; with unanswered also those that have ended and only wait for user code to answer a
+// hand-over. It is called before Close, and visit must call nothing of the tracker.
 func (t *Tracker) Undone(below uint64, unanswered bool) iter.Seq[uint64] {
 	return func(visit func(position uint64) bool) {
 		t.mu.Lock()

@@ -16,8 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// betweens are operators that stand between a Broadcast and the stage that ends a branch, on islands of
-// their own or not.
+// betweens are operators that stand between a Broadcast and the stage that ends a branch, on
+// islands of their own or not.
 var betweens = func() map[string]func(src stream.Source[*message]) stream.Source[*message] {
 	same := func(_ context.Context, m *message) (*message, error) { return m, nil }
 	quiet := func() stream.Source[*message] { return stream.FromChan(make(chan *message)) }
@@ -59,8 +59,8 @@ var betweens = func() map[string]func(src stream.Source[*message]) stream.Source
 	}
 }()
 
-// A branch of a Broadcast that wants no more has had its share: the other branch goes on, everything is
-// committed, and nothing is read again.
+// A branch of a Broadcast that wants no more has had its share: the other branch goes on,
+// everything is committed, and nothing is read again.
 func TestBranchThatEnds(t *testing.T) {
 	ends := map[string]func(src stream.Source[*message]) stream.Source[*message]{
 		"take": func(src stream.Source[*message]) stream.Source[*message] { return src.Take(10) },
@@ -93,8 +93,8 @@ func TestBranchThatEnds(t *testing.T) {
 	}
 }
 
-// When all branches have ended, each has got what it takes, whichever was the last one, and what some
-// branch has taken is committed.
+// When all branches have ended, each has got what it takes, whichever was the last one, and what
+// some branch has taken is committed.
 func TestBranchesThatEnd(t *testing.T) {
 	takes := [][]int{{3, 7}, {7, 3}, {5, 5}, {1, 60, 4}, {0, 2}, {2, 0, 0}, {9, 8, 21, 2}}
 	for name, operator := range betweens {
@@ -137,8 +137,8 @@ func TestBranchesThatEnd(t *testing.T) {
 	}
 }
 
-// taken is what a branch gets of 0, 1, 2 … that takes n elements behind an operator, and how many of them it
-// has taken all of.
+// taken is what a branch gets of 0, 1, 2 … that takes n elements behind an operator, and how many
+// of them it has taken all of.
 func taken(operator string, n int) (got []int, done int) {
 	for i := 0; len(got) < n; i++ {
 		switch {

@@ -212,7 +212,8 @@ func (w *world) episode(g stream.Graph) {
 	}
 }
 
-// allCommitted: a run that has completed because all branches have ended has committed what one of them has taken.
+// allCommitted: a run that has completed because all branches have ended has committed what one of
+// them has taken.
 func (w *world) allCommitted() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -120,7 +120,8 @@ func (d *delivery) vote(takes int) *vote {
 	return v
 }
 
-// done: each branch has taken it, or has had its share; and where all have a Take, one has taken it.
+// done: each branch has taken it, or has had its share; and where all have a Take, one has taken
+// it.
 func (v *vote) done(run *runState) bool {
 	taken := false
 	for b := range v.before {

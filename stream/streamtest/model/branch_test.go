@@ -1,12 +1,14 @@
 package model
 
-// A branch of a broadcast completes when something in it takes no more, however far down that is. It has had its share:
-// what it still contains, in its queues, holders, calls and closures, and what is pushed to it before the cancellation has
-// travelled up, is refused, which says nothing yet. An element of the broadcast is done when some branch has taken it, and
-// given up when all have refused it, or refused in the branch that its broadcast stands in. So it does not matter when
-// branches complete, nor which one is the last.
+// A branch of a broadcast completes when something in it takes no more, however far down that is.
+// It has had its share: what it still contains, in its queues, holders, calls and closures, and
+// what is pushed to it before the cancellation has travelled up, is refused, which says nothing
+// yet. An element of the broadcast is done when some branch has taken it, and given up when all
+// have refused it, or refused in the branch that its broadcast stands in. So it does not matter
+// when branches complete, nor which one is the last.
 //
-// The last branch to complete completes the branch that its broadcast stands in, or, under no broadcast, the run.
+// The last branch to complete completes the branch that its broadcast stands in, or, under no
+// broadcast, the run.
 
 // complete notes that a branch has completed.
 func (r *run) complete(w *world, b int) {

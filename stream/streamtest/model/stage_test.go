@@ -328,7 +328,8 @@ func (is *island) doBoundary(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-// doBroadcast gives each branch its part, in a frame of its own. A branch that has completed refuses its part.
+// doBroadcast gives each branch its part, in a frame of its own. A branch that has completed
+// refuses its part.
 func (is *island) doBroadcast(a *activation, s *stage) progress {
 	w := is.w
 	if a.pc == 0 && a.ballot == nil {

@@ -37,8 +37,8 @@ type elem struct {
 	batch bool
 }
 
-// origin is what an element descends from. That of an output is its input's: what a FlatMap makes of a batch descends from
-// the whole batch.
+// origin is what an element descends from. That of an output is its input's: what a FlatMap makes
+// of a batch descends from the whole batch.
 type origin struct {
 	prov   []*delivery
 	shares []*share // of branches of broadcasts
