@@ -26,12 +26,12 @@ type composite struct {
 	parts     atomic.Int32
 	abandoned atomic.Bool
 	returned  atomic.Bool
-	refused   atomic.Bool
-	taken     atomic.Bool // of a split for branches: one has ended its part as done
-	merged    bool        // a merge, and not a split
-	branches  bool        // a split for the branches of a Broadcast
-	untracked bool        // of a merge: it has elements without a token
-	void      atomic.Bool // a merge with a member at or after a gap; see cut.go
+	refused   atomic.Int32 // parts that were; of a split for branches without the frame's own
+	outs      int32        // of a split: how many went out; the frame's island writes it, before its own part ends
+	merged    bool         // a merge, and not a split
+	branches  bool         // a split for the branches of a Broadcast
+	untracked bool         // of a merge: it has elements without a token
+	void      atomic.Bool  // a merge with a member at or after a gap; see cut.go
 	gen       uint16
 	slot      uint32
 	members   []span
@@ -133,7 +133,12 @@ func (cs *composites) eachMerge(f func(t Token, void bool)) {
 	}
 }
 
-func (cs *composites) add(t Token) { cs.at(t).parts.Add(1) }
+// add adds a part to a split, for an output; the frame's island calls it.
+func (cs *composites) add(t Token) {
+	c := cs.at(t)
+	c.outs++
+	c.parts.Add(1)
+}
 
 func (cs *composites) members(t Token) []span { return cs.at(t).members }
 
@@ -142,12 +147,10 @@ func (cs *composites) members(t Token) []span { return cs.at(t).members }
 func (cs *composites) end(t Token, n uint32, f fate, own bool) (one span, many []span, how fate, last bool) {
 	c := cs.at(t)
 	switch f {
-	case fine:
-		if c.branches && !own {
-			c.taken.Store(true)
-		}
 	case refused:
-		c.refused.Store(true)
+		if !c.branches || !own {
+			c.refused.Add(int32(n))
+		}
 	case abandoned:
 		c.abandoned.Store(true)
 	case returned:
@@ -160,12 +163,13 @@ func (cs *composites) end(t Token, n uint32, f fate, own bool) (one span, many [
 	if left > 0 {
 		return span{}, nil, fine, false
 	}
+	refusals := c.refused.Load()
 	switch {
 	case c.abandoned.Load():
 		how = abandoned
 	case c.returned.Load():
 		how = returned
-	case c.refused.Load() && !c.taken.Load():
+	case refusals > 0 && (!c.branches || refusals == c.outs): // by all branches
 		how = refused
 	}
 	if len(c.members) == 1 {
@@ -181,10 +185,12 @@ func (cs *composites) end(t Token, n uint32, f fate, own bool) (one span, many [
 		cs.merges--
 		c.void.Store(false)
 	}
-	c.abandoned.Store(false)
-	c.returned.Store(false)
-	c.refused.Store(false)
-	c.taken.Store(false)
+	c.outs = 0
+	if how != fine || refusals > 0 {
+		c.abandoned.Store(false)
+		c.returned.Store(false)
+		c.refused.Store(0)
+	}
 	cs.free = append(cs.free, c)
 	cs.mu.Unlock()
 	return one, many, how, true

@@ -169,3 +169,48 @@ func numbers(from, to int) iter.Seq[int] {
 		}
 	}
 }
+
+// A drain that comes when a Take has ended, and what it let through waits behind a call that fails, finishes what has
+// begun and not all of it: wherever the Take stands.
+func TestDrainAfterATake(t *testing.T) {
+	type flow = func(src stream.Source[*message]) stream.Source[*message]
+	for name, graph := range map[string]func(src stream.Source[*message], call flow) stream.Source[*message]{
+		"before a boundary": func(src stream.Source[*message], call flow) stream.Source[*message] {
+			return call(src.Take(50).Async())
+		},
+		"after one": func(src stream.Source[*message], call flow) stream.Source[*message] {
+			return call(src.Async().Take(50))
+		},
+		"after workers": func(src stream.Source[*message], call flow) stream.Source[*message] {
+			return call(stream.MapAsync(src, 2, func(_ context.Context, m *message) (*message, error) { return m, nil }, stream.Repeatable()).Take(50))
+		},
+	} {
+		for _, branch := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, in a branch %v", name, branch), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					src, j, began := tracked(1, 100), &journal{}, time.Now()
+					call := func(src stream.Source[*message]) stream.Source[*message] {
+						return stream.TryMap(src, func(_ context.Context, m *message) (*message, error) {
+							if m.Value == 3 && time.Since(began) < 10*time.Second {
+								return nil, errFault
+							}
+							return m, nil
+						}, stream.OnError(stream.Retry(stream.Backoff{First: time.Second, Max: time.Second, NoJitter: true})))
+					}
+					flow := stream.NewFlow(func(src stream.Source[*message]) stream.Source[*message] { return graph(src, call) }).To(j.sink())
+					if branch {
+						flow = stream.Broadcast(flow, stream.NewFlow(func(src stream.Source[*message]) stream.Source[*message] { return src.Take(1) }).To(stream.Ignore[*message]()))
+					}
+					c := started(t, src.Source().To(flow))
+					wait(time.Second)
+					synctest.Wait()
+					require.NoError(t, c.Drain(t.Context()))
+					<-c.Done()
+					require.ErrorIs(t, c.Err(), stream.ErrDrained)
+					require.Equal(t, upTo(4), j.of(0))
+					require.EqualValues(t, 4, src.Committed(0))
+				})
+			})
+		}
+	}
+}
