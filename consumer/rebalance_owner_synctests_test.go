@@ -21,27 +21,34 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
+// putOutAtWork has the group put a member out while it is at work, and its work return when another one
+// has committed all n records of both partitions.
+func (d *desk) putOutAtWork(first *clerk, n int64) {
+	d.t.Helper()
+	work := newRelease(d.t)
+	first.run(first.copies(func(ctx context.Context, m deskMessage) error {
+		if m.Record.Offset() == 10 {
+			return work.wait(ctx)
+		}
+		return idle(ctx, 5*time.Millisecond)
+	}))
+	first.awaitPartitions(2)
+	d.await("some commits", func() bool { return d.commitCount() > 0 })
+	putOut(d.t, d.k)
+	second := d.clerk()
+	second.run(second.copies(nil))
+	d.awaitCommitted(0, n)
+	d.awaitCommitted(1, n)
+	work.now()
+}
+
 // A member that the group has put out, and that joins anew before it hears of it, is told of a revoke by the client. What it has finished is not committed over the new owner's offsets.
 func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 1000
 		d := newDesk(t, k, n)
-		work := newRelease(t)
 		first := d.clerk(settings.HeartbeatInterval(10 * time.Second))
-		first.run(first.copies(func(ctx context.Context, m deskMessage) error {
-			if m.Record.Offset() == 10 {
-				return work.wait(ctx)
-			}
-			return idle(ctx, 5*time.Millisecond)
-		}))
-		first.awaitPartitions(2)
-		d.await("some commits", func() bool { return d.commitCount() > 0 })
-		putOut(t, k)
-		second := d.clerk()
-		second.run(second.copies(nil))
-		d.awaitCommitted(0, n)
-		d.awaitCommitted(1, n)
-		work.now()
+		d.putOutAtWork(first, n)
 		for range 500 {
 			<-time.After(10 * time.Millisecond)
 			require.EqualValues(t, n, d.committed(0), "it went back")
@@ -58,7 +65,6 @@ func TestCommitOfLostPartitionsIsRefused(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 1000
 		d := newDesk(t, k, n)
-		work := newRelease(t)
 		var mu sync.Mutex
 		var kept *consumer.Restricted
 		var refused []error
@@ -86,20 +92,7 @@ func TestCommitOfLostPartitionsIsRefused(t *testing.T) {
 				return nil
 			},
 		}))
-		first.run(first.copies(func(ctx context.Context, m deskMessage) error {
-			if m.Record.Offset() == 10 {
-				return work.wait(ctx)
-			}
-			return idle(ctx, 5*time.Millisecond)
-		}))
-		first.awaitPartitions(2)
-		d.await("some commits", func() bool { return d.commitCount() > 0 })
-		putOut(t, k)
-		second := d.clerk()
-		second.run(second.copies(nil))
-		d.awaitCommitted(0, n)
-		d.awaitCommitted(1, n)
-		work.now()
+		d.putOutAtWork(first, n)
 		<-lost
 		pass(5 * time.Second)
 		mu.Lock()
