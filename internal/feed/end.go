@@ -159,12 +159,13 @@ func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 		first := a.state != ended
 		f.setState(a, ended)
 		f.remove(a)
+		next := a.next // here: the island may still have some in hand, and gives those back later
 		f.mu.Unlock()
 		if !first {
 			continue // lost while it was being revoked
 		}
 		f.run.Ledger.Release(a.index)
-		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: a.next, Undone: undone, Unanswered: unanswered, Outstanding: left})
+		ends = append(ends, End{Partition: a.partition, Mark: mark, Committable: ok, Next: next, Undone: undone, Unanswered: unanswered, Outstanding: left})
 	}
 	return ends
 }
