@@ -123,30 +123,38 @@ func TestCallbackThatEndsItsGoroutine(t *testing.T) {
 	require.EqualValues(t, 50, called.Load())
 }
 
-// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's.
+// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's. A record that
+// the client has not given a partition by then is taken back instead, and is never written.
 func TestSendWhoseContextEnds(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
+	sendersGiveUp(t, k, func(p *producer.Element[string, string]) {
+		k.AwaitHeld(t, 1)
+		awaitInFlight(p, 100)
+	})
+}
+
+// sendersGiveUp has 100 senders give up, three times over, while acknowledgements are withheld: once they have
+// settled. It returns how many of their records were taken back.
+func sendersGiveUp(t *testing.T, k *kafkatest.Broker, settle func(*producer.Element[string, string])) (takenBack int) {
+	t.Helper()
 	p := element(t, sets(k, settings.Window(1000, unbounded)))
 	cause := errors.New("no patience")
-	for range 3 {
+	for round := range 3 {
 		release := k.HoldAcks()
+		t.Cleanup(release) // else the Element's end waits for what is withheld
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var impatient sync.WaitGroup
-		var wrong atomic.Int64
-		for _, r := range numbered("out", 100) {
+		outcomes := make([]error, 100)
+		for i := range outcomes {
 			impatient.Go(func() {
-				if _, err := p.Send(ctx, r); !errors.Is(err, cause) || !errors.Is(err, producer.ErrUnknownOutcome) {
-					wrong.Add(1)
-				}
+				_, outcomes[i] = p.Send(ctx, envelope.New("out", "impatient", fmt.Sprint("impatient", round, "/", i)))
 			})
 		}
+		settle(p)
 		f, err := p.SendFuture(t.Context(), envelope.New("out", "k", "v"))
 		require.NoError(t, err)
-		k.AwaitHeld(t, 1)
-		awaitInFlight(p, 101)
 		cancel(cause)
 		impatient.Wait()
-		require.Zero(t, wrong.Load())
 		_, err = f.Wait(ctx)
 		require.ErrorIs(t, err, producer.ErrUnknownOutcome)
 		_, err = p.Send(ctx, envelope.New("out", "k", "v"))
@@ -154,27 +162,44 @@ func TestSendWhoseContextEnds(t *testing.T) {
 		require.NotErrorIs(t, err, producer.ErrUnknownOutcome, "it was not sent")
 		// Many others, while the late outcomes come in.
 		var others sync.WaitGroup
+		var failed atomic.Int64
 		places := make([]envelope.Metadata, 500)
 		for i := range places {
 			others.Go(func() {
 				md, err := p.Send(t.Context(), envelope.New("out", "other", fmt.Sprint("other", i)))
 				if err != nil {
-					wrong.Add(1)
+					failed.Add(1)
 				}
 				places[i] = md
 			})
 		}
 		release()
 		others.Wait()
-		require.Zero(t, wrong.Load())
+		require.Zero(t, failed.Load())
+		_, err = f.Wait(t.Context())
+		require.NoError(t, err)
 		there := written(t, k, "out")
 		for i, md := range places {
 			require.Equal(t, fmt.Sprint("other", i), string(there[place{md.Topic, md.Partition, md.Offset}].Value))
 		}
-		_, err = f.Wait(t.Context())
-		require.NoError(t, err)
+		times := map[string]int{}
+		for _, r := range there {
+			times[string(r.Value)]++
+		}
+		for i, err := range outcomes {
+			require.ErrorIs(t, err, cause)
+			expected := 1
+			if errors.Is(err, producer.ErrTakenBack) {
+				takenBack++
+				expected = 0
+			} else {
+				require.ErrorIs(t, err, producer.ErrUnknownOutcome)
+			}
+			require.Equal(t, expected, times[fmt.Sprint("impatient", round, "/", i)], "%v", err)
+		}
 	}
-	require.Len(t, kafkatest.ReadAll(t, k, "out"), 3*(101+500))
+	require.Len(t, kafkatest.ReadAll(t, k, "out"), 3*(101+500)-takenBack)
+	return takenBack
 }
 
 func awaitInFlight(p *producer.Element[string, string], n int64) {
