@@ -120,6 +120,7 @@ func TestCommitCopyIsAcknowledgedLate(t *testing.T) {
 		at := newAtOffset(49)
 		ctl := w.start(stream.Map(stream.Map(w.consumer().CommittableSource(), at.look), copyOf("out")).To(w.sink(quickly())))
 		w.await("the last record", at.seen)
+		w.awaitSent(ctl, 50)
 		k.AwaitHeld(t, 1)
 		drained := make(chan error, 1)
 		go func() { drained <- ctl.Drain(t.Context()) }()

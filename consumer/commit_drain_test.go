@@ -20,7 +20,8 @@ func TestCommitOnDrain(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100, 70)
 		a, b := newAtOffset(99), newAtOffset(69)
-		src := stream.Map(w.consumer().CommittableSource(), func(m commitMessage) commitMessage {
+		c := w.consumer()
+		src := stream.Map(c.CommittableSource(), func(m commitMessage) commitMessage {
 			if m.Record.Partition() == 0 {
 				return a.look(m)
 			}
@@ -29,6 +30,7 @@ func TestCommitOnDrain(t *testing.T) {
 		ctl := w.start(offsets(src).To(consumer.CommitterSink(onlyAtTheEnd())))
 		w.await("the last records", a.seen)
 		w.await("the last records", b.seen)
+		w.awaitFinished(c)
 		require.Zero(t, w.log.requests())
 		require.NoError(t, ctl.Drain(t.Context()))
 		require.EqualValues(t, 100, w.committed(0))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -125,6 +126,31 @@ func (w *commitWorld) await(what string, c <-chan struct{}) {
 	case <-c:
 	case <-time.After(20 * time.Second):
 		w.t.Fatal("still waiting: " + what)
+	}
+}
+
+// awaitFinished waits until everything that there is to read was finished. That a record was seen in a stage before a
+// committing one does not say so: a drain gives back what has begun nowhere.
+func (w *commitWorld) awaitFinished(c commitHandle) {
+	w.t.Helper()
+	for {
+		lags, err := c.Lag(w.t.Context())
+		require.NoError(w.t, err)
+		if lags.Behind() == 0 {
+			return
+		}
+	}
+}
+
+// awaitSent waits until the producing stage of a run has so many records without an outcome.
+func (w *commitWorld) awaitSent(ctl *stream.Control, n int) {
+	w.t.Helper()
+	for {
+		stages := ctl.Snapshot().Stages
+		if stages[len(stages)-1].Buffered == n {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
