@@ -344,9 +344,10 @@ func (w *randomWorld) run() {
 	}
 }
 
-// bury takes dead members out of the group, and says so if it cannot: a bounded run reads what it is assigned, and
-// what a dead member has is read by nobody. The embedded broker keeps one for ever that died between joining and
-// syncing, which Kafka does not; and one of KIP-848's protocol until its session is over.
+// bury takes dead members out of the group, and fails if it cannot: a bounded run reads what it is
+// assigned, and what a dead member has is read by nobody. The embedded broker keeps one for ever
+// that died between joining and syncing, which Kafka does not; and one of KIP-848's protocol until
+// its session is over.
 func (w *randomWorld) bury() {
 	group := w.k.Cluster().GroupInfo(w.group)
 	if group == nil {

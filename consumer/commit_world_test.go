@@ -129,8 +129,8 @@ func (w *commitWorld) await(what string, c <-chan struct{}) {
 	}
 }
 
-// awaitFinished waits until everything that there is to read was finished. That a record was seen in a stage before a
-// committing one does not say so: a drain gives back what has begun nowhere.
+// awaitFinished waits until everything that there is to read was finished. That a record was seen in
+// a stage before a committing one does not say so: a drain gives back what has begun nowhere.
 func (w *commitWorld) awaitFinished(c commitHandle) {
 	w.t.Helper()
 	for {

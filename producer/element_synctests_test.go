@@ -126,7 +126,8 @@ func TestElementAtAWindowThatLingers(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// What the client has given a partition is never taken back, and no sender that gives up is told that it was.
+// What the client has given a partition is never taken back, and no sender that gives up is told
+// that it was.
 func TestSendWhoseContextEndsAfterTheClientHasTheRecord(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		require.Zero(t, sendersGiveUp(t, k, func(*producer.Element[string, string]) { rest() }))

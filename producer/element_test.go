@@ -123,8 +123,8 @@ func TestCallbackThatEndsItsGoroutine(t *testing.T) {
 	require.EqualValues(t, 50, called.Load())
 }
 
-// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's. A record that
-// the client has not given a partition by then is taken back instead, and is never written.
+// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's. A record
+// that the client has not given a partition by then is taken back instead, and is never written.
 func TestSendWhoseContextEnds(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	sendersGiveUp(t, k, func(p *producer.Element[string, string]) {
@@ -133,9 +133,9 @@ func TestSendWhoseContextEnds(t *testing.T) {
 	})
 }
 
-// sendersGiveUp has 100 senders give up, three times over, while acknowledgements are withheld: once they have
-// settled. It returns how many of their records were taken back.
-func sendersGiveUp(t *testing.T, k *kafkatest.Broker, settle func(*producer.Element[string, string])) (takenBack int) {
+// sendersGiveUp has 100 senders give up, three times over, while acknowledgements are withheld: once
+// await has returned. It returns how many of their records were taken back.
+func sendersGiveUp(t *testing.T, k *kafkatest.Broker, await func(*producer.Element[string, string])) (takenBack int) {
 	t.Helper()
 	p := element(t, sets(k, settings.Window(1000, unbounded)))
 	cause := errors.New("no patience")
@@ -150,7 +150,7 @@ func sendersGiveUp(t *testing.T, k *kafkatest.Broker, settle func(*producer.Elem
 				_, outcomes[i] = p.Send(ctx, envelope.New("out", "impatient", fmt.Sprint("impatient", round, "/", i)))
 			})
 		}
-		settle(p)
+		await(p)
 		f, err := p.SendFuture(t.Context(), envelope.New("out", "k", "v"))
 		require.NoError(t, err)
 		cancel(cause)

@@ -159,7 +159,7 @@ func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 		first := a.state != ended
 		f.setState(a, ended)
 		f.remove(a)
-		next := a.next // here: the island may still have some in hand, and gives those back later
+		next := a.next // under the lock: the island may have some in hand, and gives those back later
 		f.mu.Unlock()
 		if !first {
 			continue // lost while it was being revoked

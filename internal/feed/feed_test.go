@@ -164,6 +164,37 @@ func TestFinishedWhileItEnds(t *testing.T) {
 	}
 }
 
+// An assignment may end while the island has some of it in hand and gives that back: its end tells
+// the first record that the island never got, whichever comes first; or, where a cut was made and
+// nothing had begun, the first of all. The race detector looks, too.
+func TestEndsWhileTheIslandGivesBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(f *feed.Feed[int]) []feed.End
+		next []int64
+	}{
+		"lost":     {func(f *feed.Feed[int]) []feed.End { return f.Lose(p0) }, []int64{40}},
+		"revoked":  {func(f *feed.Feed[int]) []feed.End { return f.Revoke(0, p0).Wait() }, []int64{40}},
+		"finished": {func(f *feed.Feed[int]) []feed.End { return f.Finish(t.Context()) }, []int64{140, 296}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 300 {
+				run, f, in := bench(feed.Options{})
+				a := assign(t, f, p0)
+				require.True(t, a.DeliverRun(make([]int, 300), 40, 0))
+				in.Next()
+				run.Stop(core.ErrStopped) // nobody waits for what the island has
+				var island sync.WaitGroup
+				island.Go(func() { in.Taken(100) })
+				ends := c.end(f)
+				island.Wait()
+				require.Len(t, ends, 1)
+				require.Contains(t, c.next, ends[0].Next)
+				require.Zero(t, a.Outstanding())
+			}
+		})
+	}
+}
+
 // A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
 func TestRevoke(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
