@@ -34,7 +34,8 @@ func quick(t *testing.T, only string, more ...string) (rows []map[string]any, ta
 	path := filepath.Join(t.TempDir(), "results.json")
 	var out, progress bytes.Buffer
 	args := append([]string{"-quick", "-reps", "2", "-only", only, "-out", path}, more...)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a stream that does not end is drained
+	// a stream that does not end is drained
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, run(ctx, args, &out, &progress), "%s", &progress)
 	text, err := os.ReadFile(path)

@@ -13,8 +13,9 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// arriving is the intake of a lane's island: it makes elements of records when their turn has come, a chunk at a time. What it makes is still in the processor's cache when the
-// stream gets it, and decoding is as parallel as the lanes are.
+// arriving is the intake of a lane's island: it makes elements of records when their turn has come,
+// a chunk at a time. What it makes is still in the processor's cache when the stream gets it, and
+// decoding is as parallel as the lanes are.
 type arriving[K, V, T any] struct {
 	core.Intake[*kgo.Record]
 	s *session[K, V, T]
@@ -24,10 +25,12 @@ type arriving[K, V, T any] struct {
 	first core.Token
 	taken int
 	of    *feed.Assignment[*kgo.Record]
-	aside map[core.Token]rest[T] // what was made and given back, of other assignments than the last chunk's, by the first token
+	// what was made and given back, of other assignments than the last chunk's, by the first token
+	aside map[core.Token]rest[T]
 }
 
-// rest is what is left of a chunk that was given back: a pause came within it. It is not made again.
+// rest is what is left of a chunk that was given back: a pause came within it. It is not made
+// again.
 type rest[T any] struct {
 	vals []T
 	of   *feed.Assignment[*kgo.Record]
@@ -111,7 +114,8 @@ func wrapRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, vals []*R
 	return vals
 }
 
-// decodeRecords decodes records, and returns how many: all of them, unless a serde panics, which fails its own record.
+// decodeRecords decodes records, and returns how many: all of them, unless a serde panics, which
+// fails its own record.
 func decodeRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, slab []Record[K, V]) (n int) {
 	dec := decoder[K, V]{key: s.key, value: s.value}
 	defer func() {
@@ -182,7 +186,8 @@ func (d *arrival) fail(r interface{ fail(*failure) }, part string, err error) {
 	d.lane.suspect.Store(true)
 }
 
-// leaveOut marks a transaction's marker. It has an offset like a record, which is finished when its turn has come, and is given to nobody.
+// leaveOut marks a transaction's marker. It has an offset like a record, which is finished when its
+// turn has come, and is given to nobody.
 func (d *arrival) leaveOut(r interface{ leaveOut() }) {
 	r.leaveOut()
 	d.lane.suspect.Store(true)

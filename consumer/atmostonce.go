@@ -10,14 +10,16 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// staged is a run of fetched records that are not committed ahead yet. It holds the lease of the response that they came with, as those do that were delivered of it.
+// staged is a run of fetched records that are not committed ahead yet. It holds the lease of the
+// response that they came with, as those do that were delivered of it.
 type staged struct {
 	records []*kgo.Record
 	lease   *tracker.Lease
 	bytes   int64
 }
 
-// commitAhead commits offsets, and then lets the records that they cover go to the stream: of each partition as many as may wait there.
+// commitAhead commits offsets, and then lets the records that they cover go to the stream: of each
+// partition as many as may wait there.
 func (s *session[K, V, T]) commitAhead(<-chan struct{}) {
 	for !s.over() {
 		changed := s.bell.Listen()
@@ -62,7 +64,8 @@ func (s *session[K, V, T]) commitAhead(<-chan struct{}) {
 	}
 }
 
-// nextAhead takes what may be committed now from what is staged; it stays staged until it is delivered.
+// nextAhead takes what may be committed now from what is staged; it stays staged until it is
+// delivered.
 func (s *session[K, V, T]) nextAhead() (next []batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +82,8 @@ func (s *session[K, V, T]) nextAhead() (next []batch) {
 	return next
 }
 
-// beginnings are the partitions that begin where that was looked up, which is not committed yet; and the commits of those that next has nothing of.
+// beginnings are the partitions that begin where that was looked up, which is not committed yet;
+// and the commits of those that next has nothing of.
 func (s *session[K, V, T]) beginnings(next []batch) (begun []*part, marks []commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +108,8 @@ func (s *session[K, V, T]) giveCommitted(next []batch) {
 	}
 }
 
-// unstage takes the first n records off that are staged: they were delivered. The caller holds the lock.
+// unstage takes the first n records off that are staged: they were delivered. The caller holds the
+// lock.
 func (p *part) unstage(n int) {
 	if rest := p.staged[0].records[n:]; len(rest) > 0 {
 		p.staged[0].records = rest
@@ -132,7 +137,8 @@ func (p *part) load() load {
 	return load{bytes + p.stagedBytes, records}
 }
 
-// hogs reports whether a partition has more than its part; the caller holds the lock. It may hold little itself and pin much: its few records keep whole responses alive. That looks at each
+// hogs reports whether a partition has more than its part; the caller holds the lock. It may hold
+// little itself and pin much: its few records keep whole responses alive. That looks at each
 // delivery in flight, so it is not for every delivery.
 func (p *part) hogs(share load) bool {
 	pinned := p.assignment.Pinned()
@@ -142,7 +148,8 @@ func (p *part) hogs(share load) bool {
 	return p.load().exceeds(1, share) || pinned > share.bytes
 }
 
-// lags reports whether what it holds takes long, in which case pausing it costs nothing: it has enough to do until it is fetched again.
+// lags reports whether what it holds takes long, in which case pausing it costs nothing: it has
+// enough to do until it is fetched again.
 func (p *part) lags() bool {
 	_, age, ok := p.assignment.Oldest()
 	return ok && age > patience
@@ -163,7 +170,8 @@ func (s *session[K, V, T]) holdStaged(tp TopicPartition) {
 	s.bell.Ring() // there may be something to commit
 }
 
-// undelivered is the offset of the first record that the stream did not get, of a partition whose assignment has ended.
+// undelivered is the offset of the first record that the stream did not get, of a partition whose
+// assignment has ended.
 func (p *part) undelivered(e feed.End, ended bool) (int64, bool) {
 	switch {
 	case ended && e.Next >= 0:

@@ -105,7 +105,8 @@ func TestAtMostOnceCrash(t *testing.T) {
 	}
 }
 
-// A clean end gives nothing up, whenever it comes, and whatever is on its way to the broker then; the next run goes on with the first record that was not given out.
+// A clean end gives nothing up, whenever it comes, and whatever is on its way to the broker then;
+// the next run goes on with the first record that was not given out.
 func TestAtMostOnceDrain(t *testing.T) {
 	const n, ahead = 100, 8
 	for _, delay := range []time.Duration{0, 300 * time.Millisecond} { // of the brokers' answers
@@ -171,7 +172,8 @@ func TestAtMostOnceRevoke(t *testing.T) {
 	}
 }
 
-// A commit that may succeed later is tried again, and nothing is given out meanwhile; one that is refused ends the stream.
+// A commit that may succeed later is tried again, and nothing is given out meanwhile; one that is
+// refused ends the stream.
 func TestAtMostOnceCommitFails(t *testing.T) {
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 1, 0, 50)

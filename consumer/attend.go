@@ -6,7 +6,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/feed"
 )
 
-// attend looks at what changes while the poller waits for the brokers: something has to be delivered again, a partition has room again, everything was read.
+// attend looks at what changes while the poller waits for the brokers: something has to be
+// delivered again, a partition has room again, everything was read.
 func (s *session[K, V, T]) attend(<-chan struct{}) {
 	for {
 		changed := s.bell.Listen()
@@ -27,8 +28,9 @@ func (s *session[K, V, T]) attend(<-chan struct{}) {
 	}
 }
 
-// holdIfFull stops the fetching of a partition whose tracker is full, or that holds too much; it goes on at less than its part. What the client has fetched of it already is thrown
-// away and fetched again, and the fetch under way is without it.
+// holdIfFull stops the fetching of a partition whose tracker is full, or that holds too much; it
+// goes on at less than its part. What the client has fetched of it already is thrown away and
+// fetched again, and the fetch under way is without it.
 func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) {
 	s.mu.Lock()
 	hold := !p.held && s.parts[p.feed()] == p && p.assignment == a && (a.Full() || s.tooMuch(p))
@@ -41,8 +43,10 @@ func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) 
 	}
 }
 
-// tooMuch reports whether a partition has to be held for what it holds: its part, where what is left is for those that have nothing; else twice its part, if it is slow to finish that. One that is
-// merely ahead of others is left alone, and one that is slow has enough to do until it is fetched again. The caller holds the lock.
+// tooMuch reports whether a partition has to be held for what it holds: its part, where what is
+// left is for those that have nothing; else twice its part, if it is slow to finish that. One that
+// is merely ahead of others is left alone, and one that is slow has enough to do until it is
+// fetched again. The caller holds the lock.
 func (s *session[K, V, T]) tooMuch(p *part) bool {
 	share := s.budget.share(len(s.parts))
 	if s.strained.Load() {
@@ -51,15 +55,17 @@ func (s *session[K, V, T]) tooMuch(p *part) bool {
 	return p.load().exceeds(2, share) && p.lags()
 }
 
-// hold stops the fetching of a partition. The caller holds the lock, here and wherever the client is told to pause or resume: who comes second has the last word with the client too.
+// hold stops the fetching of a partition. The caller holds the lock, here and wherever the client
+// is told to pause or resume: who comes second has the last word with the client too.
 func (s *session[K, V, T]) hold(p *part) {
 	p.held = true
 	s.held[p.feed()] = p
 	s.cl.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
 }
 
-// strain is for when the budget is full because some partitions hold more than their part and are slow to finish it, while others hold less: those may have as much again between them, and
-// nobody more than his part of that, as slow ones may be among them too.
+// strain is for when the budget is full because some partitions hold more than their part and are
+// slow to finish it, while others hold less: those may have as much again between them, and nobody
+// more than his part of that, as slow ones may be among them too.
 func (s *session[K, V, T]) strain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +98,8 @@ func (s *session[K, V, T]) strain() {
 	s.bell.Ring() // they may have nothing waiting already
 }
 
-// releaseRoomy lets partitions be fetched again that have room, and hurries where one has none while nothing waits to be taken: holders would wait for ever.
+// releaseRoomy lets partitions be fetched again that have room, and hurries where one has none
+// while nothing waits to be taken: holders would wait for ever.
 func (s *session[K, V, T]) releaseRoomy() {
 	var roomy []TopicPartition
 	starving := map[*lane]bool{}

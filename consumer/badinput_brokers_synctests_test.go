@@ -117,7 +117,8 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
-// The broker is gone for a minute, and comes back: the stream is silent meanwhile, says so, and goes on. Nothing is lost.
+// The broker is gone for a minute, and comes back: the stream is silent meanwhile, says so, and
+// goes on. Nothing is lost.
 func TestBrokerGoneForAMinute(t *testing.T) {
 	for name, gone := range map[string]func(t *testing.T, d *desk){
 		"refused": func(_ *testing.T, d *desk) {
@@ -160,7 +161,8 @@ func TestBrokerGoneForAMinute(t *testing.T) {
 	}
 }
 
-// A wrong bootstrap address is told after some seconds, again and again; the run does not end by it, and can be ended.
+// A wrong bootstrap address is told after some seconds, again and again; the run does not end by
+// it, and can be ended.
 func TestWrongBootstrap(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 0)
@@ -231,7 +233,8 @@ func (d *desk) commitPast(p int32, offset int64) {
 	require.NoError(d.t, err)
 }
 
-// The topic is deleted and made anew while it is read. The stream ends with a typed error, or goes on with the new one; it never is silent for ever.
+// The topic is deleted and made anew while it is read. The stream ends with a typed error, or goes
+// on with the new one; it never is silent for ever.
 func TestTopicDeletedAndMadeAnew(t *testing.T) {
 	for name, policy := range map[string]settings.OutOfRangePolicy{"fail": settings.FailOutOfRange, "to earliest": settings.ToEarliest} {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +273,8 @@ func TestTopicDeletedAndMadeAnew(t *testing.T) {
 	}
 }
 
-// All problems of the settings, the subscription and the source are told at once, before anything runs.
+// All problems of the settings, the subscription and the source are told at once, before anything
+// runs.
 func TestAllProblemsAtOnce(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cs := settings.NewConsumer(serde.String(), serde.String(), k.Dialer(), settings.TrackLimit(-1), settings.RevokeTimeout(time.Hour))

@@ -44,7 +44,8 @@ func TestHandlerThatBlocks(t *testing.T) {
 	})
 }
 
-// A handler that fails or panics ends the stream with a typed error that names it. What was finished is committed all the same.
+// A handler that fails or panics ends the stream with a typed error that names it. What was
+// finished is committed all the same.
 func TestHandlerThatFails(t *testing.T) {
 	boom := errors.New("boom")
 	for name, fail := range map[string]func() error{"error": func() error { return boom }, "panic": func() error { panic(boom) }} {

@@ -76,7 +76,8 @@ func (s *session[K, V, T]) beginOnce(ctx context.Context, began time.Time) error
 			memory.missing(fetch.Topic, began)
 		}
 	}
-	if err != nil && !(s.c.sub.manual && isUnknownTopic(err)) { // who asks for the partitions is told which
+	// who asks for the partitions is told which
+	if err != nil && !(s.c.sub.manual && isUnknownTopic(err)) {
 		return err
 	}
 	ps := s.c.sub.partitions
@@ -124,7 +125,8 @@ func (s *session[K, V, T]) assignManually(ctx context.Context, ps []TopicPartiti
 		}
 	}
 	s.onAssigned(ctx, ps)
-	if ofGroup && s.c.opts.handler.Assigned != nil { // which may have committed where they are to begin
+	// which may have committed where they are to begin
+	if ofGroup && s.c.opts.handler.Assigned != nil {
 		err := s.insist(ctx, func() (err error) {
 			from, err = s.ask.committed(kadm.RequireStable(ctx), ps)
 			return err

@@ -143,7 +143,8 @@ func TestPassingErrors(t *testing.T) {
 								if running {
 									handle := k.Fault(fault)
 									pass(40 * time.Second) // the client looks at its topics each 30
-									handle.Remove()        // what is left of it is not for those who write
+									// what is left of it is not for those who write
+									handle.Remove()
 								}
 								fillPartitions(t, k, "in", 1, 0, 10)
 								becomes(t, "all", func() bool {

@@ -23,7 +23,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// transact writes numbered records to a partition in a transaction, which ends as said; nil: it is left open until the test is over.
+// transact writes numbered records to a partition in a transaction, which ends as said; nil: it is
+// left open until the test is over.
 func transact(t testing.TB, k *kafkatest.Broker, id string, p int32, from, n int, commit *bool) {
 	t.Helper()
 	cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.TransactionalID(id), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
@@ -58,7 +59,8 @@ func TestToEndOfNothing(t *testing.T) {
 	})
 }
 
-// Logs that end with transactions' markers, and with records that are not given out, have an end too; also where everything is read again from a committed offset.
+// Logs that end with transactions' markers, and with records that are not given out, have an end
+// too; also where everything is read again from a committed offset.
 func TestToEndOfTransactions(t *testing.T) {
 	onAllSources(t, 4, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
 		fillPartitions(t, k, "in", 4, 0, 10)
@@ -266,7 +268,8 @@ func TestToEndIsThatOfTheStart(t *testing.T) {
 	})
 }
 
-// Records come all the time, also while the ends are being asked for: what is given out is a beginning of each partition, without the records behind the ends.
+// Records come all the time, also while the ends are being asked for: what is given out is a
+// beginning of each partition, without the records behind the ends.
 func TestToEndWhileRecordsCome(t *testing.T) {
 	for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
 		t.Run(fmt.Sprint(delay), func(t *testing.T) {
@@ -297,14 +300,16 @@ func TestToEndWhileRecordsCome(t *testing.T) {
 func TestToEndWaitsForTheEnds(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 2, 0, 5)
-		commitAs(t, k, readGroup, map[int32]int64{0: 0, 1: 0}) // so that the client itself has nothing to ask
+		// so that the client itself has nothing to ask
+		commitAs(t, k, readGroup, map[int32]int64{0: 0, 1: 0})
 		asked := make(chan struct{})
 		cluster := k.Cluster()
 		for p := range int32(2) { // who is slow with the offsets is not slow with the group
 			require.NoError(t, cluster.MoveTopicPartition("in", p, 1-cluster.CoordinatorFor(readGroup)))
 		}
 		cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
-			if req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == -2 { // the beginnings, which are asked for behind the ends
+			// the beginnings, which are asked for behind the ends
+			if req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == -2 {
 				cluster.SleepControl(func() {
 					close(asked)
 					<-time.After(2 * time.Second)
@@ -324,7 +329,8 @@ func TestToEndWaitsForTheEnds(t *testing.T) {
 	}, kafkatest.Brokers(2))
 }
 
-// Two members share the work, and both complete; who is done first leaves, and the other finds nothing left in his partitions.
+// Two members share the work, and both complete; who is done first leaves, and the other finds
+// nothing left in his partitions.
 func TestToEndWithTwoMembers(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {

@@ -53,7 +53,8 @@ func (b *bounds) end(p TopicPartition) (int64, bool) {
 	}
 }
 
-// endOf is that of a partition that was there when the run started; false for others, and where the run has none or it is not known yet.
+// endOf is that of a partition that was there when the run started; false for others, and where the
+// run has none or it is not known yet.
 func (b *bounds) endOf(p TopicPartition) (int64, bool) {
 	if _, known := b.end(p); !known {
 		return 0, false
@@ -62,7 +63,8 @@ func (b *bounds) endOf(p TopicPartition) (int64, bool) {
 	return end, ok
 }
 
-// passed reports whether a partition that is read from next on, or from its first record where that is not known, was read to its end.
+// passed reports whether a partition that is read from next on, or from its first record where that
+// is not known, was read to its end.
 func (b *bounds) passed(p TopicPartition, next int64) bool {
 	end, known := b.end(p)
 	if known && next < 0 {
@@ -84,7 +86,8 @@ func (b *bounds) within(p TopicPartition, recs []*kgo.Record) []*kgo.Record {
 // reached reports whether everything was read and finished.
 func (b *bounds) reached() bool { return b.done.Load() }
 
-// completeAtEnd completes the stream, or the sub-streams, of what was read to its end and finished. What is abandoned has to be delivered again first.
+// completeAtEnd completes the stream, or the sub-streams, of what was read to its end and finished.
+// What is abandoned has to be delivered again first.
 func (s *session[K, V, T]) completeAtEnd() {
 	if s.ends.known == nil {
 		return
@@ -135,8 +138,9 @@ func (s *session[K, V, T]) completeAtEnd() {
 	}
 }
 
-// settled reports whether all of a lane was read, nothing of it is on its way, and nothing has to be delivered again. What was given up is asked of the assignment itself, which knows it
-// in the same step as that it travels no more; an assignment that is not live is being replaced.
+// settled reports whether all of a lane was read, nothing of it is on its way, and nothing has to
+// be delivered again. What was given up is asked of the assignment itself, which knows it in the
+// same step as that it travels no more; an assignment that is not live is being replaced.
 func (s *session[K, V, T]) settled(l *lane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

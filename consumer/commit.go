@@ -16,16 +16,19 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// committer commits the offsets of a run: one commit at a time, which takes with it whatever was finished since the last one began. Done, everywhere else, only marks.
+// committer commits the offsets of a run: one commit at a time, which takes with it whatever was
+// finished since the last one began. Done, everywhere else, only marks.
 //
 // What makes it safe:
 //
 //  1. It commits what the trackers say is finished without a gap, and nothing else.
-//  2. Offsets are collected and sent while the one place in turn is held; a revoke takes its own turn behind the closing of the trackers. So when a revoke returns, nothing of
-//     its partitions is on its way or can come, and neither brokers nor client look whose partition an offset belongs to: a late one would rewind the new owner.
-//  3. A commit that is on its way is not cancelled: the client would give up its connection, and the
-//     broker might take it after a later one. A deadline bounds what comes before. At the end of a run,
-//     when its time is over, nothing comes later, and it is.
+//  2. Offsets are collected and sent while the one place in turn is held; a revoke takes its own
+//     turn behind the closing of the trackers. So when a revoke returns, nothing of its partitions
+//     is on its way or can come, and neither brokers nor client look whose partition an offset
+//     belongs to: a late one would rewind the new owner.
+//  3. A commit that is on its way is not cancelled: the client would give up its connection, and
+//     the broker might take it after a later one. A deadline bounds what comes before. At the end
+//     of a run, when its time is over, nothing comes later, and it is.
 //  4. Offsets never go back within an assignment, except where at most once says so.
 type committer struct {
 	cfg   settings.ConsumerConfig
@@ -52,12 +55,14 @@ type committer struct {
 
 	armedC chan struct{} // closed when it is armed
 	wake   chan struct{}
-	turn   chan struct{} // held by who commits; a channel, since a bubble's clock does not wait for a mutex
-	gone   chan struct{} // closed behind the last commit
+	// held by who commits; a channel, since a bubble's clock does not wait for a mutex
+	turn chan struct{}
+	gone chan struct{} // closed behind the last commit
 
-	done    map[feed.Partition]committed // what is committed; whose turn it is
-	strange int                          // offsets of the last commit that were not ours any more; whose turn it is
-	trouble troubles                     // commits that are tried again
+	done map[feed.Partition]committed // what is committed; whose turn it is
+	// offsets of the last commit that were not ours any more; whose turn it is
+	strange int
+	trouble troubles // commits that are tried again
 
 	commits, failures atomic.Int64
 }
@@ -97,7 +102,8 @@ func (c *committer) begin(cl *kgo.Client, kill context.CancelFunc, ask *asker, j
 	c.mu.Unlock()
 }
 
-// Arm implements committing.Group: of several committers' intervals the shortest counts. Their batches they count themselves.
+// Arm implements committing.Group: of several committers' intervals the shortest counts. Their
+// batches they count themselves.
 func (c *committer) Arm(cm settings.Committer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,14 +150,16 @@ func (c *committer) Wake() {
 	}
 }
 
-// Flush implements core.CommitGroup. The loop commits: what waits for a broker's answer cannot be given up, waiting for it can.
+// Flush implements core.CommitGroup. The loop commits: what waits for a broker's answer cannot be
+// given up, waiting for it can.
 func (c *committer) Flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CommitTimeout())
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		answer := make(chan outcome, 1)
 		c.mu.Lock()
-		idle := !c.armed || c.cl == nil // nil: the run was drained before it began, or its source is still to begin
+		// nil: the run was drained before it began, or its source is still to begin
+		idle := !c.armed || c.cl == nil
 		if !idle {
 			c.waiting = append(c.waiting, answer)
 		}
@@ -244,7 +252,8 @@ func (c *committer) loop(quit <-chan struct{}) {
 	}
 }
 
-// round commits what is committable; whose turn it is. again: it did not come to that, and another try may. A failure is for good.
+// round commits what is committable; whose turn it is. again: it did not come to that, and another
+// try may. A failure is for good.
 func (c *committer) round(ctx context.Context) (again bool, err error) {
 	if !c.isArmed() {
 		return false, nil
@@ -252,7 +261,8 @@ func (c *committer) round(ctx context.Context) (again bool, err error) {
 	return c.send(ctx, c.marks.committable())
 }
 
-// ended commits the last marks of assignments that have ended, which are collected when it is its turn.
+// ended commits the last marks of assignments that have ended, which are collected when it is its
+// turn.
 func (c *committer) ended(ctx context.Context, collect func() []commit) error {
 	deadline := time.Now().Add(c.cfg.CommitTimeout())
 	c.turn <- struct{}{} // whatever it takes: what is on its way may be of these partitions
@@ -270,7 +280,8 @@ func (c *committer) pass() {
 	<-c.turn
 }
 
-// insist commits until it succeeds, fails for good, or the commit time-out is over: then it is known that it may not have happened, which doubles records at worst.
+// insist commits until it succeeds, fails for good, or the commit time-out is over: then it is
+// known that it may not have happened, which doubles records at worst.
 func (c *committer) insist(ctx context.Context, marks []commit, deadline time.Time) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		again, err := c.send(c.life, marks)
@@ -292,7 +303,8 @@ func (c *committer) insist(ctx context.Context, marks []commit, deadline time.Ti
 		break
 	}
 	for _, m := range marks {
-		if m.back { // what was committed ahead is not delivered: that is no matter of doing it twice
+		// what was committed ahead is not delivered: that is no matter of doing it twice
+		if m.back {
 			return &CommitError{Group: c.cfg.Group(), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Err: errNotSetBack}
 		}
 	}
@@ -306,7 +318,8 @@ var errNotSetBack = errors.New("records were committed ahead and not delivered, 
 // void is the end of a committer that never had a client.
 func (c *committer) void() { close(c.gone) }
 
-// last is ended at the end of the run, for what collect returns when it is its turn. Nothing is committed behind it.
+// last is ended at the end of the run, for what collect returns when it is its turn. Nothing is
+// committed behind it.
 func (c *committer) last(ctx context.Context, collect func() []commit) error {
 	defer close(c.gone)
 	inTime := context.AfterFunc(ctx, c.cut)
@@ -339,7 +352,8 @@ func (c *committer) last(ctx context.Context, collect func() []commit) error {
 	}
 }
 
-// cut ends the commit that is under way, when the time of the run's end is over. While the client sets up a connection to a broker that says nothing, it heeds no context but its own.
+// cut ends the commit that is under way, when the time of the run's end is over. While the client
+// sets up a connection to a broker that says nothing, it heeds no context but its own.
 func (c *committer) cut() {
 	c.end()
 	timer := time.NewTimer(time.Second)
@@ -351,7 +365,8 @@ func (c *committer) cut() {
 	}
 }
 
-// forget says that partitions are not ours any more: their next assignment may begin below what is committed now.
+// forget says that partitions are not ours any more: their next assignment may begin below what is
+// committed now.
 func (c *committer) forget(ps []TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -381,8 +396,8 @@ func (c *committer) these(ctx context.Context, marks []commit) error {
 	return err
 }
 
-// ahead commits offsets of records that were not delivered yet, which are collected when it is its turn, and calls then while it still is. It reports false where nothing
-// was committed.
+// ahead commits offsets of records that were not delivered yet, which are collected when it is its
+// turn, and calls then while it still is. It reports false where nothing was committed.
 func (c *committer) ahead(ctx context.Context, collect func() []commit, then func()) (bool, error) {
 	select {
 	case c.turn <- struct{}{}:

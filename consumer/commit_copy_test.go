@@ -49,7 +49,8 @@ func (w *commitWorld) written(topic string) map[string]int {
 	return counts
 }
 
-// Copying from topic to topic: what is written is committed, once, and the next run copies the rest.
+// Copying from topic to topic: what is written is committed, once, and the next run copies the
+// rest.
 func TestCommitCopy(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 200, 100)
@@ -132,7 +133,8 @@ func TestCommitCopyIsAcknowledgedLate(t *testing.T) {
 	}, kafkatest.Topics(1, "in", "out"))
 }
 
-// Acknowledgements that come out of order, from several partitions: those behind a missing one are not committed, and a crash then loses nothing.
+// Acknowledgements that come out of order, from several partitions: those behind a missing one are
+// not committed, and a crash then loses nothing.
 func TestCommitCopyOutOfOrderAndACrash(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)

@@ -40,7 +40,8 @@ func TestCommitOnDrain(t *testing.T) {
 	}, kafkatest.Topics(2, "in"))
 }
 
-// The end of a run that reads to the end is one as well, and so is a fault: what is before it is committed.
+// The end of a run that reads to the end is one as well, and so is a fault: what is before it is
+// committed.
 func TestCommitAtTheEnd(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
@@ -98,7 +99,8 @@ func TestCommitIsNotForPlainSources(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// Records that were filtered out are finished: the offset goes on behind them, even where none gets to the Committer.
+// Records that were filtered out are finished: the offset goes on behind them, even where none gets
+// to the Committer.
 func TestCommitFilteredOut(t *testing.T) {
 	for name, keep := range map[string]func(commitMessage) bool{
 		"all":             func(commitMessage) bool { return false },

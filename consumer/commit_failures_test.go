@@ -17,7 +17,8 @@ import (
 
 var commitKey = []kmsg.Key{kmsg.OffsetCommit}
 
-// A commit that may succeed later is tried again, in the middle of a run and at its end; nothing is lost by it.
+// A commit that may succeed later is tried again, in the middle of a run and at its end; nothing is
+// lost by it.
 func TestCommitIsTriedAgain(t *testing.T) {
 	for _, failure := range []*kerr.Error{
 		kerr.RebalanceInProgress, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.RequestTimedOut, kerr.UnstableOffsetCommit,
@@ -109,7 +110,8 @@ func TestCommitIsRefusedForOnePartition(t *testing.T) {
 	}, kafkatest.Topics(2, "in"))
 }
 
-// A commit that cannot be made within the commit time-out, at the end of a stream that waits for it, is a failure.
+// A commit that cannot be made within the commit time-out, at the end of a stream that waits for
+// it, is a failure.
 func TestCommitTimesOut(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)

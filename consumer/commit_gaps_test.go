@@ -15,7 +15,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// transactions writes n transactions of so many records each; every third is aborted. It returns the values of those that are not.
+// transactions writes n transactions of so many records each; every third is aborted. It returns
+// the values of those that are not.
 func (w *commitWorld) transactions(p int32, n, each int) (committed []string) {
 	w.t.Helper()
 	cl, err := kgo.NewClient(append(w.k.ClientOptions(), kgo.TransactionalID("writer"+strconv.Itoa(int(p))), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
@@ -40,7 +41,8 @@ func (w *commitWorld) transactions(p int32, n, each int) (committed []string) {
 	return committed
 }
 
-// Offsets that no record has, of transactions' markers and of what was aborted, do not stop the offset.
+// Offsets that no record has, of transactions' markers and of what was aborted, do not stop the
+// offset.
 func TestCommitOverTransactions(t *testing.T) {
 	for _, level := range []settings.IsolationLevel{settings.ReadCommitted, settings.ReadUncommitted} {
 		t.Run(level.String(), func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A Committer in another graph, with a channel between: it has the consumer commit from its first offset on, at the consumer's end too.
+// A Committer in another graph, with a channel between: it has the consumer commit from its first
+// offset on, at the consumer's end too.
 func TestCommitterInAnotherGraph(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100, 100)
@@ -71,7 +72,8 @@ func TestCommittableSinkInAnotherGraph(t *testing.T) {
 	}, kafkatest.Topics(1, "in", "out"))
 }
 
-// What the user has taken out is committed when the user says so, in whatever order, as far as there is no gap.
+// What the user has taken out is committed when the user says so, in whatever order, as far as
+// there is no gap.
 func TestCommitByTheUser(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 20)
@@ -101,7 +103,8 @@ func TestCommitByTheUser(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// Two groups, and two consumers of different partitions, merged into one Committer: each gets its own.
+// Two groups, and two consumers of different partitions, merged into one Committer: each gets its
+// own.
 func TestCommitterOfTwoConsumers(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 60, 40)

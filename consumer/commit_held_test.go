@@ -42,7 +42,8 @@ func TestCommitBatchLargerThanTheTracker(t *testing.T) {
 				return m.Queued == 0 && w.committed(0)+w.committed(1)+int64(m.Outstanding) == 2300
 			})
 			require.NoError(t, ctl.Drain(t.Context()))
-			// What the batch held has met no stage with effects: it is given back, and none of it is missing.
+			// What the batch held has met no stage with effects: it is given back, and none of it
+			// is missing.
 			rest := w.rest()
 			require.EqualValues(t, 2000, w.committed(0)+int64(len(rest[0])))
 			require.EqualValues(t, 300, w.committed(1)+int64(len(rest[1])))
@@ -51,7 +52,8 @@ func TestCommitBatchLargerThanTheTracker(t *testing.T) {
 	}
 }
 
-// A record that is stuck holds back its partition's offset, and, when the tracker is full, its fetching; nothing else. It is shown.
+// A record that is stuck holds back its partition's offset, and, when the tracker is full, its
+// fetching; nothing else. It is shown.
 func TestCommitHeldBackByOneRecord(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k)
@@ -105,8 +107,9 @@ func TestCommitBehindRetries(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// An element that is given up while its partition stays is delivered again, and so is what came behind it; nothing is committed beyond it before that. The branch
-// that refuses is a sub-stream that fails, which Each skips: another one follows.
+// An element that is given up while its partition stays is delivered again, and so is what came
+// behind it; nothing is committed beyond it before that. The branch that refuses is a sub-stream
+// that fails, which Each skips: another one follows.
 func TestCommitAbandonedIsDeliveredAgain(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 200)
@@ -133,7 +136,8 @@ func TestCommitAbandonedIsDeliveredAgain(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// A branch of a Broadcast that ends gives up what it is given from then on; while others live, that holds back nothing.
+// A branch of a Broadcast that ends gives up what it is given from then on; while others live, that
+// holds back nothing.
 func TestCommitBranchThatEnds(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 300)
@@ -163,7 +167,8 @@ func refusing(refuse func(commitMessage) bool) stream.Sink[commitMessage] {
 	})
 }
 
-// An element that is given up while the run goes on and its partition stays: the consumer goes back to it, twice to the same one if need be.
+// An element that is given up while the run goes on and its partition stays: the consumer goes back
+// to it, twice to the same one if need be.
 func TestCommitRewind(t *testing.T) {
 	for _, behind := range []bool{false, true} {
 		onBroker(t, func(t *testing.T, k *kafkatest.Broker) {

@@ -33,7 +33,8 @@ func (w *commitWorld) metadata(p int32) string {
 
 func note(r commitRecord) (string, error) { return "note " + r.Value, nil }
 
-// The metadata of an offset is that of the last record before it, also where records are finished out of order, or were filtered out.
+// The metadata of an offset is that of the last record before it, also where records are finished
+// out of order, or were filtered out.
 func TestCommitMetadata(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100, 40)
@@ -72,7 +73,8 @@ func TestCommitWithoutMetadata(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// A metadata function that fails, or panics, ends the run when its record's turn comes; those before it are delivered and committed.
+// A metadata function that fails, or panics, ends the run when its record's turn comes; those
+// before it are delivered and committed.
 func TestCommitMetadataFails(t *testing.T) {
 	broken := errors.New("no note")
 	for name, f := range map[string]func(commitRecord) (string, error){

@@ -8,13 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// While a join of the group is on the client commits nothing, so that its commits lie on one side of
-// it or on the other. Ours need not wait: what is committed then is of partitions that this member
-// keeps in the join, as those that it does not keep were revoked before it, and a coordinator
-// accepts commits of the generation that goes on until all have joined. From then on until it has
-// spread the new one it refuses them with REBALANCE_IN_PROGRESS, and a commit of a generation that is
-// over with ILLEGAL_GENERATION: both come again. So a member that ends in a join that lasts does not
-// lose what it has finished, and no partition's commits stand still in another member's revoke.
+// While a join of the group is on the client commits nothing, so that its commits lie on one side
+// of it or on the other. Ours need not wait: what is committed then is of partitions that this
+// member keeps in the join, as those that it does not keep were revoked before it, and a
+// coordinator accepts commits of the generation that goes on until all have joined. From then on
+// until it has spread the new one it refuses them with REBALANCE_IN_PROGRESS, and a commit of a
+// generation that is over with ILLEGAL_GENERATION: both come again. So a member that ends in a join
+// that lasts does not lose what it has finished, and no partition's commits stand still in another
+// member's revoke.
 
 // topicIDs are the ids of topics, as fetches have told them. Brokers that know them want them in a
 // commit, and a topic that was made anew has another one.

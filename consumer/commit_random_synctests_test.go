@@ -31,8 +31,9 @@ var (
 	commitSeed   = flag.Uint64("commit.seed", 0, "the world to run alone; 0 runs all")
 )
 
-// Random pipelines with slow stages, over runs of one group that are stopped, drained, crashed or failed at random times, alone or two at a time: at no time is an
-// offset committed below which anything is unfinished, no offset goes back, and in the end nothing is missing.
+// Random pipelines with slow stages, over runs of one group that are stopped, drained, crashed or
+// failed at random times, alone or two at a time: at no time is an offset committed below which
+// anything is unfinished, no offset goes back, and in the end nothing is missing.
 func TestCommitRandomly(t *testing.T) {
 	if *commitSeed != 0 {
 		virtual(t, func(t *testing.T, k *kafkatest.Broker) { newRandomWorld(t, k, *commitSeed).run() })

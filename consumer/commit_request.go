@@ -26,8 +26,9 @@ type commit struct {
 	owner       *ownership
 }
 
-// ownership says whether an offset may still be committed. The group accepts whatever a member of today's generation sends, also of a partition that it had in an earlier life: so each
-// commit is looked at once more when its request is made.
+// ownership says whether an offset may still be committed. The group accepts whatever a member of
+// today's generation sends, also of a partition that it had in an earlier life: so each commit is
+// looked at once more when its request is made.
 type ownership struct {
 	member string // the client's id in the group when the partition was assigned
 	gone   atomic.Bool
@@ -41,7 +42,8 @@ func (o *ownership) by(member string) bool {
 // errGone is the outcome of an offset that is not ours to commit any more.
 var errGone = errors.New("the partition is not this member's any more")
 
-// send makes one commit of what is new; whose turn it is. ctx bounds the waiting before it. What is not ours to commit any more is left out, and counted in strange.
+// send makes one commit of what is new; whose turn it is. ctx bounds the waiting before it. What is
+// not ours to commit any more is left out, and counted in strange.
 func (c *committer) send(ctx context.Context, marks []commit) (again bool, err error) {
 	c.strange = 0
 	c.mu.Lock()
@@ -93,8 +95,8 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 	return again, err
 }
 
-// passing reports whether a failed commit may succeed later. A member that the group does not know any more loses its partitions, and is told so: its commits do not
-// matter then.
+// passing reports whether a failed commit may succeed later. A member that the group does not know
+// any more loses its partitions, and is told so: its commits do not matter then.
 func (c *committer) passing(err error) bool {
 	for _, e := range []error{
 		kerr.RebalanceInProgress, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.StaleMemberEpoch, kerr.FencedMemberEpoch,
@@ -150,7 +152,8 @@ func (c *committer) commitThrough(wait context.Context, b *commitBatch) {
 		switch {
 		case err == nil:
 			b.answered(req, resp)
-		case errors.Is(context.Cause(ctx), errJoins): // the client says no more than that it was cancelled
+		case errors.Is(context.Cause(ctx), errJoins):
+			// the client says no more than that it was cancelled
 			b.fail(errJoins)
 		default:
 			b.fail(err)

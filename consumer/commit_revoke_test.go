@@ -14,15 +14,16 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// When a revoke has returned, nothing of its partitions is committed by the old owner any more, whatever ends later: what was in flight at the deadline, and what
-// the user commits by hand.
+// When a revoke has returned, nothing of its partitions is committed by the old owner any more,
+// whatever ends later: what was in flight at the deadline, and what the user commits by hand.
 func TestCommitNeverBehindARevoke(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager} {
 		t.Run(protocol.String(), func(t *testing.T) {
 			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				w := newCommitWorld(t, k, 300, 300)
 				var mu sync.Mutex
-				gone := map[int32]int{} // when a partition's revoke returned, as a number of commits
+				// when a partition's revoke returned, as a number of commits
+				gone := map[int32]int{}
 				handler := consumer.Handler{Revoked: func(_ context.Context, _ *consumer.Restricted, ps []consumer.TopicPartition) error {
 					mu.Lock()
 					defer mu.Unlock()

@@ -110,7 +110,8 @@ func TestCommitIsAnsweredLate(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// While commits are not answered, records go on; what was finished meanwhile goes with the next one.
+// While commits are not answered, records go on; what was finished meanwhile goes with the next
+// one.
 func TestCommitDoesNotHoldUpRecords(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
@@ -149,7 +150,8 @@ func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
 				end(t, ctl)
 				<-ctl.Done()
 				t.Log(time.Since(begin), ctl.Err())
-				require.LessOrEqual(t, time.Since(begin), 9*time.Second) // two seconds for the commit, and twice three
+				// two seconds for the commit, and twice three
+				require.LessOrEqual(t, time.Since(begin), 9*time.Second)
 				var late *consumer.CommitError
 				require.ErrorAs(t, ctl.Err(), &late)
 				g.open()

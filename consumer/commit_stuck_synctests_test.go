@@ -41,7 +41,8 @@ func (l *lines) with(part string) (found []string) {
 	return found
 }
 
-// A record that was handed over and never committed holds its partition's offset for ever. It is the oldest in Metrics and Snapshot, and logged once each StuckAfter.
+// A record that was handed over and never committed holds its partition's offset for ever. It is
+// the oldest in Metrics and Snapshot, and logged once each StuckAfter.
 func TestCommitForgotten(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)

@@ -40,7 +40,8 @@ type commitWorld struct {
 	log     *commitLog
 }
 
-// newCommitWorld writes so many records into each partition of the topic in; their values are their offsets.
+// newCommitWorld writes so many records into each partition of the topic in; their values are their
+// offsets.
 func newCommitWorld(t *testing.T, k *kafkatest.Broker, counts ...int) *commitWorld {
 	t.Helper()
 	w := &commitWorld{t: t, k: k, topic: "in", group: "readers", log: watchCommits(t, k, "in")}
@@ -129,8 +130,8 @@ func (w *commitWorld) await(what string, c <-chan struct{}) {
 	}
 }
 
-// awaitFinished waits until everything that there is to read was finished. That a record was seen in
-// a stage before a committing one does not say so: a drain gives back what has begun nowhere.
+// awaitFinished waits until everything that there is to read was finished. That a record was seen
+// in a stage before a committing one does not say so: a drain gives back what has begun nowhere.
 func (w *commitWorld) awaitFinished(c commitHandle) {
 	w.t.Helper()
 	for {

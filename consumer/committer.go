@@ -10,18 +10,24 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// CommitterSink ends a stream of offsets, and is what makes a consumer commit: each element is finished when it gets here, and the offsets of what is finished without a gap are committed each
-// settings.MaxBatch elements or settings.MaxInterval, whichever comes first, at the end of the stream, and when a partition is taken away. The consumers of the stream commit even where no
-// element gets here, for what was filtered out. Those of other streams, whose messages came by a channel, do from their first offset on.
+// CommitterSink ends a stream of offsets, and is what makes a consumer commit: each element is
+// finished when it gets here, and the offsets of what is finished without a gap are committed each
+// settings.MaxBatch elements or settings.MaxInterval, whichever comes first, at the end of the
+// stream, and when a partition is taken away. The consumers of the stream commit even where no
+// element gets here, for what was filtered out. Those of other streams, whose messages came by a
+// channel, do from their first offset on.
 //
-// An offset that came by a channel, from another graph that has handed it over, answers one hand-over for each element: a record that was sent twice is done with the second. One that
-// came by the stream finishes its part of the record, and no hand-over of another branch.
+// An offset that came by a channel, from another graph that has handed it over, answers one
+// hand-over for each element: a record that was sent twice is done with the second. One that came
+// by the stream finishes its part of the record, and no hand-over of another branch.
 //
-// Anything that implements [envelope.Committable] may come, several consumers' offsets mixed too; what is no consumer's has its Commit called.
+// Anything that implements [envelope.Committable] may come, several consumers' offsets mixed too;
+// what is no consumer's has its Commit called.
 //
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: never: finishing is marking, and the consumers commit beside it.
-//   - Completes when: upstream completes and what was finished is committed (with settings.WaitForAck).
+//   - Completes when: upstream completes and what was finished is committed (with
+//     settings.WaitForAck).
 //   - Fails when: a commit is refused; one that may succeed later is tried again.
 //   - Order: any.
 //   - Goroutines: none of its own.
@@ -29,7 +35,8 @@ func CommitterSink(cm settings.Committer) stream.Sink[envelope.Committable] {
 	return committerSink(cm, "committerSink", func(c envelope.Committable) any { return c })
 }
 
-// CommitterSinkWithOffsetContext is [CommitterSink] for streams with the offset as their elements' context; the elements are dropped.
+// CommitterSinkWithOffsetContext is [CommitterSink] for streams with the offset as their elements'
+// context; the elements are dropped.
 //
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: never.
@@ -74,11 +81,15 @@ type Committed struct {
 	Elements int
 }
 
-// CommitterFlow is [CommitterSink] in the middle of a stream: behind each commit it gives on a Committed. Its input is finished when it gets there, so that what it gives on has
-// nothing to do with records any more, and what follows cannot hold up or lose one. An element whose predecessors are not finished is not covered by the commit that follows it; a later one does that.
+// CommitterFlow is [CommitterSink] in the middle of a stream: behind each commit it gives on a
+// Committed. Its input is finished when it gets there, so that what it gives on has nothing to do
+// with records any more, and what follows cannot hold up or lose one. An element whose predecessors
+// are not finished is not covered by the commit that follows it; a later one does that.
 //
-//   - Emits when: a commit was acknowledged (settings.WaitForAck), or asked for (settings.SendAndForget), each settings.MaxBatch elements or settings.MaxInterval.
-//   - Back-pressures when: the commit of a batch takes longer than the next one takes to come together, and downstream does.
+//   - Emits when: a commit was acknowledged (settings.WaitForAck), or asked for
+//     (settings.SendAndForget), each settings.MaxBatch elements or settings.MaxInterval.
+//   - Back-pressures when: the commit of a batch takes longer than the next one takes to come
+//     together, and downstream does.
 //   - Completes when: upstream completes and what was finished is committed.
 //   - Fails when: a commit is refused.
 //   - Order: that of the batches.
@@ -101,7 +112,8 @@ func CommitterBatchFlow(cm settings.Committer) stream.Flow[envelope.Committable,
 	return committerFlow(cm, "committerFlow", func(c envelope.Committable) any { return c })
 }
 
-// CommitterFlowWithOffsetContext is [CommitterFlow] for streams with the offset as their elements' context; the elements are dropped.
+// CommitterFlowWithOffsetContext is [CommitterFlow] for streams with the offset as their elements'
+// context; the elements are dropped.
 //
 //   - Emits when: as CommitterFlow.
 //   - Back-pressures when: as CommitterFlow.
@@ -116,7 +128,8 @@ func CommitterFlowWithOffsetContext[T any](cm settings.Committer) stream.Flow[st
 	})
 }
 
-// observed is an element that is finished, with the stage that has seen it: a blueprint may run several times at once.
+// observed is an element that is finished, with the stage that has seen it: a blueprint may run
+// several times at once.
 type observed[T any] struct {
 	v     T
 	stage *committing.Stage

@@ -23,7 +23,8 @@ func batchesOf(n int, opts ...settings.CommitterOption) settings.Committer {
 	return settings.NewCommitter(append([]settings.CommitterOption{settings.MaxBatch(n), settings.MaxInterval(slowly)}, opts...)...)
 }
 
-// A Committer in the middle of a stream gives one result for each batch, when its commit was acknowledged.
+// A Committer in the middle of a stream gives one result for each batch, when its commit was
+// acknowledged.
 func TestCommitterFlow(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 95)
@@ -37,7 +38,8 @@ func TestCommitterFlow(t *testing.T) {
 			return nil
 		})).Run(t.Context()))
 		require.Equal(t, 95, done)
-		require.GreaterOrEqual(t, len(results), 10) // more where it is hurried: everything has been read
+		// more where it is hurried: everything has been read
+		require.GreaterOrEqual(t, len(results), 10)
 		require.LessOrEqual(t, slices.Max(results), 10)
 		require.EqualValues(t, 95, w.committed(0))
 		w.log.neverBack(t)
@@ -58,7 +60,8 @@ func TestCommitterBatchFlow(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// When upstream fails at the 33rd record, exactly 32 are committed, in whichever committer, and the next run goes on there.
+// When upstream fails at the 33rd record, exactly 32 are committed, in whichever committer, and the
+// next run goes on there.
 func TestCommitterUpstreamFails(t *testing.T) {
 	broken := errors.New("broken")
 	for name, end := range map[string]func(stream.Source[envelope.Committable]) stream.Graph{
@@ -168,7 +171,8 @@ func times(n int) func(commitMessage) iter.Seq[commitMessage] {
 	}
 }
 
-// A Committer behind stages that make several elements of one: an offset is committed when the last of them is finished.
+// A Committer behind stages that make several elements of one: an offset is committed when the last
+// of them is finished.
 func TestCommitterBehindExpandingStages(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 30)
@@ -181,7 +185,8 @@ func TestCommitterBehindExpandingStages(t *testing.T) {
 			}
 			return m, nil
 		})
-		flow := stream.Via(offsets(src.Async()), consumer.CommitterFlow(batchesOf(3))) // the batches' ends fall between the records
+		// the batches' ends fall between the records
+		flow := stream.Via(offsets(src.Async()), consumer.CommitterFlow(batchesOf(3)))
 		ctl := w.start(flow.To(stream.Ignore[consumer.Committed]()))
 		w.await("the second part", second)
 		w.log.await(t, 0, 10)
@@ -198,7 +203,8 @@ func TestCommitterBehindExpandingStages(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// What follows a Committer has nothing to do with records any more: it can expand, or hold up, what it likes.
+// What follows a Committer has nothing to do with records any more: it can expand, or hold up, what
+// it likes.
 func TestCommitterInFrontOfExpandingStages(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)
@@ -225,7 +231,8 @@ func TestCommitterFlowIsRefused(t *testing.T) {
 	}, kafkatest.Topics(1, "in"))
 }
 
-// Take behind a Committer ends the run, and everything that was finished is committed: what the Committer has got.
+// Take behind a Committer ends the run, and everything that was finished is committed: what the
+// Committer has got.
 func TestCommitterFlowTake(t *testing.T) {
 	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		w := newCommitWorld(t, k, 100)

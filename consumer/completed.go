@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-// A source may complete long before its run: in front of a Take or TakeWhile, as an input of Concat or Merge, with ToEnd, in a graph beside others. Its session ends then and not with the run, so
-// that other members of the group get its partitions: what is in flight of it is finished, committed, and the group is left.
+// A source may complete long before its run: in front of a Take or TakeWhile, as an input of Concat
+// or Merge, with ToEnd, in a graph beside others. Its session ends then and not with the run, so
+// that other members of the group get its partitions: what is in flight of it is finished,
+// committed, and the group is left.
 //
-//  1. Nothing is given up for it. What travels through the run's stages is waited for as long as that takes: it would be done twice otherwise. Should another member want the partitions meanwhile,
-//     they go as in any revoke, within its time.
-//  2. What user code has taken over and has not answered is waited for as long as at the end of a run: for the close time-out.
+//  1. Nothing is given up for it. What travels through the run's stages is waited for as long as
+//     that takes: it would be done twice otherwise. Should another member want the partitions
+//     meanwhile, they go as in any revoke, within its time.
+//  2. What user code has taken over and has not answered is waited for as long as at the end of a
+//     run: for the close time-out.
 //  3. A run that is drained or stopped meanwhile ends the session itself.
 
 // leaveWhenComplete ends the session when its source has completed and nothing of it is in flight.
@@ -90,7 +94,8 @@ func (s *session[K, V, T]) completed() bool {
 	return true
 }
 
-// inFlight counts what was delivered and is not finished, and those of it that do not only wait for user code's Commit.
+// inFlight counts what was delivered and is not finished, and those of it that do not only wait for
+// user code's Commit.
 func (s *session[K, V, T]) inFlight() (outstanding, travelling int) {
 	for _, p := range s.assigned() {
 		outstanding += p.assignment.Outstanding()

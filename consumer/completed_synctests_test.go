@@ -38,7 +38,8 @@ var completing = map[string]func(src, endless stream.Source[*strRecord]) stream.
 	},
 }
 
-// completedWorld is a topic of two partitions, a first member whose source completes while its graph waits for something that never comes, and a second one.
+// completedWorld is a topic of two partitions, a first member whose source completes while its
+// graph waits for something that never comes, and a second one.
 type completedWorld struct {
 	k         *kafkatest.Broker
 	c         *strConsumer
@@ -52,7 +53,8 @@ func (w *completedWorld) endless() stream.Source[*strRecord] {
 	return stream.FromChan(make(chan *strRecord))
 }
 
-// requireLeft says that the first member has left, and that a second one has all partitions at once and goes on where the first has stopped.
+// requireLeft says that the first member has left, and that a second one has all partitions at once
+// and goes on where the first has stopped.
 func (w *completedWorld) requireLeft(t *testing.T, committed bool) {
 	t.Helper()
 	ps, err := w.c.Assignment()
@@ -211,7 +213,8 @@ func TestCompletedPartitionedSourceLeaves(t *testing.T) {
 	}
 }
 
-// completingEach runs some sub-streams, each with some records, beside a stream of sub-streams that never ends.
+// completingEach runs some sub-streams, each with some records, beside a stream of sub-streams that
+// never ends.
 func completingEach(w *completedWorld, src stream.Source[strSub], take, each, n int) stream.Graph {
 	if take > 0 {
 		src = src.Take(take)

@@ -56,7 +56,8 @@ func TestCompletedRunEndsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// In a run that goes on, such a source leaves its group after the close time-out, and the run can be drained.
+// In a run that goes on, such a source leaves its group after the close time-out, and the run can
+// be drained.
 func TestCompletedSourceLeavesWithoutAnAnswer(t *testing.T) {
 	for name, source := range unanswered {
 		t.Run(name, func(t *testing.T) {

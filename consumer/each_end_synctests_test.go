@@ -19,8 +19,9 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Acknowledgements are withheld when a run ends: its outcome says so in sub-streams as in one graph, and speaks of user code where there is some alone. The run ends after its children, so that
-// what it tells of their partitions is theirs no more.
+// Acknowledgements are withheld when a run ends: its outcome says so in sub-streams as in one
+// graph, and speaks of user code where there is some alone. The run ends after its children, so
+// that what it tells of their partitions is theirs no more.
 func TestEndsWithOutcomesWithheld(t *testing.T) {
 	for _, how := range []string{"stop", "drain"} {
 		for _, each := range []bool{false, true} {

@@ -91,8 +91,9 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 	}
 }
 
-// An end that comes before what is at work has been finished counts it as given up, in the error, in the snapshot
-// and in the log, with the stage: whether its calls heed their context or not, and whatever is asked to end.
+// An end that comes before what is at work has been finished counts it as given up, in the error,
+// in the snapshot and in the log, with the stage: whether its calls heed their context or not, and
+// whatever is asked to end.
 func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 	const atOnce = 4
 	for _, heeds := range []bool{false, true} {
@@ -110,7 +111,8 @@ func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 							if heeds {
 								return m.Offset, idle(ctx, time.Hour)
 							}
-							<-time.After(time.Minute + 2*time.Second) // a little longer than the run waits
+							// a little longer than the run waits
+							<-time.After(time.Minute + 2*time.Second)
 							return m.Offset, nil
 						}
 						commit := func(src stream.Source[deskMessage]) stream.Graph {

@@ -11,13 +11,15 @@ import (
 )
 
 var (
-	// ErrRunning says that the handle has a run already, or that two of its sources stand in one graph.
+	// ErrRunning says that the handle has a run already, or that two of its sources stand in one
+	// graph.
 	ErrRunning = errors.New("vicuna: the consumer is running already: a handle has one run at a time")
 	// ErrNotRunning says that the handle has no run that could be asked.
 	ErrNotRunning = errors.New("vicuna: the consumer is not running")
 	// ErrNoGroup says that a source which needs a group was built with settings that name none.
 	ErrNoGroup = errors.New("vicuna: the consumer settings name no group (settings.Group), which this source needs")
-	// ErrNoAssignment says that the consumer has no partitions now because it is still joining its group, or was put out of it: how far it is behind is not known.
+	// ErrNoAssignment says that the consumer has no partitions now because it is still joining its
+	// group, or was put out of it: how far it is behind is not known.
 	ErrNoAssignment = errors.New("vicuna: the consumer has no partitions now: it is joining its group, or the group has taken them all")
 	// ErrNotAssigned says that a partition is not assigned to this consumer now.
 	ErrNotAssigned = errors.New("vicuna: the partition is not assigned to this consumer")
@@ -41,8 +43,9 @@ func (e *NoCommitterError) Error() string {
 // UnreachableError says that no broker could be reached, and where.
 type UnreachableError = kclient.UnreachableError
 
-// StartError says that a run could not begin to read within settings.StartTimeout. It wraps what stood in the way last: an [*UnreachableError], a [*FetchError] for a topic that is
-// not there, a [*GroupError] for a group without a coordinator.
+// StartError says that a run could not begin to read within settings.StartTimeout. It wraps what
+// stood in the way last: an [*UnreachableError], a [*FetchError] for a topic that is not there, a
+// [*GroupError] for a group without a coordinator.
 type StartError struct {
 	// After is how long it was tried.
 	After time.Duration
@@ -55,7 +58,8 @@ func (e *StartError) Error() string {
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// DecodeError says that a record's key or value could not be deserialised. It wraps the serde's error.
+// DecodeError says that a record's key or value could not be deserialised. It wraps the serde's
+// error.
 type DecodeError struct {
 	Topic     string
 	Partition int32
@@ -71,8 +75,8 @@ func (e *DecodeError) Error() string {
 
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// FetchError says that a partition, or all of a topic's where Partition is -1, cannot be read: no permission, no such topic. It wraps the broker's error
-// (package kerr).
+// FetchError says that a partition, or all of a topic's where Partition is -1, cannot be read: no
+// permission, no such topic. It wraps the broker's error (package kerr).
 type FetchError struct {
 	Topic     string
 	Partition int32
@@ -91,8 +95,8 @@ func (e *FetchError) Error() string {
 
 func (e *FetchError) Unwrap() error { return e.Err }
 
-// OutOfRangeError says that the offset to read is not there: records were deleted, or the topic was made anew or truncated. settings.OutOfRange chooses what happens
-// instead of this error.
+// OutOfRangeError says that the offset to read is not there: records were deleted, or the topic was
+// made anew or truncated. settings.OutOfRange chooses what happens instead of this error.
 type OutOfRangeError struct {
 	Topic     string
 	Partition int32
@@ -107,8 +111,9 @@ func (e *OutOfRangeError) Error() string {
 
 func (e *OutOfRangeError) Unwrap() error { return e.Err }
 
-// GroupError says that the group does not have this consumer as a member: no permission, an instance id that somebody else has taken, a protocol that the others do not
-// speak. It wraps the broker's error.
+// GroupError says that the group does not have this consumer as a member: no permission, an
+// instance id that somebody else has taken, a protocol that the others do not speak. It wraps the
+// broker's error.
 type GroupError struct {
 	Group string
 	Err   error
@@ -130,10 +135,12 @@ func (e *GroupError) Error() string {
 
 func (e *GroupError) Unwrap() error { return e.Err }
 
-// CommitError says that an offset could not be committed, and trying again would not help. It wraps the broker's error.
+// CommitError says that an offset could not be committed, and trying again would not help. It wraps
+// the broker's error.
 type CommitError struct {
 	Group string
-	// Topic, Partition and Offset are of the offset that was refused; Topic is empty where the whole request was.
+	// Topic, Partition and Offset are of the offset that was refused; Topic is empty where the
+	// whole request was.
 	Topic     string
 	Partition int32
 	Offset    int64
@@ -149,8 +156,8 @@ func (e *CommitError) Error() string {
 
 func (e *CommitError) Unwrap() error { return e.Err }
 
-// UserError says that a function of the user's that the consumer calls outside the stream failed or panicked: an assignment handler, a loader of offsets, a metadata
-// function.
+// UserError says that a function of the user's that the consumer calls outside the stream failed or
+// panicked: an assignment handler, a loader of offsets, a metadata function.
 type UserError struct {
 	// What names the function: "assigned handler", "offset loader", "metadata function".
 	What string

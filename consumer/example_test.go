@@ -22,7 +22,8 @@ type order struct {
 	Total int
 }
 
-// exampleOrders starts a Kafka for an example, with three orders in the topic of that name, which has one partition.
+// exampleOrders starts a Kafka for an example, with three orders in the topic of that name, which
+// has one partition.
 func exampleOrders() (settings.Consumer[string, order], func()) {
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders"))
 	if err != nil {
@@ -152,7 +153,8 @@ func ExampleConsumer_AtMostOnceSource() {
 	cs, stop := exampleOrders()
 	defer stop()
 
-	// For work that must not be done twice. A crash loses up to 100 records of a partition, and what is in flight.
+	// For work that must not be done twice. A crash loses up to 100 records of a partition, and
+	// what is in flight.
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	fmt.Println(c.AtMostOnceSource(100).To(stream.ForEach(show)).Run(context.Background()))
 	// Output:
@@ -214,13 +216,15 @@ func ExampleConsumer_CommitWithMetadataPartitionedSource() {
 	// Output: <nil>
 }
 
-// Totals are kept with the offset behind the last order that is in them; a database would write both in one transaction.
+// Totals are kept with the offset behind the last order that is in them; a database would write
+// both in one transaction.
 func ExampleConsumer_PlainPartitionedManualOffsetSource() {
 	cs, stop := exampleOrders()
 	defer stop()
 
 	var mu sync.Mutex
-	total, next := 12, map[consumer.TopicPartition]int64{{Topic: "orders", Partition: 0}: 1} // nr-1 is in it
+	// nr-1 is in it
+	total, next := 12, map[consumer.TopicPartition]int64{{Topic: "orders", Partition: 0}: 1}
 	load := func(_ context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 		mu.Lock()
 		defer mu.Unlock()

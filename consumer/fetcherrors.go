@@ -10,8 +10,9 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// errors looks at what a poll says beside records. The client tries again by itself what may become better: brokers that are gone, leaders that move. What it tells is
-// either for information or will not become better.
+// errors looks at what a poll says beside records. The client tries again by itself what may become
+// better: brokers that are gone, leaders that move. What it tells is either for information or will
+// not become better.
 func (s *session[K, V, T]) errors(fetches kgo.Fetches) {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if err := s.explain(topic, partition, err); err != nil {
@@ -52,7 +53,8 @@ func (s *session[K, V, T]) explain(topic string, partition int32, err error) err
 	fetch := &FetchError{Topic: topic, Partition: partition, Err: err}
 	switch {
 	case topic != "" && isUnknownTopic(err):
-		// The client tells so when it has tried some times. If the topic was deleted, or made anew, it tells so at every poll from now on, and never reads it again.
+		// The client tells so when it has tried some times. If the topic was deleted, or made anew,
+		// it tells so at every poll from now on, and never reads it again.
 		s.doubt(fetch)
 		return nil
 	case passingFetch(err), s.isDropped(TopicPartition{topic, partition}) && passingAnswer(err):
@@ -70,7 +72,8 @@ func passingFetch(err error) bool {
 	return errors.As(err, &code) && (code.Retriable || errors.Is(err, kerr.UnknownServerError))
 }
 
-// isDropped reports whether the client tells why it has not asked for a partition's offset: where it begins was, or is being, asked beside it.
+// isDropped reports whether the client tells why it has not asked for a partition's offset: where
+// it begins was, or is being, asked beside it.
 func (s *session[K, V, T]) isDropped(tp TopicPartition) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +85,8 @@ func (s *session[K, V, T]) isDropped(tp TopicPartition) bool {
 	return true
 }
 
-// explainGroup says which failures of the group's session end the run: those that another attempt would meet again.
+// explainGroup says which failures of the group's session end the run: those that another attempt
+// would meet again.
 func (s *session[K, V, T]) explainGroup(err error) error {
 	if isAny(err, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch) {
 		return nil

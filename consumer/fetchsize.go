@@ -6,8 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// fetchSize learns how much larger records become in memory than they were in the broker's response, and how many there are in it, so that what the client fetches
-// ahead fits its part of the budget. It is a hook of the client.
+// fetchSize learns how much larger records become in memory than they were in the broker's
+// response, and how many there are in it, so that what the client fetches ahead fits its part of
+// the budget. It is a hook of the client.
 type fetchSize struct {
 	told, polls int   // the poller's
 	toldShare   int32 // the poller's
@@ -19,8 +20,9 @@ type fetchSize struct {
 	arrived                   map[TopicPartition]int64
 }
 
-// take returns the bytes of a partition that were read since it was asked last. Those of the next response may be among them, and are missing there then: over all they are as many as
-// there are, and nobody has to look at each record.
+// take returns the bytes of a partition that were read since it was asked last. Those of the next
+// response may be among them, and are missing there then: over all they are as many as there are,
+// and nobody has to look at each record.
 func (f *fetchSize) take(p TopicPartition) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -44,17 +46,20 @@ func (f *fetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 	f.records += int64(m.NumRecords)
 }
 
-// smallestFetch is what a fetch may always bring; and a broker gives one batch at least, whatever its size.
+// smallestFetch is what a fetch may always bring; and a broker gives one batch at least, whatever
+// its size.
 const smallestFetch = 8 << 10
 
-// firstFetch is how much the first fetch may bring, while nothing is known of the records: it fits even where they were compressed a hundred times, and where they take eight bytes.
+// firstFetch is how much the first fetch may bring, while nothing is known of the records: it fits
+// even where they were compressed a hundred times, and where they take eight bytes.
 func (s *session[K, V, T]) firstFetch() {
 	s.fetchSize.ofPartition = s.cl.OptValue(kgo.FetchMaxPartitionBytes).(int32)
 	total, most := s.cfg.Budget()
 	s.tellFetch(min(int64(total)/128, int64(most)))
 }
 
-// ratio is what the records were in responses, and what they are in memory; what was long ago counts less.
+// ratio is what the records were in responses, and what they are in memory; what was long ago
+// counts less.
 func (f *fetchSize) ratio() (packed, unpacked, records int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,7 +70,8 @@ func (f *fetchSize) ratio() (packed, unpacked, records int64) {
 	return packed, unpacked, records
 }
 
-// fitFetches sets the size of fetches now and then: every sixteenth poll, or when the budget is full.
+// fitFetches sets the size of fetches now and then: every sixteenth poll, or when the budget is
+// full.
 func (s *session[K, V, T]) fitFetches() {
 	f := &s.fetchSize
 	if f.polls++; f.polls%16 != 1 && !s.budget.full() {
@@ -90,7 +96,8 @@ const (
 	fetchesInLimit  = 3
 )
 
-// tellFetch sets the size of fetches, where it would change by a quarter, and what of it may be one partition's.
+// tellFetch sets the size of fetches, where it would change by a quarter, and what of it may be one
+// partition's.
 func (s *session[K, V, T]) tellFetch(size int64) {
 	f := &s.fetchSize
 	size = max(min(size, int64(s.cfg.FetchMaxBytes())), smallestFetch)
@@ -105,8 +112,10 @@ func (s *session[K, V, T]) tellFetch(size int64) {
 	s.cl.UpdateFetchMaxBytes(int32(size), min(share, f.ofPartition))
 }
 
-// fetchShare is what a fetch may bring of a partition: one that has much to read leaves room for others in each response. While the budget is strained it is one partition's part, where that is
-// less; and several batches in any case, as the brokers leave a partition out whose next batch is larger.
+// fetchShare is what a fetch may bring of a partition: one that has much to read leaves room for
+// others in each response. While the budget is strained it is one partition's part, where that is
+// less; and several batches in any case, as the brokers leave a partition out whose next batch is
+// larger.
 func (s *session[K, V, T]) fetchShare(size int64) int32 {
 	s.mu.Lock()
 	parts := int64(max(1, len(s.parts)))

@@ -58,7 +58,8 @@ func TestHandleOutsideOfARun(t *testing.T) {
 	})
 }
 
-// Nothing of a paused partition is given out, neither what waits already nor what comes; a resume gives it within half a second, whatever else is going on.
+// Nothing of a paused partition is given out, neither what waits already nor what comes; a resume
+// gives it within half a second, whatever else is going on.
 func TestPause(t *testing.T) {
 	onAllSources(t, 3, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
 		c := consumer.New(readerOf(k), consumer.Topics("in"))
@@ -101,7 +102,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// A partition that was paused while nothing was there is fetched again in time, though a fetch of the others is being held by the broker.
+// A partition that was paused while nothing was there is fetched again in time, though a fetch of
+// the others is being held by the broker.
 func TestResumeWhileAnotherIsWaitedFor(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		c := consumer.New(readerOf(k), consumer.Topics("in"))
@@ -126,7 +128,8 @@ func TestResumeWhileAnotherIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Pauses go with their partition: whoever has it next reads it, and so does this consumer when it comes back.
+// Pauses go with their partition: whoever has it next reads it, and so does this consumer when it
+// comes back.
 func TestPauseIsForgottenWithThePartition(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
@@ -211,7 +214,8 @@ func TestLag(t *testing.T) {
 	})
 }
 
-// Before anything is known of a partition, its lag is from where reading will begin: the committed offset, the beginning, or the end.
+// Before anything is known of a partition, its lag is from where reading will begin: the committed
+// offset, the beginning, or the end.
 func TestLagBeforeReading(t *testing.T) {
 	for _, c := range []struct {
 		start settings.StartPosition
@@ -467,8 +471,8 @@ func TestEventsPanic(t *testing.T) {
 	})
 }
 
-// Where a plain source goes on is known to whoever has ended its partition: a run that ends while a revoke is
-// still in the user's function does not set the handle's place to what had been fetched.
+// Where a plain source goes on is known to whoever has ended its partition: a run that ends while a
+// revoke is still in the user's function does not set the handle's place to what had been fetched.
 func TestEndWithinARevokeKeepsThePlace(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 300

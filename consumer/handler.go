@@ -11,22 +11,31 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Handler is called within rebalances, one call at a time, on the client's goroutine: the group waits for it. Revoking is called at the end of a run too, and Stopped there alone, on a goroutine of the run's. A call that takes longer than settings.HandlerWarning is
-// logged; one that takes longer than the rebalance time-out loses the partitions. The context ends with the client. An error, or a panic, is a [*UserError] that ends the
-// stream. nil functions are left out. Calls are made for partitions that there are; empty rebalances are not told.
+// Handler is called within rebalances, one call at a time, on the client's goroutine: the group
+// waits for it. Revoking is called at the end of a run too, and Stopped there alone, on a goroutine
+// of the run's. A call that takes longer than settings.HandlerWarning is logged; one that takes
+// longer than the rebalance time-out loses the partitions. The context ends with the client. An
+// error, or a panic, is a [*UserError] that ends the stream. nil functions are left out. Calls are
+// made for partitions that there are; empty rebalances are not told.
 type Handler struct {
 	// Assigned: partitions have come, and nothing of them was fetched yet.
 	Assigned func(ctx context.Context, r *Restricted, ps []TopicPartition) error
-	// Revoking: partitions are about to go, since a revoke has begun, a drain has, or their source has completed (which asks for all that are assigned; a hard stop tells nothing). Nothing more of
-	// them is delivered, and what is in flight is not waited for yet: whoever gathers elements by hand finishes now what he has. A Commit of their Committables counts, until Revoked is called.
-	// Elements that are still on their way to him come afterwards; of these partitions he finishes each at once. ctx ends when the waiting does: with settings.RevokeTimeout, the drain
-	// time-out, or the close time-out; the call's time is part of it. It is called once for each assignment of a partition.
+	// Revoking: partitions are about to go, since a revoke has begun, a drain has, or their source
+	// has completed (which asks for all that are assigned; a hard stop tells nothing). Nothing more
+	// of them is delivered, and what is in flight is not waited for yet: whoever gathers elements
+	// by hand finishes now what he has. A Commit of their Committables counts, until Revoked is
+	// called. Elements that are still on their way to him come afterwards; of these partitions he
+	// finishes each at once. ctx ends when the waiting does: with settings.RevokeTimeout, the drain
+	// time-out, or the close time-out; the call's time is part of it. It is called once for each
+	// assignment of a partition.
 	Revoking func(ctx context.Context, r *Restricted, ps []TopicPartition) error
-	// Revoked: partitions are going. What was in flight is finished, or given up at the deadline, and committed; they are still this consumer's until it returns.
+	// Revoked: partitions are going. What was in flight is finished, or given up at the deadline,
+	// and committed; they are still this consumer's until it returns.
 	Revoked func(ctx context.Context, r *Restricted, ps []TopicPartition) error
 	// Lost: partitions are somebody else's already.
 	Lost func(ctx context.Context, r *Restricted, ps []TopicPartition) error
-	// Stopped: the run is over, or its source has completed before it, and these were its partitions; everything is committed, and the group is left after it.
+	// Stopped: the run is over, or its source has completed before it, and these were its
+	// partitions; everything is committed, and the group is left after it.
 	Stopped func(ctx context.Context, r *Restricted, ps []TopicPartition) error
 }
 
@@ -173,10 +182,12 @@ func (s *session[K, V, T]) restricted(parts map[TopicPartition]position, ps []To
 	return &Restricted{ask: s.ask, commit: s.commit, memory: &s.c.memory, parts: parts, ps: ps}
 }
 
-// Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those that go too.
+// Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those
+// that go too.
 func (r *Restricted) Assignment() []TopicPartition { return r.ps }
 
-// Position is the offset of the next record to be fetched of a partition; false where that is not known yet.
+// Position is the offset of the next record to be fetched of a partition; false where that is not
+// known yet.
 func (r *Restricted) Position(p TopicPartition) (int64, bool) {
 	pos, ok := r.parts[p]
 	return pos.next, ok && pos.next >= 0
@@ -192,7 +203,8 @@ func (r *Restricted) Beginning(ctx context.Context, ps ...TopicPartition) (map[T
 	return r.ask.beginning(ctx, ps)
 }
 
-// End asks for the offsets behind the last records; with settings.ReadCommitted, behind the last that can be read.
+// End asks for the offsets behind the last records; with settings.ReadCommitted, behind the last
+// that can be read.
 func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
 	return r.ask.end(ctx, ps)
 }

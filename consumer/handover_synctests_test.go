@@ -41,7 +41,8 @@ func inHandWorld(t *testing.T, records int, fn func(t *testing.T, w handWorld)) 
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		k.CreateTopic(t, "out", 1)
 		w := handWorld{commitWorld: newCommitWorld(t, k, records), said: &lines{}}
-		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))} // the other graphs say how often
+		// the other graphs say how often
+		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
 		w.src = w.consumer(settings.StuckAfter(10*time.Second), settings.Logger(slog.New(slog.NewTextHandler(w.said, nil)))).CommittableSource()
 		fn(t, w)
 	})
@@ -70,7 +71,8 @@ func flat[A any](sink stream.Sink[A]) stream.Sink[[]A] {
 	return stream.NewFlow(func(s stream.Source[[]A]) stream.Source[A] { return stream.FlatMap(s, slices.Values[[]A]) }).To(sink)
 }
 
-// another starts a graph that takes elements from a channel and finishes them with a sink, as many as it is let.
+// another starts a graph that takes elements from a channel and finishes them with a sink, as many
+// as it is let.
 func another[T any](w handWorld, sink stream.Sink[T]) (in chan T, let func(n int)) {
 	in, gate := make(chan T, 1000), make(chan struct{}, 1000)
 	w.start(stream.MapAsync(stream.FromChan(in), 1, func(ctx context.Context, v T) (T, error) {
@@ -134,7 +136,8 @@ func eachFinisher(t *testing.T, records int, fn func(t *testing.T, w handWorld, 
 	}
 }
 
-// A record that was expanded into three before the channel is done with the third, whatever finishes them.
+// A record that was expanded into three before the channel is done with the third, whatever
+// finishes them.
 func TestExpandedBeforeTheChannel(t *testing.T) {
 	eachFinisher(t, 4, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 		in, let := another(w, finisher)
@@ -146,7 +149,8 @@ func TestExpandedBeforeTheChannel(t *testing.T) {
 	})
 }
 
-// A stage that has an element by its token finishes that, and no hand-over of another branch: each waits for its own Commit, which says that the record is done.
+// A stage that has an element by its token finishes that, and no hand-over of another branch: each
+// waits for its own Commit, which says that the record is done.
 func TestHandOverInAnotherBranch(t *testing.T) {
 	work := make(chan offset, 1000)
 	take := func(_ context.Context, o offset) error {
@@ -183,7 +187,8 @@ func TestHandOverInAnotherBranch(t *testing.T) {
 	}
 }
 
-// Two graphs that are given the same records both have to finish them, in whatever order; the user's Commit does for both.
+// Two graphs that are given the same records both have to finish them, in whatever order; the
+// user's Commit does for both.
 func TestTwoOtherGraphs(t *testing.T) {
 	eachFinisher(t, 5, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 		a, letA := another(w, finisher)
@@ -206,7 +211,8 @@ func TestTwoOtherGraphs(t *testing.T) {
 	})
 }
 
-// Batches by a channel: each of their tokens is handed over, and finished by itself or with the rest; parts of one record are as many as there were.
+// Batches by a channel: each of their tokens is handed over, and finished by itself or with the
+// rest; parts of one record are as many as there were.
 func TestBatchesBetweenGraphs(t *testing.T) {
 	rec := *envelope.New("out", "k", "v")
 	whole := func(w handWorld) stream.Sink[[]offset] {
@@ -270,7 +276,8 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 	})
 }
 
-// A channel may lead back into the same graph. What comes by it answers its hand-over, also in one batch with what has its token.
+// A channel may lead back into the same graph. What comes by it answers its hand-over, also in one
+// batch with what has its token.
 func TestChannelBackIntoTheGraph(t *testing.T) {
 	eachFinisher(t, 12, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 		again, gate := make(chan commitMessage, 100), make(chan commitMessage, 100)
@@ -303,8 +310,10 @@ func TestChannelBackIntoTheGraph(t *testing.T) {
 	})
 }
 
-// Where nobody answers, the record is named, with its age and the stage that handed it over, while it waits and when it is given up: the other graph has left it out, has failed on it, or
-// was never there; or the user has forgotten to call Commit. What the graph has finished by itself says nothing of that.
+// Where nobody answers, the record is named, with its age and the stage that handed it over, while
+// it waits and when it is given up: the other graph has left it out, has failed on it, or was never
+// there; or the user has forgotten to call Commit. What the graph has finished by itself says
+// nothing of that.
 func TestUnansweredIsWarnedOf(t *testing.T) {
 	const third = 2
 	errOther := errors.New("the other graph's")
@@ -391,7 +400,8 @@ func TestUnansweredNamesTheStages(t *testing.T) {
 	})
 }
 
-// Another graph that is stopped, or drained, has answered what it has finished, and no more; the next one goes on with what is in the channel.
+// Another graph that is stopped, or drained, has answered what it has finished, and no more; the
+// next one goes on with what is in the channel.
 func TestOtherGraphEnds(t *testing.T) {
 	for name, end := range map[string]func(*stream.Control){
 		"stopped": (*stream.Control).Stop,
@@ -423,7 +433,8 @@ func TestOtherGraphEnds(t *testing.T) {
 	}
 }
 
-// What the user has committed is committed at the end of a run in which other records were never answered: the wait for those takes nothing of the time of the last commit.
+// What the user has committed is committed at the end of a run in which other records were never
+// answered: the wait for those takes nothing of the time of the last commit.
 func TestLastCommitBesideUnanswered(t *testing.T) {
 	const n = 20
 	inHandWorld(t, n, func(t *testing.T, w handWorld) {

@@ -9,15 +9,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// joins knows whether the client waits for a join of its group. A join of the classic protocols lasts
-// until the slowest of the members has come, and while it does the client neither commits nor leaves,
-// whatever it is told. It does not say so; the requests that it writes and the responses that it
-// reads do. So this is a hook of the client. With KIP-848 there are no such requests.
+// joins knows whether the client waits for a join of its group. A join of the classic protocols
+// lasts until the slowest of the members has come, and while it does the client neither commits nor
+// leaves, whatever it is told. It does not say so; the requests that it writes and the responses
+// that it reads do. So this is a hook of the client. With KIP-848 there are no such requests.
 //
 // A join is on from the moment when JoinGroup or SyncGroup was written until the response was read.
-// Where the connection breaks, no response is read: then it counts as being on until the next join has
-// ended, or until the client sends a heartbeat, which it does only between joins. To take a join as
-// being on that is over costs nothing: what is sent past the client is sent to the same group.
+// Where the connection breaks, no response is read: then it counts as being on until the next join
+// has ended, or until the client sends a heartbeat, which it does only between joins. To take a
+// join as being on that is over costs nothing: what is sent past the client is sent to the same
+// group.
 type joins struct {
 	mu    sync.Mutex
 	now   joinPhase          // written by the client's goroutines
@@ -82,8 +83,8 @@ func (j *joins) phase() joinPhase {
 // waiting reports whether a join is on.
 func (j *joins) waiting() bool { return j.phase() != noJoin }
 
-// watch calls f if a join is on, and whenever a phase of one begins, until stop. It is called under a lock: it
-// must not wait, nor ask anything of joins.
+// watch calls f if a join is on, and whenever a phase of one begins, until stop. It is called under
+// a lock: it must not wait, nor ask anything of joins.
 func (j *joins) watch(f func()) (stop func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

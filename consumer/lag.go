@@ -10,9 +10,11 @@ type Lag struct {
 	TopicPartition
 	// Next is the offset of the next record to be fetched, -1 where it is not known yet.
 	Next int64
-	// Done is the offset behind the last record that was finished without a gap, which is what is committed where somebody commits; -1 where that is not known yet.
+	// Done is the offset behind the last record that was finished without a gap, which is what is
+	// committed where somebody commits; -1 where that is not known yet.
 	Done int64
-	// End is the offset behind the last record that there is; with settings.ReadCommitted, behind the last that can be read.
+	// End is the offset behind the last record that there is; with settings.ReadCommitted, behind
+	// the last that can be read.
 	End int64
 	// Behind is End less Done: how many offsets are still to be finished.
 	Behind int64
@@ -34,8 +36,10 @@ func (ls Lags) Behind() (n int64) {
 	return n
 }
 
-// Lag asks the brokers for the ends of the assigned partitions, and compares. Offsets that were never used, or were compacted away, count as records. A member to which its
-// group has given no partition is behind in none; while the consumer is still joining, or was put out, Lag fails with [ErrNoAssignment].
+// Lag asks the brokers for the ends of the assigned partitions, and compares. Offsets that were
+// never used, or were compacted away, count as records. A member to which its group has given no
+// partition is behind in none; while the consumer is still joining, or was put out, Lag fails with
+// [ErrNoAssignment].
 func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 	r, err := c.running()
 	if err != nil {

@@ -51,7 +51,8 @@ func (s *session[K, V, T]) close(ctx context.Context) {
 		}
 	}
 	s.cl.CloseAllowingRebalance()
-	// Closing takes what was fetched with a poll of the client's own, which keeps the goroutine of its leave waiting.
+	// Closing takes what was fetched with a poll of the client's own, which keeps the goroutine of
+	// its leave waiting.
 	s.cl.AllowRebalance()
 }
 

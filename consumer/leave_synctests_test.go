@@ -77,8 +77,8 @@ func (d *desk) members() (ids []string) {
 	return ids
 }
 
-// keepJoining brings a member that keeps the group in a join, and one for which it joins, and returns
-// when the join is on.
+// keepJoining brings a member that keeps the group in a join, and one for which it joins, and
+// returns when the join is on.
 func (d *desk) keepJoining(kind groupKind, blocker func(d *desk, kind groupKind)) (third *clerk) {
 	d.t.Helper()
 	blocker(d, kind)
@@ -169,7 +169,8 @@ func TestStaticMemberStays(t *testing.T) {
 				of := func(i int, beats time.Duration) *clerk {
 					return d.clerk(settings.InstanceID("member-"+strconv.Itoa(i)), settings.HeartbeatInterval(beats))
 				}
-				const often, seldom = 10 * time.Millisecond, 90 * time.Millisecond // how soon they hear of a join
+				// how soon they hear of a join
+				const often, seldom = 10 * time.Millisecond, 90 * time.Millisecond
 				first, second := of(0, often), of(1, seldom)
 				first.run(first.copies(nil))
 				second.run(second.copies(nil))
@@ -194,8 +195,8 @@ func TestStaticMemberStays(t *testing.T) {
 	}
 }
 
-// It is so from all sources, those whose partitions have sub-streams of their own, those whose offsets
-// are the user's, and those that commit nothing.
+// It is so from all sources, those whose partitions have sub-streams of their own, those whose
+// offsets are the user's, and those that commit nothing.
 func TestEndOfAllSourcesInAJoin(t *testing.T) {
 	call := func(ctx context.Context) error { return idle(ctx, aCall) }
 	do := func(ctx context.Context, m deskMessage) (envelope.Committable, error) { return m.Offset, call(ctx) }
@@ -252,8 +253,8 @@ func completesBefore(c deskHandle, do func(context.Context, deskMessage) (envelo
 	return stream.TryMap(c.CommittableSource().Take(1000), do).To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
-// A source that completes while a join is on leaves its group before its run ends, at once. With the
-// eager protocol nothing completes then, as nothing comes.
+// A source that completes while a join is on leaves its group before its run ends, at once. With
+// the eager protocol nothing completes then, as nothing comes.
 func TestSourceCompletesInAJoin(t *testing.T) {
 	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 3000)
@@ -308,7 +309,8 @@ func TestEndBeforeTheFirstJoin(t *testing.T) {
 					go func() { _ = late.ctl.Drain(context.WithoutCancel(t.Context())) }()
 					<-late.ctl.Done()
 					require.LessOrEqual(t, time.Since(began), atMost, "after %v", after)
-					require.Subset(t, members, d.members(), "after %v", after) // a session may have ended meanwhile
+					// a session may have ended meanwhile
+					require.Subset(t, members, d.members(), "after %v", after)
 				}
 			})
 		})

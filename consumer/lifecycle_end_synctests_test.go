@@ -18,8 +18,9 @@ import (
 
 var errWork = errors.New("the work has failed")
 
-// The four outcomes of a drain: the stream ends well or with a fault, and so does what follows it, the last commit and leaving the group. A fault of the stream is told whatever follows, and one
-// of the end is told besides.
+// The four outcomes of a drain: the stream ends well or with a fault, and so does what follows it,
+// the last commit and leaving the group. A fault of the stream is told whatever follows, and one of
+// the end is told besides.
 func TestFourOutcomes(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		for _, gone := range []bool{false, true} {
@@ -27,7 +28,8 @@ func TestFourOutcomes(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 					d := newDesk(t, k, 100)
-					c := d.clerk(settings.HeartbeatInterval(10 * time.Second)) // it does not hear that the broker is gone
+					// it does not hear that the broker is gone
+					c := d.clerk(settings.HeartbeatInterval(10 * time.Second))
 					gate := newRelease(t)
 					c.run(c.copies(func(ctx context.Context, m deskMessage) error {
 						if m.Record.Offset() < 50 {
@@ -75,7 +77,8 @@ func TestFourOutcomes(t *testing.T) {
 	}
 }
 
-// A drain finishes what is in flight, commits it, and leaves the group; a static member stays in it.
+// A drain finishes what is in flight, commits it, and leaves the group; a static member stays in
+// it.
 func TestDrainCommitsAndLeaves(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 1000)
@@ -100,7 +103,8 @@ func TestDrainCommitsAndLeaves(t *testing.T) {
 	})
 }
 
-// What a drain cannot finish in its time is stopped; what was finished is committed, and the group is left.
+// What a drain cannot finish in its time is stopped; what was finished is committed, and the group
+// is left.
 func TestDrainTimeout(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
@@ -162,7 +166,8 @@ func TestDrainBeforeTheStart(t *testing.T) {
 	})
 }
 
-// A Stop gives up what is in flight; what was finished is committed, the group is left at once, and the next run goes on exactly there.
+// A Stop gives up what is in flight; what was finished is committed, the group is left at once, and
+// the next run goes on exactly there.
 func TestStopAndRunAgain(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 10)
@@ -192,7 +197,8 @@ func TestStopAndRunAgain(t *testing.T) {
 	})
 }
 
-// A panic in a user's function ends the stream with its place, and the process lives; so does runtime.Goexit's. The handle is free behind it.
+// A panic in a user's function ends the stream with its place, and the process lives; so does
+// runtime.Goexit's. The handle is free behind it.
 func TestUserFunctionPanics(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
@@ -220,7 +226,8 @@ func TestUserFunctionPanics(t *testing.T) {
 	})
 }
 
-// A stop while no broker answers ends in its time, and says that the last offsets are not committed where they are its own still.
+// A stop while no broker answers ends in its time, and says that the last offsets are not committed
+// where they are its own still.
 func TestStopWithoutABroker(t *testing.T) {
 	for name, gone := range map[string]func(k *kafkatest.Broker){
 		"killed": func(k *kafkatest.Broker) { k.Kill() },

@@ -13,7 +13,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A handle has one run at a time: a second one is refused, also where both sources stand in one graph, and the first is not disturbed.
+// A handle has one run at a time: a second one is refused, also where both sources stand in one
+// graph, and the first is not disturbed.
 func TestSecondRunIsRefused(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
@@ -71,7 +72,8 @@ func TestHandleOutsideARun(t *testing.T) {
 	})
 }
 
-// The handler is told of everything in order, and of the end when everything is committed; events come behind, in order, and all of them before the run is over.
+// The handler is told of everything in order, and of the end when everything is committed; events
+// come behind, in order, and all of them before the run is over.
 func TestHandlerAndEvents(t *testing.T) {
 	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 100)

@@ -10,9 +10,12 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// LoadOffsets tells at which offsets partitions are to be read that were just assigned: each is that of the first record to read. Partitions that it leaves out begin as they would without it:
-// at the group's committed offset, or as settings.StartFrom says. ctx ends when the partitions are taken away before it has returned; what it returns then is not used. It is called
-// within the rebalance, one call at a time: it should take less than the rebalance time-out. An error, or a panic, is a [*UserError] that ends the stream.
+// LoadOffsets tells at which offsets partitions are to be read that were just assigned: each is
+// that of the first record to read. Partitions that it leaves out begin as they would without it:
+// at the group's committed offset, or as settings.StartFrom says. ctx ends when the partitions are
+// taken away before it has returned; what it returns then is not used. It is called within the
+// rebalance, one call at a time: it should take less than the rebalance time-out. An error, or a
+// panic, is a [*UserError] that ends the stream.
 type LoadOffsets = func(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error)
 
 // manual is where offsets are kept that the group does not keep.
@@ -21,10 +24,12 @@ type manual struct {
 	revoked func([]TopicPartition)
 }
 
-// PlainPartitionedManualOffsetSource is [Consumer.PlainPartitionedSource] for offsets that are kept elsewhere, with the results of the work: load tells where each partition begins, revoked
-// (which may be nil) that partitions are gone, when what was in flight is finished. Nothing is committed.
+// PlainPartitionedManualOffsetSource is [Consumer.PlainPartitionedSource] for offsets that are kept
+// elsewhere, with the results of the work: load tells where each partition begins, revoked (which
+// may be nil) that partitions are gone, when what was in flight is finished. Nothing is committed.
 //
-//   - Emits when: a partition was assigned and its offset loaded, or its sub-stream has ended too early.
+//   - Emits when: a partition was assigned and its offset loaded, or its sub-stream has ended too
+//     early.
 //   - Back-pressures when: as PlainPartitionedSource.
 //   - Completes when: with [ToEnd], at the end; else never.
 //   - Fails when: as PlainSource, and when load does, or tells an offset that is not there.
@@ -35,9 +40,11 @@ func (c *Consumer[K, V]) PlainPartitionedManualOffsetSource(load LoadOffsets, re
 	return partitioned(c, sh.manually(load, revoked))
 }
 
-// CommittablePartitionedManualOffsetSource is [Consumer.PlainPartitionedManualOffsetSource] with offsets that are committed to the group besides, for tools that show its lag.
+// CommittablePartitionedManualOffsetSource is [Consumer.PlainPartitionedManualOffsetSource] with
+// offsets that are committed to the group besides, for tools that show its lag.
 //
-//   - Emits when: a partition was assigned and its offset loaded, or its sub-stream has ended too early.
+//   - Emits when: a partition was assigned and its offset loaded, or its sub-stream has ended too
+//     early.
 //   - Back-pressures when: as PlainPartitionedSource.
 //   - Completes when: with [ToEnd], at the end; else never.
 //   - Fails when: as CommittableSource, and when load does, or tells an offset that is not there.
@@ -56,7 +63,8 @@ func (sh shape[K, V, T]) manually(load LoadOffsets, revoked func([]TopicPartitio
 	return sh
 }
 
-// loadOffsets replaces the group's offsets by the user's, which it returns. Whoever calls it lets the sub-streams begin, once their partitions are known.
+// loadOffsets replaces the group's offsets by the user's, which it returns. Whoever calls it lets
+// the sub-streams begin, once their partitions are known.
 func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[TopicPartition]int64, error) {
 	var ps []TopicPartition
 	for topic, ids := range at {

@@ -60,7 +60,8 @@ func (l *loads) all() (calls, gone [][]consumer.TopicPartition) {
 	return append([][]consumer.TopicPartition(nil), l.calls...), append([][]consumer.TopicPartition(nil), l.gone...)
 }
 
-// Reading begins where the loader says, else at the group's committed offset, else where the settings say; also without membership.
+// Reading begins where the loader says, else at the group's committed offset, else where the
+// settings say; also without membership.
 func TestManualOffsets(t *testing.T) {
 	for name, sub := range map[string]consumer.Subscription{"member": consumer.Topics("in"), "no member": consumer.Partitions(ats(4)...)} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +113,8 @@ func TestSlowLoader(t *testing.T) {
 	})
 }
 
-// Partitions that go while their offsets are loaded: the loader's context ends, what it returns is not used, and whoever has them next loads them again.
+// Partitions that go while their offsets are loaded: the loader's context ends, what it returns is
+// not used, and whoever has them next loads them again.
 func TestRevokedWhileLoading(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
@@ -167,7 +169,8 @@ func TestRevokedWhileLoading(t *testing.T) {
 	}
 }
 
-// Offsets that are kept beside the results: whatever is revoked when, each record is there once, and the function that tells of a revoke is called when what was in flight is there.
+// Offsets that are kept beside the results: whatever is revoked when, each record is there once,
+// and the function that tells of a revoke is called when what was in flight is there.
 func TestNoGapWithManualOffsets(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
@@ -296,7 +299,8 @@ func TestLoadedOffsetOutOfRange(t *testing.T) {
 	})
 }
 
-// The committable one commits what is finished too, and nothing of a partition that was never polled.
+// The committable one commits what is finished too, and nothing of a partition that was never
+// polled.
 func TestManualOffsetsCommitted(t *testing.T) {
 	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 3, 0, 100)

@@ -48,9 +48,9 @@ func (s *session[K, V, T]) commitOf(p *part, m tracker.Mark) commit {
 	return c
 }
 
-// marksOf is what is to be committed last of partitions whose assignments have ended, by whoever has ended
-// them: a revoke and the end of the session may come at the same time, and only one of them is told how an
-// assignment has ended. What the other knows of the partition is older.
+// marksOf is what is to be committed last of partitions whose assignments have ended, by whoever
+// has ended them: a revoke and the end of the session may come at the same time, and only one of
+// them is told how an assignment has ended. What the other knows of the partition is older.
 func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.End) (marks []commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +78,8 @@ func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.E
 	return marks
 }
 
-// endedElsewhere reports whether a partition is somebody else's to commit: of its assignment, which is not
-// among those that ended here. The caller holds the lock.
+// endedElsewhere reports whether a partition is somebody else's to commit: of its assignment, which
+// is not among those that ended here. The caller holds the lock.
 func (p *part) endedElsewhere(ended bool) bool {
 	return !ended && (p.assignment != nil || p.endsElsewhere)
 }
@@ -105,8 +105,8 @@ func (s *session[K, V, T]) leaveOut(parts map[feed.Partition]*part, ends []feed.
 	}
 }
 
-// toTell are the partitions of which a revoke tells: not those that the end of the session has taken over, and
-// tells of.
+// toTell are the partitions of which a revoke tells: not those that the end of the session has
+// taken over, and tells of.
 func (s *session[K, V, T]) toTell(ps []TopicPartition, parts map[feed.Partition]*part, ends []feed.End) []TopicPartition {
 	of := endsOf(ends)
 	s.mu.Lock()

@@ -20,7 +20,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A partition that has much to read, and is slow at it, does not keep others' records waiting that come now and then.
+// A partition that has much to read, and is slow at it, does not keep others' records waiting that
+// come now and then.
 func TestBacklogBesideATrickle(t *testing.T) {
 	for _, each := range []time.Duration{time.Millisecond, 400 * time.Microsecond, 200 * time.Microsecond, 100 * time.Microsecond} {
 		t.Run(each.String(), func(t *testing.T) {
@@ -29,7 +30,8 @@ func TestBacklogBesideATrickle(t *testing.T) {
 				cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"), kgo.ProducerLinger(0))...)
 				require.NoError(t, err)
 				defer cl.Close()
-				// Without sessions: the embedded broker's answer in the same order each time, and a real one's begin with another partition.
+				// Without sessions: the embedded broker's answer in the same order each time, and a
+				// real one's begin with another partition.
 				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.FetchMaxWait(50*time.Millisecond), settings.ClientOptions(kgo.DisableFetchSessions())),
 					consumer.Topics("in"))
 				var mu sync.Mutex
@@ -69,7 +71,8 @@ func TestBacklogBesideATrickle(t *testing.T) {
 	}
 }
 
-// Half of the partitions get stuck, one after the other, and nobody else stands still for it: what one may hold of the budget is bounded in bytes and in records.
+// Half of the partitions get stuck, one after the other, and nobody else stands still for it: what
+// one may hold of the budget is bounded in bytes and in records.
 func TestManyStuckPartitions(t *testing.T) {
 	const partitions, stuck, n = 16, 8, 4000
 	for name, budget := range map[string]settings.ConsumerOption{"bytes": settings.Budget(8<<20, 1_000_000), "records": settings.Budget(128<<20, 10_000)} {
@@ -109,7 +112,8 @@ func TestManyStuckPartitions(t *testing.T) {
 	}
 }
 
-// Partitions get stuck one after the other, each when it alone has something to read and could take all: what is left over is for those that have nothing.
+// Partitions get stuck one after the other, each when it alone has something to read and could take
+// all: what is left over is for those that have nothing.
 func TestStuckOneAfterAnother(t *testing.T) {
 	const partitions, stuck, few = 16, 8, 500
 	for name, c := range map[string]struct {

@@ -22,7 +22,8 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// What a run whose sink is stuck takes in memory is about its budget, however much there is to read.
+// What a run whose sink is stuck takes in memory is about its budget, however much there is to
+// read.
 func TestHeapStaysWithinTheBudget(t *testing.T) {
 	const budget = 16 << 20
 	for name, codec := range map[string]kgo.CompressionCodec{"uncompressed": kgo.NoCompression(), "compressed": kgo.GzipCompression()} {
@@ -35,7 +36,8 @@ func TestHeapStaysWithinTheBudget(t *testing.T) {
 				ctl := begun(t, c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
 				full := func() bool {
 					m, err := c.Metrics()
-					return err == nil && m.HeldBytes > budget*3/8 && (m.BufferedBytes > 0 || m.Held == 4) // fetched ahead, where anything is fetched
+					// fetched ahead, where anything is fetched
+					return err == nil && m.HeldBytes > budget*3/8 && (m.BufferedBytes > 0 || m.Held == 4)
 				}
 				for waiting := patienceOf(t); !full(); {
 					select {

@@ -12,7 +12,8 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-// fat writes n records of so many bytes to each of the partitions, in batches of so many; compressed, they take a tenth.
+// fat writes n records of so many bytes to each of the partitions, in batches of so many;
+// compressed, they take a tenth.
 func fat(t testing.TB, k *kafkatest.Broker, partitions, n, size, batch int, codec kgo.CompressionCodec) {
 	t.Helper()
 	for p := range int32(partitions) {

@@ -28,7 +28,8 @@ func takeAll(sink *stuckSink) func(context.Context, []*strRecord) error {
 	}
 }
 
-// One of 16 partitions has data, and a Batch keeps more of it than is its part: it is held for that, though neither its tracker nor the budget is full, and the Batch has to emit.
+// One of 16 partitions has data, and a Batch keeps more of it than is its part: it is held for
+// that, though neither its tracker nor the budget is full, and the Batch has to emit.
 func TestBatchOfMoreThanAPart(t *testing.T) {
 	for _, partitioned := range []bool{false, true} {
 		t.Run(fmt.Sprint("partitioned ", partitioned), func(t *testing.T) {
@@ -56,7 +57,8 @@ func TestBatchOfMoreThanAPart(t *testing.T) {
 	}
 }
 
-// A partition that the user has paused has something in its queue. It does not keep a Batch from emitting when another has used the budget up.
+// A partition that the user has paused has something in its queue. It does not keep a Batch from
+// emitting when another has used the budget up.
 func TestBatchBesideAPausedQueue(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 6000
@@ -78,7 +80,8 @@ func TestBatchBesideAPausedQueue(t *testing.T) {
 	})
 }
 
-// A sub-stream that ends while its partition may have no more in flight, or the budget is full, takes its reason to hurry with it: others' batches come together again.
+// A sub-stream that ends while its partition may have no more in flight, or the budget is full,
+// takes its reason to hurry with it: others' batches come together again.
 func TestHurryEndsWithItsSubStream(t *testing.T) {
 	for name, opt := range map[string]settings.ConsumerOption{"starved": settings.TrackLimit(100), "full": settings.Budget(8<<20, 600)} {
 		for _, fails := range []bool{false, true} {

@@ -17,7 +17,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Fewer than half of many partitions are stuck, or paused, each with less than the least that is a part: together they have used the budget up, and the others go on all the same.
+// Fewer than half of many partitions are stuck, or paused, each with less than the least that is a
+// part: together they have used the budget up, and the others go on all the same.
 func TestManyStuckWithLittle(t *testing.T) {
 	for _, paused := range []bool{false, true} {
 		t.Run(fmt.Sprint("paused ", paused), func(t *testing.T) {
@@ -69,7 +70,8 @@ func TestStuckWithFewRecords(t *testing.T) {
 	})
 }
 
-// Records of one partition are stuck, and each keeps a whole response alive; the others go on. At least once, and at most once.
+// Records of one partition are stuck, and each keeps a whole response alive; the others go on. At
+// least once, and at most once.
 func TestStuckRecordsPinResponses(t *testing.T) {
 	for _, amo := range []bool{false, true} {
 		name := "plain"

@@ -34,7 +34,8 @@ func (h *held) look(t testing.TB, c *strConsumer) consumer.Metrics {
 
 var codecs = map[string]kgo.CompressionCodec{"uncompressed": kgo.NoCompression(), "compressed": kgo.GzipCompression()}
 
-// The budget bounds what is held while the sink is stuck, in bytes or in records; everything comes when it is not, and nothing is held in the end.
+// The budget bounds what is held while the sink is stuck, in bytes or in records; everything comes
+// when it is not, and nothing is held in the end.
 func TestBudget(t *testing.T) {
 	for name, codec := range codecs {
 		for _, budget := range []struct{ bytes, records int }{{8 << 20, 1_000_000}, {128 << 20, 2000}} {
@@ -107,7 +108,8 @@ func TestStuckPartition(t *testing.T) {
 	}
 }
 
-// A record that is stuck in the middle of one stream lets others pass, up to the budget and the limit of what is tracked; its partition is then held, and goes on behind it.
+// A record that is stuck in the middle of one stream lets others pass, up to the budget and the
+// limit of what is tracked; its partition is then held, and goes on behind it.
 func TestStuckRecord(t *testing.T) {
 	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 3000
@@ -215,7 +217,8 @@ func TestPartitionsAreTreatedAlike(t *testing.T) {
 	})
 }
 
-// A partition that is ahead of others is not stopped for it: what the client has fetched would be thrown away, and others' fetches would have to end before it goes on.
+// A partition that is ahead of others is not stopped for it: what the client has fetched would be
+// thrown away, and others' fetches would have to end before it goes on.
 func TestNothingIsFetchedTwice(t *testing.T) {
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {

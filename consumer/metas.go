@@ -6,7 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// metas are the strings that are committed with a partition's offsets, by the offset of the record that they were made of.
+// metas are the strings that are committed with a partition's offsets, by the offset of the record
+// that they were made of.
 type metas struct{ all []meta }
 
 type meta struct {

@@ -24,7 +24,8 @@ func inEach(src stream.Source[stream.Sub[consumer.TopicPartition, *strMessage]],
 	return stream.Each(src, 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph { return end(src) }, opts...)
 }
 
-// messageSources are the sources of messages. Those with the offset as context are a message's stages.
+// messageSources are the sources of messages. Those with the offset as context are a message's
+// stages.
 var messageSources = map[string]func(c *strConsumer, end endOf) stream.Graph{
 	"committableSource":        func(c *strConsumer, end endOf) stream.Graph { return end(c.CommittableSource()) },
 	"commitWithMetadataSource": func(c *strConsumer, end endOf) stream.Graph { return end(c.CommitWithMetadataSource(noMetadata)) },
@@ -49,7 +50,8 @@ func requireRefused(t *testing.T, k *kafkatest.Broker, source string, g stream.G
 	require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
 }
 
-// A source that commits and a graph that does not are a mistake, which is told before a record is given out, of whatever kind the end is. The handle is free afterwards.
+// A source that commits and a graph that does not are a mistake, which is told before a record is
+// given out, of whatever kind the end is. The handle is free afterwards.
 func TestNoCommitter(t *testing.T) {
 	got := make(chan *strMessage, 100)
 	begun := func(context.Context, *strMessage) error { return errors.New("a record was given out") }
@@ -111,7 +113,8 @@ func TestNoCommitterIsToldWithOtherProblems(t *testing.T) {
 	})
 }
 
-// One partition's sub-graph commits and another's does not: that is refused whichever is first, and no policy skips it.
+// One partition's sub-graph commits and another's does not: that is refused whichever is first, and
+// no policy skips it.
 func TestNoCommitterInOneSubGraph(t *testing.T) {
 	for _, commits := range []int32{0, 1} {
 		withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
@@ -137,7 +140,8 @@ func subsOf(c *strConsumer) stream.Source[stream.Sub[int64, *strMessage]] {
 	})
 }
 
-// Where the graph's end is an Each, its sub-graphs are looked at, and for those inside of them theirs. A committing stage before the Each is as good.
+// Where the graph's end is an Each, its sub-graphs are looked at, and for those inside of them
+// theirs. A committing stage before the Each is as good.
 func TestCommitterInSubGraphs(t *testing.T) {
 	commits := func(_ int64, src stream.Source[*strMessage]) stream.Graph { return src.To(newGathered().messages()) }
 	forgets := func(_ int64, src stream.Source[*strMessage]) stream.Graph {
@@ -167,7 +171,8 @@ func TestCommitterInSubGraphs(t *testing.T) {
 	})
 }
 
-// A committing stage that cannot be built, since its settings are wrong, is there all the same: no other is asked for.
+// A committing stage that cannot be built, since its settings are wrong, is there all the same: no
+// other is asked for.
 func TestCommitterWithWrongSettingsIsOne(t *testing.T) {
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
 		wrong := settings.NewCommitter(settings.MaxBatch(0))

@@ -18,7 +18,8 @@ type delivery[K, V any] struct {
 	first      uint64
 }
 
-// place is a message's Committable. It belongs to a position of an assignment: once that is over it does nothing.
+// place is a message's Committable. It belongs to a position of an assignment: once that is over it
+// does nothing.
 type place[K, V any] struct {
 	d *delivery[K, V]
 	i int

@@ -10,23 +10,30 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// PlainPartitionedSource gives a sub-stream for each partition that is assigned, to be run with [stream.Each]: its records, in order. The sub-stream completes when the partition is
-// taken away, behind what was in flight. One that ends by itself while the partition stays (Take, a failure that Each skips) is followed by another, which goes on with the first record that
-// was not finished: at once where it has finished anything, else after a pause that grows from 100 ms to 10 s. A partition is fetched once its sub-stream runs: with fewer children at a time than partitions
-// (the n of Each) the others are not read until one is taken away. A graph that joins a sub-stream with a source of its own goes on after the partition until that has completed, too.
+// PlainPartitionedSource gives a sub-stream for each partition that is assigned, to be run with
+// [stream.Each]: its records, in order. The sub-stream completes when the partition is taken away,
+// behind what was in flight. One that ends by itself while the partition stays (Take, a failure
+// that Each skips) is followed by another, which goes on with the first record that was not
+// finished: at once where it has finished anything, else after a pause that grows from 100 ms to 10
+// s. A partition is fetched once its sub-stream runs: with fewer children at a time than partitions
+// (the n of Each) the others are not read until one is taken away. A graph that joins a sub-stream
+// with a source of its own goes on after the partition until that has completed, too.
 //
 //   - Emits when: a partition was assigned, or its sub-stream has ended too early.
-//   - Back-pressures when: it is told to, and each sub-stream by itself: a slow one holds up no other.
+//   - Back-pressures when: it is told to, and each sub-stream by itself: a slow one holds up no
+//     other.
 //   - Completes when: with [ToEnd], at the end; else never.
 //   - Fails when: as PlainSource.
 //   - Order: that of the partition, in each sub-stream.
-//   - Goroutines: one for what follows and one for each sub-stream, three beside them, and the client's.
+//   - Goroutines: one for what follows and one for each sub-stream, three beside them, and the
+//     client's.
 func (c *Consumer[K, V]) PlainPartitionedSource() stream.Source[stream.Sub[TopicPartition, *Record[K, V]]] {
 	return partitioned(c, plainShape[K, V]("plainPartitionedSource"))
 }
 
-// CommittablePartitionedSource is [Consumer.PlainPartitionedSource] with the records' offsets; see [Consumer.CommittableSource]. The Committer, or committable sink, stands in the
-// graph of each sub-stream; the first that has none ends the run, also where Each skips failures.
+// CommittablePartitionedSource is [Consumer.PlainPartitionedSource] with the records' offsets; see
+// [Consumer.CommittableSource]. The Committer, or committable sink, stands in the graph of each
+// sub-stream; the first that has none ends the run, also where Each skips failures.
 //
 //   - Emits when: a partition was assigned, or its sub-stream has ended too early.
 //   - Back-pressures when: as PlainPartitionedSource.
@@ -38,7 +45,8 @@ func (c *Consumer[K, V]) CommittablePartitionedSource() stream.Source[stream.Sub
 	return partitioned(c, committableShape[K, V]("committablePartitionedSource", nil))
 }
 
-// CommitWithMetadataPartitionedSource is [Consumer.CommittablePartitionedSource] with the metadata of [Consumer.CommitWithMetadataSource].
+// CommitWithMetadataPartitionedSource is [Consumer.CommittablePartitionedSource] with the metadata
+// of [Consumer.CommitWithMetadataSource].
 //
 //   - Emits when: a partition was assigned, or its sub-stream has ended too early.
 //   - Back-pressures when: as PlainPartitionedSource.
@@ -83,7 +91,8 @@ type outer[K, V, T any] struct {
 	open      int  // sub-streams that the island has got and that have not ended
 }
 
-// add makes sub-streams of partitions. One that has a sub-stream which has not ended gets no second: a loader whose answer came too late for the client is asked again, and both answers let
+// add makes sub-streams of partitions. One that has a sub-stream which has not ended gets no
+// second: a loader whose answer came too late for the client is asked again, and both answers let
 // the sub-stream begin.
 func (o *outer[K, V, T]) add(ps []TopicPartition) {
 	var subs []stream.Sub[TopicPartition, T]
@@ -148,7 +157,8 @@ func (o *outer[K, V, T]) close() {
 	o.s.bell.Ring()
 }
 
-// over reports whether there will be no more sub-streams, and every one that there was has ended. One that was taken and never run (filtered out) may still be run, and keeps it from being over.
+// over reports whether there will be no more sub-streams, and every one that there was has ended.
+// One that was taken and never run (filtered out) may still be run, and keeps it from being over.
 func (o *outer[K, V, T]) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -222,7 +232,8 @@ func (s *session[K, V, T]) attach(pt *part, l *lane) {
 	s.bell.Ring() // the client may have to go back
 }
 
-// detach is the end of a sub-stream. Where the partition stays, another one follows, from the first record that was not finished.
+// detach is the end of a sub-stream. Where the partition stays, another one follows, from the first
+// record that was not finished.
 func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	l.feed.Await(ctx)
 	// In turn: a revoke finds the partition with its lane, or with what that has left.
@@ -230,7 +241,9 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	select {
 	case s.commit.turn <- struct{}{}:
 		turn = true
-	case <-ctx.Done(): // a commit waits for brokers that say nothing; a revoke that comes now commits less than it could
+	case <-ctx.Done():
+		// a commit waits for brokers that say nothing; a revoke that comes now commits less than it
+		// could
 	}
 	ends := l.feed.Finish(ctx)
 	s.warnNotFinished(ends)
@@ -245,7 +258,8 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 		}
 		return
 	}
-	pt.endsElsewhere = pt.assignment != nil && len(ends) == 0 // a revoke has ended it, and commits it
+	// a revoke has ended it, and commits it
+	pt.endsElsewhere = pt.assignment != nil && len(ends) == 0
 	pt.lane, pt.assignment = nil, nil
 	progress := false
 	for _, e := range ends {

@@ -62,7 +62,8 @@ func requireOnce(t testing.TB, partitions, n int, gs ...*gathered) {
 	}
 }
 
-// Each partition has a sub-stream of its own, which completes when the partition goes, behind what was in flight, and begins anew when it comes back.
+// Each partition has a sub-stream of its own, which completes when the partition goes, behind what
+// was in flight, and begins anew when it comes back.
 func TestSubStreamsComeAndGo(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
@@ -153,7 +154,8 @@ func TestSlowSubStream(t *testing.T) {
 	})
 }
 
-// A sub-stream that ends early is followed by one that goes on where it stopped, whether it had enough or failed; nothing is left out, and what was finished is not doubled.
+// A sub-stream that ends early is followed by one that goes on where it stopped, whether it had
+// enough or failed; nothing is left out, and what was finished is not doubled.
 func TestNoGapBehindASubStream(t *testing.T) {
 	for _, batch := range []int{1, 10, 1000} {
 		t.Run(fmt.Sprint("cancelled, batches of ", batch), func(t *testing.T) {
@@ -203,7 +205,8 @@ func TestNoGapBehindASubStream(t *testing.T) {
 	}
 }
 
-// The same with records that come all the time, and what is finished committed: the next run has nothing left.
+// The same with records that come all the time, and what is finished committed: the next run has
+// nothing left.
 func TestNoGapWhileRecordsCome(t *testing.T) {
 	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
 		got := newGathered()
@@ -225,7 +228,8 @@ func TestNoGapWhileRecordsCome(t *testing.T) {
 	})
 }
 
-// With one child at a time, each partition's turn comes when the one before has ended; nothing is fetched of those that wait.
+// With one child at a time, each partition's turn comes when the one before has ended; nothing is
+// fetched of those that wait.
 func TestOneSubStreamAtATime(t *testing.T) {
 	withTopic(t, 20, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 20, 0, 50)

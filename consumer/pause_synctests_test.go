@@ -16,7 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// pausing is a handler that pauses its own partition at every record whose offset is divisible by some number.
+// pausing is a handler that pauses its own partition at every record whose offset is divisible by
+// some number.
 type pausing struct {
 	c     *strConsumer
 	every int64
@@ -57,8 +58,9 @@ func (h *pausing) resume(t *testing.T) {
 	}
 }
 
-// A handler that pauses its partition gets nothing more of it until it is resumed, also of what was fetched and taken up together with the record; then it goes on without a gap, each record once. Other
-// partitions flow on.
+// A handler that pauses its partition gets nothing more of it until it is resumed, also of what was
+// fetched and taken up together with the record; then it goes on without a gap, each record once.
+// Other partitions flow on.
 func TestPauseWithinTheHandler(t *testing.T) {
 	metas := map[string]int{}
 	sources := map[string]func(h *pausing) stream.Graph{
@@ -150,8 +152,9 @@ func (h *early) resume(t *testing.T) {
 	require.NoError(t, h.c.Resume(at(0)))
 }
 
-// Where stages have taken records in that have not begun, a pause holds those too: nothing of the partition
-// begins after it but what is at work. Resumed, it goes on without a gap, each record once.
+// Where stages have taken records in that have not begun, a pause holds those too: nothing of the
+// partition begins after it but what is at work. Resumed, it goes on without a gap, each record
+// once.
 func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 	record := func(m *strMessage) *strRecord { return &m.Record }
 	sources := map[string]func(h *early, flow stream.Flow[*strRecord, *strRecord]) stream.Graph{
@@ -213,7 +216,8 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 						pass(10 * time.Second)
 					}
 					require.Equal(t, n/100, h.pauses)
-					batched := title == "after a filter and a batch" // what is in work there is a whole batch
+					// what is in work there is a whole batch
+					batched := title == "after a filter and a batch"
 					require.True(t, batched || len(h.strange) == 0, "began after the pause: %v", h.strange)
 					require.LessOrEqual(t, len(h.strange), 3*2*h.pauses)
 					for p := range int32(2) {

@@ -10,8 +10,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// poll fetches and delivers. From a poll until it has delivered what that brought, the client keeps rebalances waiting: records of one assignment are never delivered to
-// the partition's next one. That takes no time worth mentioning, since delivering never waits.
+// poll fetches and delivers. From a poll until it has delivered what that brought, the client keeps
+// rebalances waiting: records of one assignment are never delivered to the partition's next one.
+// That takes no time worth mentioning, since delivering never waits.
 func (s *session[K, V, T]) poll(<-chan struct{}) {
 	defer s.cl.AllowRebalance()
 	if !s.ends.await(s.ctx) { // what came before them could lie behind them
@@ -43,8 +44,8 @@ func (s *session[K, V, T]) poll(<-chan struct{}) {
 	}
 }
 
-// pauseAfterErrors lets some time pass after a poll that brought nothing but errors. The client tells of a topic
-// that is not there at every poll, and would be asked again without a break.
+// pauseAfterErrors lets some time pass after a poll that brought nothing but errors. The client
+// tells of a topic that is not there at every poll, and would be asked again without a break.
 func (s *session[K, V, T]) pauseAfterErrors() {
 	timer := time.NewTimer(pauseAfterErrors)
 	defer timer.Stop()
@@ -81,7 +82,8 @@ func (s *session[K, V, T]) wakePoll() {
 	}
 }
 
-// patience is how long a record may be on its way before its partition counts as slow. A fetch that waits at the broker takes as long.
+// patience is how long a record may be on its way before its partition counts as slow. A fetch that
+// waits at the broker takes as long.
 const patience = 250 * time.Millisecond
 
 // room waits until there is room in the budget; false: there is nothing more to fetch for.
@@ -114,7 +116,8 @@ func (s *session[K, V, T]) room() bool {
 	}
 }
 
-// crowded reports whether polling has to wait. Once those that hold too much are held, the others have as much again.
+// crowded reports whether polling has to wait. Once those that hold too much are held, the others
+// have as much again.
 func (s *session[K, V, T]) crowded() bool {
 	if s.strained.Load() {
 		return s.budget.exhausted()
@@ -122,7 +125,8 @@ func (s *session[K, V, T]) crowded() bool {
 	return s.budget.full()
 }
 
-// hurryIfIdle lets holders emit (a Batch) while the budget is full and nothing is on its way to them: they would wait for more for ever.
+// hurryIfIdle lets holders emit (a Batch) while the budget is full and nothing is on its way to
+// them: they would wait for more for ever.
 func (s *session[K, V, T]) hurryIfIdle(isFull bool) {
 	s.mu.Lock()
 	lanes := s.lanes()
@@ -151,7 +155,8 @@ func (s *session[K, V, T]) take(f *kgo.Fetch) {
 			if len(p.Records) == 0 {
 				continue
 			}
-			// What is not compressed points into the broker's response, which lives as long as any of it.
+			// What is not compressed points into the broker's response, which lives as long as any
+			// of it.
 			if p.Records[0].Attrs.CompressionType() == 0 {
 				if response == nil {
 					response = s.budget.lease()
@@ -239,7 +244,8 @@ type batch struct {
 	parent     *tracker.Lease
 }
 
-// offsetsOf tells the tracker where records lie; mostly they follow each other, and nobody has to look at each.
+// offsetsOf tells the tracker where records lie; mostly they follow each other, and nobody has to
+// look at each.
 func offsetsOf(recs []*kgo.Record) feed.Offsets {
 	first, last := recs[0], recs[len(recs)-1]
 	if last.Offset-first.Offset == int64(len(recs)-1) && last.LeaderEpoch == first.LeaderEpoch {
@@ -248,7 +254,8 @@ func offsetsOf(recs []*kgo.Record) feed.Offsets {
 	return feed.Offsets{At: func(i int) (int64, int32) { return recs[i].Offset, recs[i].LeaderEpoch }}
 }
 
-// give delivers records, unless they are not wanted any more: then whoever takes the partition next begins with them.
+// give delivers records, unless they are not wanted any more: then whoever takes the partition next
+// begins with them.
 func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 	pt, a, recs := b.part, b.assignment, b.records
 	bytes, n := b.bytes, len(recs)
@@ -256,7 +263,8 @@ func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 		n = 0 // they were counted when they were staged
 	}
 	s.budget.charge(bytes, n)
-	// In one step with what is known of the partition: between the two it would seem to be read and finished.
+	// In one step with what is known of the partition: between the two it would seem to be read and
+	// finished.
 	s.mu.Lock()
 	wanted := !pt.revoking && pt.assignment == a &&
 		a.DeliverCharged(recs, offsetsOf(recs), bytes, lease, s.newLot(recs))
@@ -298,7 +306,8 @@ func (s *session[K, V, T]) rewind() {
 	}
 	s.mu.Unlock()
 	for _, l := range lanes {
-		// In one step with what is known of the partition: a sub-stream that ends in between would leave it as read.
+		// In one step with what is known of the partition: a sub-stream that ends in between would
+		// leave it as read.
 		s.mu.Lock()
 		rewound, err := l.feed.Rewind()
 		for _, r := range rewound {
@@ -320,7 +329,9 @@ func (s *session[K, V, T]) rewind() {
 		}
 	}
 	s.cl.SetOffsets(offsets)
-	s.bell.Ring() // who waits for the end of a bounded run has seen that there was something to rewind; perhaps there was not
+	// who waits for the end of a bounded run has seen that there was something to rewind; perhaps
+	// there was not
+	s.bell.Ring()
 }
 
 // rewinding reports whether the partition waits to be read again from a record that was given up.

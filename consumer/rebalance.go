@@ -11,13 +11,15 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// clientOptions are what the session adds to the settings': what is read, and who is told of rebalances. All three callbacks are set: where Lost is not, the client calls
-// Revoked, and would commit.
+// clientOptions are what the session adds to the settings': what is read, and who is told of
+// rebalances. All three callbacks are set: where Lost is not, the client calls Revoked, and would
+// commit.
 func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
 	s.kill = kill
 	s.fetchSize.perRecord = recordBytes + s.shape.size
-	// Transactions' markers have offsets, which are to be committed and counted like others. They are left out when their turn has come; see leaveOut.
+	// Transactions' markers have offsets, which are to be committed and counted like others. They
+	// are left out when their turn has come; see leaveOut.
 	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.recycles() {
 		opts = append(opts, kgo.WithPools(&pools{}))
@@ -38,7 +40,8 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	)
 }
 
-// onAssigned is called before anything of the partitions is fetched; in each rebalance, also where there are none.
+// onAssigned is called before anything of the partitions is fetched; in each rebalance, also where
+// there are none.
 func (s *session[K, V, T]) onAssigned(ctx context.Context, ps []TopicPartition) {
 	<-s.ready
 	if s.cl == nil {
@@ -81,7 +84,8 @@ func (s *session[K, V, T]) memberID() string {
 	return id
 }
 
-// assign makes the partitions known, in one step with what the client is told of them: from then on they can be paused.
+// assign makes the partitions known, in one step with what the client is told of them: from then on
+// they can be paused.
 func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 	member := s.memberID()
 	s.mu.Lock()
@@ -89,7 +93,8 @@ func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 	if s.ending {
 		return nil
 	}
-	s.cl.ResumeFetchPartitions(topicsOf(ps)) // what is paused stays so across rebalances in the client
+	// what is paused stays so across rebalances in the client
+	s.cl.ResumeFetchPartitions(topicsOf(ps))
 	if s.lane == nil {
 		s.cl.PauseFetchPartitions(topicsOf(ps)) // until somebody runs their sub-streams
 	}
@@ -107,7 +112,8 @@ func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 	return nil
 }
 
-// onRevoked takes partitions away: what is in flight is finished, within the time that the settings give, and committed.
+// onRevoked takes partitions away: what is in flight is finished, within the time that the settings
+// give, and committed.
 func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	<-s.ready
 	parts := s.taken(ps)
@@ -139,7 +145,8 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	}
 }
 
-// onLost is called when partitions are somebody else's already: nothing is waited for, nothing committed.
+// onLost is called when partitions are somebody else's already: nothing is waited for, nothing
+// committed.
 func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
 	<-s.ready
 	s.member.without() // whether it had any or not
@@ -148,7 +155,8 @@ func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
 	}
 }
 
-// thrownOut reports whether the group has put this client out since it gave it the partitions. The client may have joined anew by then, as another member, and call it a revoke.
+// thrownOut reports whether the group has put this client out since it gave it the partitions. The
+// client may have joined anew by then, as another member, and call it a revoke.
 func (s *session[K, V, T]) thrownOut(parts map[feed.Partition]*part) bool {
 	member := s.memberID()
 	for _, p := range parts {
@@ -195,8 +203,8 @@ func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
 	return parts
 }
 
-// drain waits until nothing of the partitions is in flight, or the time is up. Then it holds settling, until its
-// caller has committed what it returns.
+// drain waits until nothing of the partitions is in flight, or the time is up. Then it holds
+// settling, until its caller has committed what it returns.
 func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) (ends []feed.End) {
 	begin := time.Now()
 	within := s.cfg.RevokeTimeout()
@@ -210,7 +218,8 @@ func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*
 	s.mu.Unlock()
 	revocations := make([]*feed.Revocation[*kgo.Record], 0, len(of))
 	for l, keys := range of {
-		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...)) // all of them hurry at the same time
+		// all of them hurry at the same time
+		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...))
 	}
 	s.tellRevoking(ctx, ps, begin.Add(within))
 	s.settling <- struct{}{}

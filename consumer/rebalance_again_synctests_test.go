@@ -21,8 +21,9 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A partition is revoked, with calls under way that nobody waits for any more, and assigned again. What the old calls return marks nothing of the new assignment, whose records
-// have the same positions.
+// A partition is revoked, with calls under way that nobody waits for any more, and assigned again.
+// What the old calls return marks nothing of the new assignment, whose records have the same
+// positions.
 func TestOldCallsMarkNothingOfANewAssignment(t *testing.T) {
 	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 0)
@@ -68,7 +69,8 @@ func TestOldCallsMarkNothingOfANewAssignment(t *testing.T) {
 	})
 }
 
-// The same with acknowledgements that come late: those of records that were sent under the old assignment finish nothing of the new one.
+// The same with acknowledgements that come late: those of records that were sent under the old
+// assignment finish nothing of the new one.
 func TestOldAcknowledgementsMarkNothingOfANewAssignment(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 0)
@@ -110,7 +112,8 @@ func TestOldAcknowledgementsMarkNothingOfANewAssignment(t *testing.T) {
 	})
 }
 
-// A partition goes and comes again and again. In each assignment its records are those from the committed offset on, in order and without a gap: none was fetched for the one before.
+// A partition goes and comes again and again. In each assignment its records are those from the
+// committed offset on, in order and without a gap: none was fetched for the one before.
 func TestEachAssignmentBeginsAtTheCommittedOffset(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		const n = 20000
@@ -168,14 +171,16 @@ func TestEachAssignmentBeginsAtTheCommittedOffset(t *testing.T) {
 	})
 }
 
-// awaitPartitionsOf waits until the clerk has both again; those of a static member that has gone wait for it.
+// awaitPartitionsOf waits until the clerk has both again; those of a static member that has gone
+// wait for it.
 func (c *clerk) awaitPartitionsOf(kind groupKind) {
 	if kind.name != "static" {
 		c.awaitPartitions(2)
 	}
 }
 
-// The sub-stream of a partition fails while others of its records are under way: the next one goes on with the first that was not finished, and what the old calls return marks nothing of it.
+// The sub-stream of a partition fails while others of its records are under way: the next one goes
+// on with the first that was not finished, and what the old calls return marks nothing of it.
 func TestRewindWithElementsInFlight(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 300
@@ -215,7 +220,8 @@ func TestRewindWithElementsInFlight(t *testing.T) {
 	})
 }
 
-// slowHook is a hook of the client that keeps a poll from returning when a record of some value is in it.
+// slowHook is a hook of the client that keeps a poll from returning when a record of some value is
+// in it.
 type slowHook struct {
 	at      string
 	waiting chan struct{}
@@ -225,13 +231,15 @@ type slowHook struct {
 
 func (h *slowHook) OnFetchRecordUnbuffered(r *kgo.Record, polled bool) {
 	if polled && string(r.Value) == h.at {
-		h.once.Do(func() { close(h.waiting) }) // what was fetched may be fetched again; whether it is delivered again is the test's question
+		// what was fetched may be fetched again; whether it is delivered again is the test's
+		// question
+		h.once.Do(func() { close(h.waiting) })
 		<-h.release.c
 	}
 }
 
-// While records are on their way from the client to the stream no rebalance takes place: else those of a partition that goes and comes again meanwhile would be delivered to its next
-// assignment.
+// While records are on their way from the client to the stream no rebalance takes place: else those
+// of a partition that goes and comes again meanwhile would be delivered to its next assignment.
 func TestRebalanceWaitsForDelivery(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		const n = 50

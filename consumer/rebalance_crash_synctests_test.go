@@ -15,12 +15,14 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A member crashes: it is silent from one moment to the next, commits nothing and does not leave. The other takes over when the session has expired: nothing is lost, and
-// nothing is doubled but what was not committed.
+// A member crashes: it is silent from one moment to the next, commits nothing and does not leave.
+// The other takes over when the session has expired: nothing is lost, and nothing is doubled but
+// what was not committed.
 func TestCrash(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		r := newRoll(t, k)
-		r.commits = settings.NewCommitter(settings.MaxInterval(time.Second), settings.MaxBatch(1_000_000)) // there is always something finished and not committed
+		// there is always something finished and not committed
+		r.commits = settings.NewCommitter(settings.MaxInterval(time.Second), settings.MaxBatch(1_000_000))
 		r.write(10, 10*time.Millisecond)
 		wire := newCable(k)
 		first := r.member("0", append(kind.opts(0), wire.option())...)
@@ -60,7 +62,8 @@ func TestCrash(t *testing.T) {
 	})
 }
 
-// One of two members is aborted: what it had finished is committed, the rest is delivered again to the other. Nothing is lost.
+// One of two members is aborted: what it had finished is committed, the rest is delivered again to
+// the other. Nothing is lost.
 func TestAbortOfOneOfTwo(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		r := newRoll(t, k)

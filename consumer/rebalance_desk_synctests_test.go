@@ -37,7 +37,8 @@ const (
 	deskGroup = "clerks"
 )
 
-// desk is a topic of two partitions with numbered records, a group that reads it, and the commits that the broker sees.
+// desk is a topic of two partitions with numbered records, a group that reads it, and the commits
+// that the broker sees.
 type desk struct {
 	t   *testing.T
 	k   *kafkatest.Broker
@@ -364,7 +365,8 @@ func (l *logbook) String() string {
 	return l.b.String()
 }
 
-// slowMember is a member that takes its time in each revoke: the others wait for it where their protocol makes them. It is in the group when it returns.
+// slowMember is a member that takes its time in each revoke: the others wait for it where their
+// protocol makes them. It is in the group when it returns.
 func (d *desk) slowMember(takes time.Duration, opts ...kgo.Opt) *kgo.Client {
 	d.t.Helper()
 	assigned := make(chan struct{}, 100)

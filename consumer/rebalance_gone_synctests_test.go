@@ -14,8 +14,9 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// The broker is away at the very moment of a revoke's commit: for so short that the commit can be made behind it, or is lost with its answer, or for so long that it cannot be made in
-// its time. Nothing is lost in any of them, and nothing doubled where the membership outlasts it.
+// The broker is away at the very moment of a revoke's commit: for so short that the commit can be
+// made behind it, or is lost with its answer, or for so long that it cannot be made in its time.
+// Nothing is lost in any of them, and nothing doubled where the membership outlasts it.
 func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 	for name, c := range map[string]struct {
 		gone    func(t *testing.T, d *desk)
@@ -93,8 +94,9 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 	}
 }
 
-// A member's session expires: somebody else has its partitions when it hears of it. Nothing of them is committed any more, not even what was finished; what was in flight is dropped, and
-// the handler is told that they are lost. It joins again, and goes on.
+// A member's session expires: somebody else has its partitions when it hears of it. Nothing of them
+// is committed any more, not even what was finished; what was in flight is dropped, and the handler
+// is told that they are lost. It joins again, and goes on.
 func TestLost(t *testing.T) {
 	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 100)
@@ -132,7 +134,8 @@ func TestLost(t *testing.T) {
 		high := map[int32]int64{}
 		for p := range int32(2) {
 			for _, c := range d.commitsOf(p, before) {
-				if c.member == old[0].member { // one that was under way when it was cut off is tried again, and refused
+				// one that was under way when it was cut off is tried again, and refused
+				if c.member == old[0].member {
 					require.LessOrEqual(t, c.offset, int64(10))
 					continue
 				}

@@ -16,14 +16,16 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-// journal is what the broker saw, in the order in which it saw it: the copy's output and the group's commits. It is written on the cluster's own goroutine, behind what was
-// handled before: an output that is in it when a commit comes was appended before that commit.
+// journal is what the broker saw, in the order in which it saw it: the copy's output and the
+// group's commits. It is written on the cluster's own goroutine, behind what was handled before: an
+// output that is in it when a commit comes was appended before that commit.
 type journal struct {
 	mu      sync.Mutex
 	last    map[int16]kmsg.Request
-	written map[string]int   // outputs, by value
-	order   map[string][]int // by the outputs' key: the numbers of their records, first deliveries only
-	whole   map[int32]int64  // up to which offset of the input everything is in the output
+	written map[string]int // outputs, by value
+	// by the outputs' key: the numbers of their records, first deliveries only
+	order   map[string][]int
+	whole   map[int32]int64 // up to which offset of the input everything is in the output
 	commits []seenCommit
 	early   []seenCommit // of what was not in the output
 }
@@ -38,7 +40,8 @@ type seenCommit struct {
 
 func (c seenCommit) String() string { return fmt.Sprintf("%s %d@%d", c.member, c.partition, c.offset) }
 
-// keep begins to observe the broker. After a restart it has to be called again, on the same journal.
+// keep begins to observe the broker. After a restart it has to be called again, on the same
+// journal.
 func (j *journal) keep(t *testing.T, k *kafkatest.Broker) {
 	t.Helper()
 	info := k.Cluster().TopicInfo(rollOut)
@@ -72,7 +75,8 @@ func (j *journal) keep(t *testing.T, k *kafkatest.Broker) {
 	)
 }
 
-// first reports whether a request is seen for the first time: it is shown again for each of its partitions.
+// first reports whether a request is seen for the first time: it is shown again for each of its
+// partitions.
 func (j *journal) first(r kmsg.Request) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -163,8 +167,9 @@ func (j *journal) verdict(sent map[int32]int64) (v verdict) {
 	return v
 }
 
-// verdict: pieces that there should be, that are not there, that are there too often, that came before one of an earlier record of their key; commits that came before what they cover, that
-// went back.
+// verdict: pieces that there should be, that are not there, that are there too often, that came
+// before one of an earlier record of their key; commits that came before what they cover, that went
+// back.
 type verdict struct{ pieces, lost, doubled, misordered, commits, early, backwards int }
 
 func (v verdict) String() string {

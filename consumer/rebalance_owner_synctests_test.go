@@ -21,8 +21,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// putOutAtWork has the group put a member out while it is at work, and its work return when another one
-// has committed all n records of both partitions.
+// putOutAtWork has the group put a member out while it is at work, and its work return when another
+// one has committed all n records of both partitions.
 func (d *desk) putOutAtWork(first *clerk, n int64) {
 	d.t.Helper()
 	work := newRelease(d.t)
@@ -42,7 +42,8 @@ func (d *desk) putOutAtWork(first *clerk, n int64) {
 	work.now()
 }
 
-// A member that the group has put out, and that joins anew before it hears of it, is told of a revoke by the client. What it has finished is not committed over the new owner's offsets.
+// A member that the group has put out, and that joins anew before it hears of it, is told of a
+// revoke by the client. What it has finished is not committed over the new owner's offsets.
 func TestCommitOfAMemberThatWasPutOut(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 1000
@@ -131,7 +132,8 @@ func putOut(t *testing.T, k *kafkatest.Broker) {
 	require.NoError(t, err)
 }
 
-// A revoke that comes while the end of a run makes its last commit waits for that: the next owner begins behind it.
+// A revoke that comes while the end of a run makes its last commit waits for that: the next owner
+// begins behind it.
 func TestRevokeInTheLastCommit(t *testing.T) {
 	for name, code := range map[string]*kerr.Error{"rebalance": kerr.RebalanceInProgress, "loading": kerr.CoordinatorLoadInProgress} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +162,8 @@ func TestRevokeInTheLastCommit(t *testing.T) {
 	}
 }
 
-// A handler that does not return holds up the client's goroutine, and closing it. The run ends all the same, and names it.
+// A handler that does not return holds up the client's goroutine, and closing it. The run ends all
+// the same, and names it.
 func TestHandlerThatNeverReturns(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		k.CreateTopic(t, "in", 1)
@@ -187,7 +190,8 @@ func TestHandlerThatNeverReturns(t *testing.T) {
 	})
 }
 
-// Small records of a stuck partition keep whole responses alive, with the records of its neighbours: they do not hold those up.
+// Small records of a stuck partition keep whole responses alive, with the records of its
+// neighbours: they do not hold those up.
 func TestSmallRecordsOfAStuckPartition(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.FetchMinBytes(100<<10)), consumer.Topics("in"))
@@ -237,8 +241,10 @@ func TestEndWaitsForTheCommitOfARevoke(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const early, all = 100, 110
 		d := newDesk(t, k, early)
-		underWay := refuseCommits(k, kerr.CoordinatorLoadInProgress, func(o int64) bool { return o <= early }) // the client tries again, in the same turn
-		last := refuseCommits(k, kerr.RebalanceInProgress, func(o int64) bool { return o > early })            // the client tells at once
+		// the client tries again, in the same turn
+		underWay := refuseCommits(k, kerr.CoordinatorLoadInProgress, func(o int64) bool { return o <= early })
+		// the client tells at once
+		last := refuseCommits(k, kerr.RebalanceInProgress, func(o int64) bool { return o > early })
 		eager := settings.Protocol(settings.Eager)
 		first := &clerk{d: d}
 		// One commit is made when the early records are done, and none at intervals: nobody but the

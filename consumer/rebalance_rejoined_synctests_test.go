@@ -17,7 +17,8 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// A member that the group does not know any more when it joins again gets the same partitions as another member: it goes on, and commits.
+// A member that the group does not know any more when it joins again gets the same partitions as
+// another member: it goes on, and commits.
 func TestKeptAsAnotherMember(t *testing.T) {
 	for name, protocol := range map[string]settings.GroupProtocol{"cooperative": settings.CooperativeSticky, "eager": settings.Eager} {
 		t.Run(name, func(t *testing.T) {

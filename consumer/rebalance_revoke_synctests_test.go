@@ -21,15 +21,17 @@ import (
 // other is the desk's other partition.
 func other(p int32) int32 { return 1 - p }
 
-// takeover lets another clerk join one that has both partitions, and returns the partition that it gets.
+// takeover lets another clerk join one that has both partitions, and returns the partition that it
+// gets.
 func takeover(second *clerk, g stream.Graph) int32 {
 	second.d.t.Helper()
 	second.run(g)
 	return second.awaitPartitions(1)[0]
 }
 
-// The buffered records of a revoked partition are not delivered any more when the new owner has it: they are taken back at the start of the revoke, which waits for what is in the stream and
-// no longer.
+// The buffered records of a revoked partition are not delivered any more when the new owner has it:
+// they are taken back at the start of the revoke, which waits for what is in the stream and no
+// longer.
 func TestBufferedRecordsOfARevokedPartition(t *testing.T) {
 	sources := map[string]func(c *clerk, work func(context.Context, deskMessage) error) stream.Graph{
 		"single": func(c *clerk, work func(context.Context, deskMessage) error) stream.Graph { return c.copies(work) },
@@ -86,7 +88,8 @@ func idle(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// goes is the partition of a clerk with both that another one gets who joins. With the eager protocol that is left to chance.
+// goes is the partition of a clerk with both that another one gets who joins. With the eager
+// protocol that is left to chance.
 const goes int32 = 1
 
 func eachKindButEager(t *testing.T, test func(t *testing.T, k *kafkatest.Broker, kind groupKind)) {
@@ -97,8 +100,8 @@ func eachKindButEager(t *testing.T, test func(t *testing.T, k *kafkatest.Broker,
 	}
 }
 
-// Slow elements of a revoked partition lie in a chunk of 256: the one that is at work is finished, and the others
-// are given back where they are. None is delivered after that, and none twice.
+// Slow elements of a revoked partition lie in a chunk of 256: the one that is at work is finished,
+// and the others are given back where they are. None is delivered after that, and none twice.
 func TestSlowElementsOfARevokedPartition(t *testing.T) {
 	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 0)
@@ -125,8 +128,8 @@ func TestSlowElementsOfARevokedPartition(t *testing.T) {
 	})
 }
 
-// A revoke while records wait in a Batch for more does not wait for the Batch's time: those of the partition that goes
-// are given back.
+// A revoke while records wait in a Batch for more does not wait for the Batch's time: those of the
+// partition that goes are given back.
 func TestRevokeHurriesABatch(t *testing.T) {
 	graphs := map[string]func(src stream.Source[envelope.Committable]) stream.Source[envelope.Committable]{
 		"alone": func(src stream.Source[envelope.Committable]) stream.Source[envelope.Committable] { return src },
@@ -172,7 +175,8 @@ func TestRevokeHurriesABatch(t *testing.T) {
 	}
 }
 
-// A batch of two partitions is being worked on when one of them is revoked, and its time is up: the batch goes on, since the other partition wants it, and finishes that one alone.
+// A batch of two partitions is being worked on when one of them is revoked, and its time is up: the
+// batch goes on, since the other partition wants it, and finishes that one alone.
 func TestBatchOverARevokedAndAKeptPartition(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 10)
@@ -211,7 +215,8 @@ func TestBatchOverARevokedAndAKeptPartition(t *testing.T) {
 	})
 }
 
-// A function of the user's does not return during a revoke: the partition goes at the deadline, the log names the stage, and the stream goes on when the function does.
+// A function of the user's does not return during a revoke: the partition goes at the deadline, the
+// log names the stage, and the stream goes on when the function does.
 func TestFunctionThatDoesNotReturnInARevoke(t *testing.T) {
 	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
 		d := newDesk(t, k, 0)
@@ -242,7 +247,8 @@ func TestFunctionThatDoesNotReturnInARevoke(t *testing.T) {
 	})
 }
 
-// What user code was handed and finishes after its partition was revoked is ignored; the new owner reads it again, and its commits stand.
+// What user code was handed and finishes after its partition was revoked is ignored; the new owner
+// reads it again, and its commits stand.
 func TestCommitOfARevokedPartitionIsIgnored(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 100)

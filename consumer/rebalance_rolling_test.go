@@ -43,8 +43,10 @@ func eachKind(t *testing.T, on rollOn, test func(t *testing.T, k *kafkatest.Brok
 	}
 }
 
-// Three members join one after the other, and each is restarted once by a drain, while records are written all the time and lie everywhere in the graph: nothing is lost, nothing doubled,
-// nothing overtakes an earlier record of its key, and at no time is an offset committed before what it covers is written.
+// Three members join one after the other, and each is restarted once by a drain, while records are
+// written all the time and lie everywhere in the graph: nothing is lost, nothing doubled, nothing
+// overtakes an earlier record of its key, and at no time is an offset committed before what it
+// covers is written.
 func rollingRestart(t *testing.T, k *kafkatest.Broker, kind groupKind, ordered bool) {
 	r := newRoll(t, k)
 	r.ordered = ordered
@@ -82,7 +84,8 @@ func rollingRestart(t *testing.T, k *kafkatest.Broker, kind groupKind, ordered b
 	}
 }
 
-// progressWithout waits until the others have taken over what a member had; a static one's partitions wait for it.
+// progressWithout waits until the others have taken over what a member had; a static one's
+// partitions wait for it.
 func (r *roll) progressWithout(m *rollMember) {
 	if _, static := m.static(); !static {
 		r.progress()

@@ -15,8 +15,9 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Another member takes half a minute to give its partition back, and all have to wait for it in their join. The records of the partition that stays here go on flowing, from our own
-// buffers; what is finished meanwhile is committed, and no commit that met the rebalance is a failure.
+// Another member takes half a minute to give its partition back, and all have to wait for it in
+// their join. The records of the partition that stays here go on flowing, from our own buffers;
+// what is finished meanwhile is committed, and no commit that met the rebalance is a failure.
 func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 2000
@@ -44,8 +45,10 @@ func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 	})
 }
 
-// During another member's slow revoke a record of the kept partition is stuck for so long that no more can be kept account of: nothing more of it is delivered, and what is before it is committed. When the
-// record is done, all goes on, in the rebalance still; after it everything is committed, and nothing came twice.
+// During another member's slow revoke a record of the kept partition is stuck for so long that no
+// more can be kept account of: nothing more of it is delivered, and what is before it is committed.
+// When the record is done, all goes on, in the rebalance still; after it everything is committed,
+// and nothing came twice.
 func TestFullTrackerInAnothersRevoke(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n, limit = 2000, 64
@@ -82,8 +85,9 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 			require.NoError(t, err)
 			return m.Outstanding
 		}
-		// The partition may have been held before: it is, now and then, while records flow. The numbers are final when the record before the stuck one is finished and was counted (each 10 ms),
-		// and what the client had asked for has come (within 50 ms).
+		// The partition may have been held before: it is, now and then, while records flow. The
+		// numbers are final when the record before the stuck one is finished and was counted (each
+		// 10 ms), and what the client had asked for has come (within 50 ms).
 		<-waits
 		<-time.After(time.Second)
 		m, err := first.handle.Metrics()
@@ -111,7 +115,8 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 	})
 }
 
-// The same with everything taken away at each rebalance: a slow member keeps the others in their join for half a minute, and nothing fails.
+// The same with everything taken away at each rebalance: a slow member keeps the others in their
+// join for half a minute, and nothing fails.
 func TestSlowRebalanceOfAnother(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		const n = 3000
@@ -136,7 +141,8 @@ func TestSlowRebalanceOfAnother(t *testing.T) {
 	})
 }
 
-// A drain in the middle of another member's slow rebalance ends in its time: nobody waits for the group.
+// A drain in the middle of another member's slow rebalance ends in its time: nobody waits for the
+// group.
 func TestDrainInASlowRebalance(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		d := newDesk(t, k, 3000)

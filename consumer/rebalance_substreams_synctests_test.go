@@ -18,7 +18,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// partitionedKinds are all partitioned sources, each with a graph that takes every record. loads is nil, or where a loader gets its offsets from.
+// partitionedKinds are all partitioned sources, each with a graph that takes every record. loads is
+// nil, or where a loader gets its offsets from.
 func partitionedKinds(c *strConsumer, kids *children, got *gathered, load consumer.LoadOffsets) map[string]func() stream.Graph {
 	plain := func(src stream.Source[strSub]) stream.Graph {
 		return stream.Each(src, 0, func(p consumer.TopicPartition, s stream.Source[*strRecord]) stream.Graph {
@@ -44,7 +45,8 @@ func partitionedKinds(c *strConsumer, kids *children, got *gathered, load consum
 
 var partitionedKindNames = []string{"plain", "committable", "metadata", "plain manual", "committable manual"}
 
-// A member that is put out and gets its partitions again as another has new sub-streams of them, whatever the kind of source; each partition has one at a time.
+// A member that is put out and gets its partitions again as another has new sub-streams of them,
+// whatever the kind of source; each partition has one at a time.
 func TestSubStreamsOfAnotherMember(t *testing.T) {
 	for _, kind := range partitionedKindNames {
 		t.Run(kind, func(t *testing.T) {
@@ -80,7 +82,8 @@ func TestSubStreamsOfAnotherMember(t *testing.T) {
 	}
 }
 
-// A member is put out while its loader still looks for offsets: it is asked again, and each partition has one sub-stream, which begins where the last answer says.
+// A member is put out while its loader still looks for offsets: it is asked again, and each
+// partition has one sub-stream, which begins where the last answer says.
 func TestPutOutWhileLoading(t *testing.T) {
 	for _, kind := range []string{"plain manual", "committable manual"} {
 		t.Run(kind, func(t *testing.T) {

@@ -30,7 +30,8 @@ const (
 	rollPartitions  = 6
 )
 
-// roll is a topic that is written to all the time, members of a group that copy it, and a journal of what comes of it.
+// roll is a topic that is written to all the time, members of a group that copy it, and a journal
+// of what comes of it.
 type roll struct {
 	t       *testing.T
 	k       *kafkatest.Broker
@@ -192,7 +193,8 @@ func (m *rollMember) graph() stream.Graph {
 	return envelopes.To(producer.CommittableSink(ps, m.r.commits))
 }
 
-// unevenly takes much longer now and then, so that at any time there are results in each partition that have overtaken another.
+// unevenly takes much longer now and then, so that at any time there are results in each partition
+// that have overtaken another.
 func (m *rollMember) unevenly(ctx context.Context, p rollPiece) (envelope.Envelope[string, string, envelope.Committable], error) {
 	takes := time.Duration(rand.IntN(8)) * 250 * time.Microsecond
 	if rand.IntN(200) == 0 {
@@ -218,7 +220,8 @@ func (m *rollMember) drain() {
 	require.NoError(m.r.t, m.ctl.Drain(m.r.t.Context()))
 }
 
-// settled waits until the members share all partitions among them, each as the broker sees it and as they do.
+// settled waits until the members share all partitions among them, each as the broker sees it and
+// as they do.
 func (r *roll) settled(members ...*rollMember) {
 	r.t.Helper()
 	r.await("the members to share the partitions", func() bool {

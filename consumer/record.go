@@ -10,10 +10,11 @@ import (
 
 // Record is a record that was read: its typed key and value, and where it comes from.
 //
-// It points at what the client has fetched; nothing is copied. Whoever keeps one for long keeps the broker's response alive with it: take a copy of what is needed. It
-// is read-only.
+// It points at what the client has fetched; nothing is copied. Whoever keeps one for long keeps the
+// broker's response alive with it: take a copy of what is needed. It is read-only.
 //
-// One that was made by hand, in a test of what handles records, has the key and the value that it was given, and nothing else: no topic, partition and offset 0, no headers, no raw bytes.
+// One that was made by hand, in a test of what handles records, has the key and the value that it
+// was given, and nothing else: no topic, partition and offset 0, no headers, no raw bytes.
 type Record[K, V any] struct {
 	// Key is the zero value where the record has none; see HasKey.
 	Key K
@@ -114,8 +115,9 @@ func (r *Record[K, V]) RawValue() []byte {
 	return r.kgo.Value
 }
 
-// Err is why the record could not be decoded, a [*DecodeError], where the settings say that such records are delivered (settings.DeliverUndecodable). Then Key and Value are what could
-// be decoded, and the raw bytes are there. Else it is nil.
+// Err is why the record could not be decoded, a [*DecodeError], where the settings say that such
+// records are delivered (settings.DeliverUndecodable). Then Key and Value are what could be
+// decoded, and the raw bytes are there. Else it is nil.
 func (r *Record[K, V]) Err() error {
 	if r.failure == nil || !r.failure.undecodable {
 		return nil
@@ -123,14 +125,17 @@ func (r *Record[K, V]) Err() error {
 	return r.failure.err
 }
 
-// Kgo is the client's record, nil where the record was made by hand. It must not be produced as it is: the client writes to the fields of what it produces.
+// Kgo is the client's record, nil where the record was made by hand. It must not be produced as it
+// is: the client writes to the fields of what it produces.
 func (r *Record[K, V]) Kgo() *kgo.Record { return r.kgo }
 
-// CommittableMessage is a record with its offset, to be committed when the work on it is done. The number is m.Record.Offset().
+// CommittableMessage is a record with its offset, to be committed when the work on it is done. The
+// number is m.Record.Offset().
 type CommittableMessage[K, V any] struct {
 	Record[K, V]
 
-	// Offset is what travels on to a Committer or a committable sink, or what user code that was handed the message calls Commit on.
+	// Offset is what travels on to a Committer or a committable sink, or what user code that was
+	// handed the message calls Commit on.
 	Offset envelope.Committable
 
 	at place[K, V]

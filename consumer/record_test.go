@@ -8,7 +8,8 @@ import (
 	"github.com/vicuna-go/vicuna/consumer"
 )
 
-// Records and messages that were made by hand, for a test of their handler, can be asked for everything.
+// Records and messages that were made by hand, for a test of their handler, can be asked for
+// everything.
 func TestRecordsMadeByHand(t *testing.T) {
 	for name, r := range map[string]*strRecord{
 		"record": {Key: "k", Value: "v"}, "message": &(&strMessage{Record: strRecord{Key: "k", Value: "v"}}).Record,

@@ -10,7 +10,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// lot is a delivery whose memory is used again: the client's records, and the blocks of elements that were made of them. The island that has any of it in hand adds to it.
+// lot is a delivery whose memory is used again: the client's records, and the blocks of elements
+// that were made of them. The island that has any of it in hand adds to it.
 type lot struct {
 	records []*kgo.Record
 	blocks  []interface{ putBack() }
@@ -18,7 +19,8 @@ type lot struct {
 
 var _ tracker.Lot = (*lot)(nil)
 
-// recycles reports whether memory is used again. At most once, deliveries share what they were fetched with.
+// recycles reports whether memory is used again. At most once, deliveries share what they were
+// fetched with.
 func (s *session[K, V, T]) recycles() bool { return s.c.opts.recycle && s.shape.ahead == 0 }
 
 // newLot is the lot of a delivery; nil where nothing is used again.
@@ -29,7 +31,8 @@ func (s *session[K, V, T]) newLot(recs []*kgo.Record) tracker.Lot {
 	return &lot{records: recs}
 }
 
-// Finished implements tracker.Lot. Everything is cleared, so that who keeps an element against his promise sees an empty one rather than another.
+// Finished implements tracker.Lot. Everything is cleared, so that who keeps an element against his
+// promise sees an empty one rather than another.
 func (l *lot) Finished() {
 	for _, b := range l.blocks {
 		b.putBack()
@@ -39,7 +42,8 @@ func (l *lot) Finished() {
 	}
 }
 
-// lotOf is the lot of a run of records that the island has in hand; nil where their elements are not used again. A block holds a whole chunk, and for a few records it would be more memory than
+// lotOf is the lot of a run of records that the island has in hand; nil where their elements are
+// not used again. A block holds a whole chunk, and for a few records it would be more memory than
 // they were charged with.
 func (d *arrival) lotOf() *lot {
 	if len(d.records) < feed.MaxChunk/2 {
@@ -105,8 +109,9 @@ func (s *session[K, V, T]) newMessages(d *arrival) ([]CommittableMessage[K, V], 
 	return b.messages, &b.delivery
 }
 
-// pools keeps the slices of records that the client decodes into, by size. Decompressed bytes are not kept: they may be lent to a record whose outcome nobody has waited for, and
-// the client cannot tell beforehand how large they become.
+// pools keeps the slices of records that the client decodes into, by size. Decompressed bytes are
+// not kept: they may be lent to a record whose outcome nobody has waited for, and the client cannot
+// tell beforehand how large they become.
 type pools [classes]sync.Pool
 
 var _ kgo.PoolRecords = (*pools)(nil)
@@ -123,7 +128,8 @@ func (p *pools) GetRecords(n int) []kgo.Record {
 // PutRecords implements kgo.PoolRecords.
 func (p *pools) PutRecords(s []kgo.Record) { p[classOf(cap(s))].Put(&s) }
 
-// Sizes are put into classes, four to each power of two, so that a slice from a pool is a quarter larger than was asked for at most.
+// Sizes are put into classes, four to each power of two, so that a slice from a pool is a quarter
+// larger than was asked for at most.
 const classes = 8 * 62
 
 // classFor is the smallest class that n fits into, and its size.

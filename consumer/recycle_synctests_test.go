@@ -59,7 +59,8 @@ func rawReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Co
 	return settings.NewConsumer(serde.Bytes(), serde.Bytes(), k.Bootstrap(), k.Dialer(), settings.Group(readGroup), settings.HeartbeatInterval(50*time.Millisecond)).With(opts...)
 }
 
-// Elements that are used again are what they are as long as they live, in whatever order they end; and they are used again.
+// Elements that are used again are what they are as long as they live, in whatever order they end;
+// and they are used again.
 func TestRecycle(t *testing.T) {
 	const partitions, n = 4, 10_000
 	for name, codec := range codecs {
@@ -90,7 +91,8 @@ func TestRecycle(t *testing.T) {
 					return slab.Single(envelope.Record[[]byte, []byte]{Topic: "out", Key: envelope.Some(m.Key), Value: m.Value}, m.Offset), itself(&m.Record)
 				}).To(producer.CommittableSink(ps, settings.NewCommitter(settings.MaxBatch(100)))).Run(t.Context()))
 
-				require.Less(t, len(different), partitions*n*3/4) // the race detector makes pools forget
+				// the race detector makes pools forget
+				require.Less(t, len(different), partitions*n*3/4)
 				require.Less(t, len(recs), partitions*n)
 				out := map[string]bool{}
 				for _, r := range kafkatest.ReadAll(t, k, "out") {
@@ -194,7 +196,8 @@ func TestRecycleLeavesAloneWhatFailedInHand(t *testing.T) {
 	})
 }
 
-// Bytes are not used again: a record that an Element has not waited for is still on its way, with those of the element that it was made of.
+// Bytes are not used again: a record that an Element has not waited for is still on its way, with
+// those of the element that it was made of.
 func TestRecycleLeavesBytesAlone(t *testing.T) {
 	const n = 3000
 	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {

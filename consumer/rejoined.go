@@ -9,9 +9,11 @@ import (
 	"github.com/vicuna-go/vicuna/internal/feed"
 )
 
-// rejoined is for partitions that stay while the group knows the client as another member than the one it gave them to. The client was put out, has joined anew and got them again, and
-// for it nothing has changed: it calls neither lost nor assigned. But somebody else may have had them in between, and what the former member has in flight may not be committed. So here they are
-// lost, and assigned: reading goes on where the group is.
+// rejoined is for partitions that stay while the group knows the client as another member than the
+// one it gave them to. The client was put out, has joined anew and got them again, and for it
+// nothing has changed: it calls neither lost nor assigned. But somebody else may have had them in
+// between, and what the former member has in flight may not be committed. So here they are lost,
+// and assigned: reading goes on where the group is.
 func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	ps, from, unasked := s.ofFormerMember()
 	if len(unasked) > 0 {
@@ -25,7 +27,8 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	}
 	s.log.Warn("vicuna: the group has put this member out and given it the same partitions again as another: what was in flight will be delivered again", "partitions", len(ps))
 	s.lose(ctx, ps, s.taken(ps))
-	if s.shape.manual == nil { // the Assigned function may commit where they go on, so it comes before the group is asked
+	// the Assigned function may commit where they go on, so it comes before the group is asked
+	if s.shape.manual == nil {
 		if err := s.add(ctx, ps); err != nil {
 			return err
 		}
@@ -81,10 +84,10 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	return nil
 }
 
-// ofFormerMember are the partitions that were given to the member that this client was, and where each goes
-// on if nothing was ever committed: what comes before is done. -1: with what the client reads next. unasked are
-// those of which the client had not learned where they begin: it goes on asking, so nobody else may set its
-// place meanwhile, which it would prefer to the answer.
+// ofFormerMember are the partitions that were given to the member that this client was, and where
+// each goes on if nothing was ever committed: what comes before is done. -1: with what the client
+// reads next. unasked are those of which the client had not learned where they begin: it goes on
+// asking, so nobody else may set its place meanwhile, which it would prefer to the answer.
 func (s *session[K, V, T]) ofFormerMember() (ps []TopicPartition, from map[TopicPartition]int64, unasked []TopicPartition) {
 	member := s.memberID()
 	from = map[TopicPartition]int64{}

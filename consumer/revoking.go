@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// tellRevoking tells that partitions are about to go, those of them that were not told of yet. Nothing more of them is delivered by now. There is no event for it: those are told afterwards, when what is
-// finished may count no more.
+// tellRevoking tells that partitions are about to go, those of them that were not told of yet.
+// Nothing more of them is delivered by now. There is no event for it: those are told afterwards,
+// when what is finished may count no more.
 func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition, deadline time.Time) {
 	f := s.c.opts.handler.Revoking
 	if f == nil {
@@ -35,7 +36,8 @@ func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition
 	s.call(ctx, "revoking handler", f, fresh, s.restricted(s.positions(), s.assignment()))
 }
 
-// tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the source has completed. It has a goroutine of its own, since it may be called within the user's
+// tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the
+// source has completed. It has a goroutine of its own, since it may be called within the user's
 // function that has drained the run; the end of the session waits for it.
 func (s *session[K, V, T]) tellEnding(quit <-chan struct{}) {
 	defer close(s.toldEnd)

@@ -17,7 +17,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// gatherer keeps records until it is told that their partitions go, and finishes them then: what came later it finishes at once.
+// gatherer keeps records until it is told that their partitions go, and finishes them then: what
+// came later it finishes at once.
 type gatherer struct {
 	mu      sync.Mutex
 	held    map[int32][]*strMessage
@@ -89,7 +90,8 @@ func (g *gatherer) holds() (n int) {
 	return n
 }
 
-// Offsets that are gathered by hand and committed when the handler is told that their partitions are about to go: nothing is doubled, and nobody waits.
+// Offsets that are gathered by hand and committed when the handler is told that their partitions
+// are about to go: nothing is doubled, and nobody waits.
 func TestGatheredUntilTheyGo(t *testing.T) {
 	const n = 40
 	committing := settings.NewCommitter(settings.MaxInterval(20 * time.Millisecond))
@@ -211,7 +213,8 @@ func TestToldOnce(t *testing.T) {
 	})
 }
 
-// Pause and Resume without partitions are about those that stay while others are being revoked; so is everything else that names none.
+// Pause and Resume without partitions are about those that stay while others are being revoked; so
+// is everything else that names none.
 func TestAllPartitionsDuringARevoke(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 2, 0, 10)

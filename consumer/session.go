@@ -20,16 +20,19 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// session is one run of a handle: a client, the partitions that are assigned to it, and the goroutines between it and the stream.
+// session is one run of a handle: a client, the partitions that are assigned to it, and the
+// goroutines between it and the stream.
 //
-//   - poll (poll.go) fetches and delivers; it never waits for the stream, only for room in the budget;
+//   - poll (poll.go) fetches and delivers; it never waits for the stream, only for room in the
+//     budget;
 //   - attend (attend.go) wakes it, and lets partitions be fetched again that have room;
 //   - tails (tail.go), in a bounded run, finds out that a log's last offsets hold no record;
 //   - commit (commit.go) commits;
 //   - leave (completed.go) ends the session where its source has completed and the run goes on;
 //   - the client's callbacks (rebalance.go) take partitions away and bring others.
 //
-// Lock order: session.mu, then the feeds' and the trackers'. Nothing waits while it holds one, and no user function is called under one.
+// Lock order: session.mu, then the feeds' and the trackers'. Nothing waits while it holds one, and
+// no user function is called under one.
 type session[K, V, T any] struct {
 	c     *Consumer[K, V]
 	cfg   settings.ConsumerConfig
@@ -59,13 +62,17 @@ type session[K, V, T any] struct {
 	doubts chan *FetchError
 	member membership
 
-	ended     atomic.Bool   // the session has begun to end: at the end of the run, or before, behind a source that has completed
-	left      chan struct{} // closed when a session that has ended before its run has left its group
-	leftWith  error         // what went wrong with that; read behind left
-	stopLeave func()        // ends the goroutine that waits for that
+	// the session has begun to end: at the end of the run, or before, behind a source that has
+	// completed
+	ended atomic.Bool
+	// closed when a session that has ended before its run has left its group
+	left      chan struct{}
+	leftWith  error  // what went wrong with that; read behind left
+	stopLeave func() // ends the goroutine that waits for that
 
 	handlers chan struct{} // held by who calls a function of the Handler
-	settling chan struct{} // held by a revoke from when it ends assignments until their offsets are committed
+	// held by a revoke from when it ends assignments until their offsets are committed
+	settling chan struct{}
 	complete chan struct{} // closed when the source has completed
 	toldEnd  chan struct{} // closed when the handler was told that the end begins
 
@@ -77,19 +84,21 @@ type session[K, V, T any] struct {
 	cancel   context.CancelFunc // of the poll under way
 	stopping []func()
 
-	mu     sync.Mutex
-	parts  map[feed.Partition]*part
-	held   map[feed.Partition]*part // those that are not fetched, because they have too much in flight
-	ending bool                     // partitions are not given out any more
+	mu    sync.Mutex
+	parts map[feed.Partition]*part
+	// those that are not fetched, because they have too much in flight
+	held   map[feed.Partition]*part
+	ending bool // partitions are not given out any more
 
 	outlived  map[*lane]outlived // sub-streams whose partitions are gone; under mu
 	troubles  troubles
 	began     time.Time
 	fetchSize fetchSize
 	joins     joins
-	blocks    *sync.Pool // of elements, where they are used again; apart, as elements that are kept keep it
-	fetched   atomic.Int64
-	dropped   atomic.Int64
+	// of elements, where they are used again; apart, as elements that are kept keep it
+	blocks  *sync.Pool
+	fetched atomic.Int64
+	dropped atomic.Int64
 }
 
 // lane is the way from the poller to an island.
@@ -104,7 +113,8 @@ type lane struct {
 	ended   bool // its island has: the hurry is the whole run's
 }
 
-// reason is why the stream should hurry: nothing more comes until something is finished, and holders would wait for more.
+// reason is why the stream should hurry: nothing more comes until something is finished, and
+// holders would wait for more.
 type reason uint8
 
 const (
@@ -145,26 +155,33 @@ type part struct {
 	located   bool  // the client knows where to begin
 	dropped   bool  // it did not, and was told by us
 	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
-	missed    bool  // records were fetched, from next on, that nobody took: the client has to go back
+	// records were fetched, from next on, that nobody took: the client has to go back
+	missed bool
 
-	endsElsewhere bool // its last assignment was ended by a revoke or a loss, which knows where it goes on
+	// its last assignment was ended by a revoke or a loss, which knows where it goes on
+	endsElsewhere bool
 
-	told        bool      // that it is about to go; under the session's lock
-	streams     bool      // a sub-stream of it was made and has not ended; under the session's lock, as are the next three
+	told bool // that it is about to go; under the session's lock
+	// a sub-stream of it was made and has not ended; under the session's lock, as are the next
+	// three
+	streams     bool
 	givenOut    time.Time // when that was
 	toldWaiting bool      // that it waits to be run
-	barren      int       // how many sub-streams have ended one after the other without having finished anything
-	userPaused  bool
-	held        bool // not fetched, because it has too much in flight
+	// how many sub-streams have ended one after the other without having finished anything
+	barren     int
+	userPaused bool
+	held       bool // not fetched, because it has too much in flight
 
-	// What was committable when its last lane ended; before the first, where it begins, if that was looked up.
+	// What was committable when its last lane ended; before the first, where it begins, if that was
+	// looked up.
 	mark   tracker.Mark
 	marked bool
 
 	staged      []staged // at most once: fetched, and not committed ahead yet
 	stagedBytes int64
-	rewound     bool // at most once: it is read again from next on, and nothing of that was delivered
-	metas       metas
+	// at most once: it is read again from next on, and nothing of that was delivered
+	rewound bool
+	metas   metas
 }
 
 // newSession makes the session of a run while its graph is built; nil where something is wrong.
@@ -276,7 +293,8 @@ func (s *session[K, V, T]) start() {
 	if s.ends.known != nil {
 		s.serve("tails", s.watchTails)
 	}
-	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete) // not among those that the session stops, since it may be the one who ends it
+	// not among those that the session stops, since it may be the one who ends it
+	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete)
 }
 
 // serve is for what goes on until behind the last island.
@@ -302,7 +320,8 @@ func (s *session[K, V, T]) end(ctx context.Context) error {
 	return s.shut(ctx)
 }
 
-// shut ends the session: what is finished is committed, and the group is left. Who calls it has set ended.
+// shut ends the session: what is finished is committed, and the group is left. Who calls it has set
+// ended.
 func (s *session[K, V, T]) shut(ctx context.Context) error {
 	s.finish()
 	if s.cl == nil {
@@ -318,12 +337,15 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 	if s.lane != nil {
 		s.lane.feed.Await(ctx)
 	}
-	// The time of the run's end may be used up by outcomes that came late; the last commit has a time of its own, and so has leaving: who does not leave keeps the others waiting for his session to end.
+	// The time of the run's end may be used up by outcomes that came late; the last commit has a
+	// time of its own, and so has leaving: who does not leave keeps the others waiting for his
+	// session to end.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
 	defer cancel()
 	var parts map[feed.Partition]*part
 	err := s.commit.last(last, func() []commit {
-		// In turn: a revoke that comes now does not return before the commit of what is closed here is made.
+		// In turn: a revoke that comes now does not return before the commit of what is closed here
+		// is made.
 		s.mu.Lock()
 		s.ending = true
 		parts = s.parts
@@ -331,7 +353,9 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 		s.mu.Unlock()
 		var ends []feed.End
 		if s.lane != nil {
-			ends = s.lane.feed.Finish(ctx) // it has waited for that long; a wait for what user code still has would take the commit's own time
+			// it has waited for that long; a wait for what user code still has would take the
+			// commit's own time
+			ends = s.lane.feed.Finish(ctx)
 			s.warnNotFinished(ends)
 		}
 		s.savePlaces(parts, ends)

@@ -9,13 +9,15 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// PlainSource gives the records. Nothing is committed: where reading begins is for the settings, the group's committed offsets (somebody else may commit them), or
-// [Offsets]. When a partition is taken away, what is in flight is finished first.
+// PlainSource gives the records. Nothing is committed: where reading begins is for the settings,
+// the group's committed offsets (somebody else may commit them), or [Offsets]. When a partition is
+// taken away, what is in flight is finished first.
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: it is told to; what is fetched meanwhile is bounded by settings.Budget.
 //   - Completes when: with [ToEnd], at the end; else never.
-//   - Fails when: the brokers refuse, an offset is out of range, a record cannot be decoded, as the settings say.
+//   - Fails when: the brokers refuse, an offset is out of range, a record cannot be decoded, as the
+//     settings say.
 //   - Order: that of each partition; partitions take turns.
 //   - Goroutines: one for what follows, three beside it, and the client's.
 func (c *Consumer[K, V]) PlainSource() stream.Source[*Record[K, V]] {
@@ -30,18 +32,21 @@ func (c *Consumer[K, V]) PlainSource() stream.Source[*Record[K, V]] {
 // for it; see [envelope.Committable] for elements that leave the stream.
 //
 //   - Emits when: a record was fetched.
-//   - Back-pressures when: it is told to; what is fetched meanwhile is bounded by settings.Budget, and by settings.TrackLimit for each partition.
+//   - Back-pressures when: it is told to; what is fetched meanwhile is bounded by settings.Budget,
+//     and by settings.TrackLimit for each partition.
 //   - Completes when: with [ToEnd], at the end, when everything was finished; else never.
-//   - Fails when: as PlainSource, when the graph has nobody who commits, and when a commit is refused.
+//   - Fails when: as PlainSource, when the graph has nobody who commits, and when a commit is
+//     refused.
 //   - Order: that of each partition; partitions take turns.
 //   - Goroutines: one for what follows, four beside it, and the client's.
 func (c *Consumer[K, V]) CommittableSource() stream.Source[*CommittableMessage[K, V]] {
 	return single(c, committableShape[K, V]("committableSource", nil))
 }
 
-// CommitWithMetadataSource is [Consumer.CommittableSource] with a string that is committed together with an offset: that of the last record before it. f makes it of a record, once, when the record's
-// turn has come, on the stream's goroutine; its failure, or panic, is a [*UserError] that ends the stream. Brokers bound its length (4096 bytes by
-// default, offset.metadata.max.bytes).
+// CommitWithMetadataSource is [Consumer.CommittableSource] with a string that is committed together
+// with an offset: that of the last record before it. f makes it of a record, once, when the
+// record's turn has come, on the stream's goroutine; its failure, or panic, is a [*UserError] that
+// ends the stream. Brokers bound its length (4096 bytes by default, offset.metadata.max.bytes).
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: as CommittableSource.
@@ -53,7 +58,8 @@ func (c *Consumer[K, V]) CommitWithMetadataSource(f func(*Record[K, V]) (string,
 	return single(c, committableShape("commitWithMetadataSource", f))
 }
 
-// SourceWithOffsetContext is [Consumer.CommittableSource] with the offset as the context of each record, which operators on it carry on.
+// SourceWithOffsetContext is [Consumer.CommittableSource] with the offset as the context of each
+// record, which operators on it carry on.
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: as CommittableSource.
@@ -65,7 +71,8 @@ func (c *Consumer[K, V]) SourceWithOffsetContext() stream.SourceWithContext[*Rec
 	return withOffsetContext(single(c, committableShape[K, V]("sourceWithOffsetContext", nil)))
 }
 
-// SourceWithOffsetContextAndMetadata is [Consumer.SourceWithOffsetContext] with the metadata of [Consumer.CommitWithMetadataSource].
+// SourceWithOffsetContextAndMetadata is [Consumer.SourceWithOffsetContext] with the metadata of
+// [Consumer.CommitWithMetadataSource].
 //
 //   - Emits when: a record was fetched.
 //   - Back-pressures when: as CommittableSource.
@@ -83,9 +90,11 @@ func withOffsetContext[K, V any](src stream.Source[*CommittableMessage[K, V]]) s
 	}))
 }
 
-// AtMostOnceSource commits offsets before it gives out their records: each is delivered at most once, whatever crashes. Up to ahead records of a partition are committed ahead of the stream with one
-// commit; a crash loses those and what is in flight. A clean end, a revoke included, sets the committed offset back to the first record that the stream did not get,
-// and loses nothing. ahead is at least 1.
+// AtMostOnceSource commits offsets before it gives out their records: each is delivered at most
+// once, whatever crashes. Up to ahead records of a partition are committed ahead of the stream with
+// one commit; a crash loses those and what is in flight. A clean end, a revoke included, sets the
+// committed offset back to the first record that the stream did not get, and loses nothing. ahead
+// is at least 1.
 //
 //   - Emits when: a record was fetched and its offset committed.
 //   - Back-pressures when: it is told to.
@@ -109,9 +118,10 @@ type shape[K, V, T any] struct {
 	plain      bool // elements carry no Committable
 	needsGroup bool
 	commits    bool // offsets are committed as records are finished
-	ahead      int  // at most once: so many records of a partition are committed before they are given out
-	metadata   func(*Record[K, V]) (string, error)
-	manual     *manual
+	// at most once: so many records of a partition are committed before they are given out
+	ahead    int
+	metadata func(*Record[K, V]) (string, error)
+	manual   *manual
 
 	size   int64 // of an element
 	wrap   func(s *session[K, V, T], d arrival, vals []T) []T

@@ -241,7 +241,8 @@ func TestAGraphThatIsNotBuiltFreesTheHandle(t *testing.T) {
 	})
 }
 
-// Sources that need no group do without one where the partitions are the user's choice; the others say that they need one.
+// Sources that need no group do without one where the partitions are the user's choice; the others
+// say that they need one.
 func TestGroupIsNeeded(t *testing.T) {
 	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
 		fillPartitions(t, k, "in", 1, 0, 3)

@@ -14,7 +14,8 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// virtual is kafkatest.Virtual for tests that restart no broker: the files that a cluster keeps for that are written and synchronised in real time, which most tests would spend half of theirs on.
+// virtual is kafkatest.Virtual for tests that restart no broker: the files that a cluster keeps for
+// that are written and synchronised in real time, which most tests would spend half of theirs on.
 func virtual(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option) {
 	t.Helper()
 	kafkatest.Virtual(t, fn, append([]kafkatest.Option{kafkatest.InMemory()}, opts...)...)
@@ -33,8 +34,9 @@ func withTopic(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.
 	}, opts...)...)
 }
 
-// longLife and slowHeartbeats are for consumers that live for minutes: the client looks at its topics each 30 seconds instead of five minutes, so that a tenth of the time will do, and a heartbeat each
-// second does not keep the test busy.
+// longLife and slowHeartbeats are for consumers that live for minutes: the client looks at its
+// topics each 30 seconds instead of five minutes, so that a tenth of the time will do, and a
+// heartbeat each second does not keep the test busy.
 var (
 	longLife       = []settings.ConsumerOption{settings.ClientOptions(kgo.MetadataMaxAge(30 * time.Second)), settings.HeartbeatInterval(time.Second)}
 	slowHeartbeats = kafkatest.BrokerConfig(map[string]string{"group.consumer.heartbeat.interval.ms": "1000"})
@@ -46,7 +48,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// becomes lets time pass until something is so, and tells how much, to a fiftieth: looking each millisecond for minutes takes longer than what happens in them.
+// becomes lets time pass until something is so, and tells how much, to a fiftieth: looking each
+// millisecond for minutes takes longer than what happens in them.
 func becomes(t testing.TB, what string, so func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -20,7 +20,8 @@ import (
 
 var errBad = errors.New("bad bytes")
 
-// moody is a serde for strings that fails on those that begin with bad, and panics on those that begin with panic.
+// moody is a serde for strings that fails on those that begin with bad, and panics on those that
+// begin with panic.
 type moody struct{ serde.Serde[string] }
 
 func (m moody) Deserialize(topic string, data []byte) (string, error) {
@@ -39,7 +40,8 @@ func moodyReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.
 	return settings.NewConsumer[string, string](m, m, k.Bootstrap(), k.Dialer(), settings.Group(readGroup), quiet.option()).With(opts...)
 }
 
-// withMoods writes ten records to partition 0: the sixth has a value that cannot be decoded, or a key, or is one that the serde panics at.
+// withMoods writes ten records to partition 0: the sixth has a value that cannot be decoded, or a
+// key, or is one that the serde panics at.
 func withMoods(t *testing.T, k *kafkatest.Broker, sixth *kgo.Record) {
 	t.Helper()
 	recs := make([]*kgo.Record, 10)
@@ -94,7 +96,8 @@ func readAndCommit(c *strConsumer, take takeRecord) stream.Graph {
 	return taken.To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
-// By default the stream fails at a record that cannot be decoded, behind those before it, which are committed.
+// By default the stream fails at a record that cannot be decoded, behind those before it, which are
+// committed.
 func TestUndecodableFails(t *testing.T) {
 	onMoods(t, func(t *testing.T, k *kafkatest.Broker, _ string, check func(error)) {
 		for range 2 { // and again
@@ -178,7 +181,8 @@ func TestEverySourceMindsUndecodable(t *testing.T) {
 	})
 }
 
-// A metadata function that fails, or panics, ends the stream when its record's turn has come, whatever the policy for undecodable records is; it is not called for those.
+// A metadata function that fails, or panics, ends the stream when its record's turn has come,
+// whatever the policy for undecodable records is; it is not called for those.
 func TestMetadataFunctionFails(t *testing.T) {
 	for name, fail := range map[string]func() error{"error": func() error { return errBad }, "panic": func() error { panic("moody") }} {
 		t.Run(name, func(t *testing.T) {

@@ -29,7 +29,8 @@ type (
 // readGroup is the group of all consumers here that have one.
 const readGroup = "readers"
 
-// readerOf makes settings of a member of the group; an own logger among the options replaces the silent one.
+// readerOf makes settings of a member of the group; an own logger among the options replaces the
+// silent one.
 func readerOf(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
 	return looseReader(k, append([]settings.ConsumerOption{settings.Group(readGroup), settings.HeartbeatInterval(readerHeartbeats)}, opts...)...)
 }
@@ -63,7 +64,8 @@ func numberedFrom(p int32, from, n int) (vs []string) {
 	return vs
 }
 
-// fillPartitions writes n numbered records to each partition of the topic, each partition's in one batch; from is the first number.
+// fillPartitions writes n numbered records to each partition of the topic, each partition's in one
+// batch; from is the first number.
 func fillPartitions(t testing.TB, k *kafkatest.Broker, topic string, partitions, from, n int) {
 	t.Helper()
 	for p := range int32(partitions) {
@@ -126,7 +128,8 @@ func (g *gathered) messages() stream.Sink[*strMessage] {
 	})
 }
 
-// requireWhole says that each of the first partitions has given n numbered records, in order and once.
+// requireWhole says that each of the first partitions has given n numbered records, in order and
+// once.
 func (g *gathered) requireWhole(t testing.TB, partitions, n int) {
 	t.Helper()
 	for p := range int32(partitions) {
@@ -134,7 +137,8 @@ func (g *gathered) requireWhole(t testing.TB, partitions, n int) {
 	}
 }
 
-// patienceOf is how long a test waits for what has to come: in a bubble that is a time that costs nothing.
+// patienceOf is how long a test waits for what has to come: in a bubble that is a time that costs
+// nothing.
 func patienceOf(testing.TB) <-chan time.Time { return time.After(30 * time.Second) }
 
 // begun starts a graph, which is stopped when the test is over.

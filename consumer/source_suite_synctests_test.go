@@ -12,7 +12,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
-// Sources keep to what is asked of every source. Without a group: the suite wants no time to pass, and joining takes some.
+// Sources keep to what is asked of every source. Without a group: the suite wants no time to pass,
+// and joining takes some.
 func TestSourcesConform(t *testing.T) {
 	want := numberedFrom(0, 0, 50)
 	values := func(src stream.Source[*strRecord]) stream.Source[string] {

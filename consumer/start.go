@@ -39,8 +39,9 @@ type starts struct {
 	// Written before known is closed.
 	ends map[TopicPartition]int64
 
-	mu     sync.Mutex
-	counts map[string]int32 // how many partitions a topic had when the group's subscription began, as its commits say
+	mu sync.Mutex
+	// how many partitions a topic had when the group's subscription began, as its commits say
+	counts map[string]int32
 }
 
 // set tells that the topics were found.
@@ -180,7 +181,8 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 				continue
 			}
 			if pt.next < 0 || s.shape.manual != nil {
-				pt.next = max(-1, o.EpochOffset().Offset) // of two answers of a loader the later one: nothing was read between them
+				// of two answers of a loader the later one: nothing was read between them
+				pt.next = max(-1, o.EpochOffset().Offset)
 			}
 			pt.located = true
 			pt.committed = committed[pt.TopicPartition]

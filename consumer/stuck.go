@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// watch tells of records that stay undone: of each partition's first one when it has been undone for
-// settings.StuckAfter, and again each time as long has passed.
+// watch tells of records that stay undone: of each partition's first one when it has been undone
+// for settings.StuckAfter, and again each time as long has passed.
 func (s *session[K, V, T]) watch(quit <-chan struct{}) {
 	after := s.cfg.StuckAfter()
 	tick := time.NewTicker(max(after/looksInTime, time.Millisecond))
@@ -32,12 +32,12 @@ func (s *session[K, V, T]) watch(quit <-chan struct{}) {
 	}
 }
 
-// looksInTime is how often it is looked within settings.StuckAfter: what has just not lasted for as long is not
-// told of twice as late.
+// looksInTime is how often it is looked within settings.StuckAfter: what has just not lasted for as
+// long is not told of twice as late.
 const looksInTime = 8
 
-// warnStuck tells of a partition's first record that is not done, and reports whether it has: where that is so
-// for long enough.
+// warnStuck tells of a partition's first record that is not done, and reports whether it has: where
+// that is so for long enough.
 func (s *session[K, V, T]) warnStuck(p part, after time.Duration) bool {
 	if s.warnUnanswered(p, after) {
 		return true

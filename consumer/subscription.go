@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Subscription says what is read: whole topics, shared with the other members of the group, or partitions of the user's choice. The zero value is none, and refused.
+// Subscription says what is read: whole topics, shared with the other members of the group, or
+// partitions of the user's choice. The zero value is none, and refused.
 type Subscription struct {
 	topics     []string
 	partitions []TopicPartition
@@ -16,16 +17,20 @@ type Subscription struct {
 	manual     bool
 }
 
-// Topics subscribes to topics as a member of the settings' group: the group's members share the partitions, and offsets are kept by the group.
+// Topics subscribes to topics as a member of the settings' group: the group's members share the
+// partitions, and offsets are kept by the group.
 func Topics(names ...string) Subscription { return Subscription{topics: slices.Clone(names)} }
 
-// Partitions reads the given partitions, without membership in a group: nobody takes them away, and nobody is kept from reading them too. With a group in the settings, reading
-// begins at the group's committed offsets, and offsets are committed to it; the group should have no members. Without one, reading begins as settings.StartFrom says.
+// Partitions reads the given partitions, without membership in a group: nobody takes them away, and
+// nobody is kept from reading them too. With a group in the settings, reading begins at the group's
+// committed offsets, and offsets are committed to it; the group should have no members. Without
+// one, reading begins as settings.StartFrom says.
 func Partitions(ps ...TopicPartition) Subscription {
 	return Subscription{partitions: slices.Clone(ps), manual: true}
 }
 
-// Offsets is [Partitions] with the offset of the first record to read in each, whatever is committed.
+// Offsets is [Partitions] with the offset of the first record to read in each, whatever is
+// committed.
 func Offsets(from map[TopicPartition]int64) Subscription {
 	s := Subscription{offsets: maps.Clone(from), manual: true}
 	for p := range from {

@@ -80,7 +80,8 @@ func TestOffsets(t *testing.T) {
 	})
 }
 
-// Partitions of one's own choice: reading goes on where the group has committed, and commits to it, without anybody being a member.
+// Partitions of one's own choice: reading goes on where the group has committed, and commits to it,
+// without anybody being a member.
 func TestPartitionsWithAGroup(t *testing.T) {
 	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 3, 0, 100)

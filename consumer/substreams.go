@@ -4,12 +4,15 @@ import (
 	"time"
 )
 
-// What is told of sub-streams that do not come and go as they should. Both are the graph's doing, and nothing of the consumer's looks wrong while they last.
+// What is told of sub-streams that do not come and go as they should. Both are the graph's doing,
+// and nothing of the consumer's looks wrong while they last.
 
-// waitsForChild is a partition whose sub-stream was given out and does not run: Each has as many children as it may.
+// waitsForChild is a partition whose sub-stream was given out and does not run: Each has as many
+// children as it may.
 func (p *part) waitsForChild() bool { return p.streams && p.lane == nil && !p.revoking }
 
-// watchSubStreams tells once of partitions that nobody reads because their sub-streams do not begin, and of sub-streams whose graphs do not end though their partitions are gone.
+// watchSubStreams tells once of partitions that nobody reads because their sub-streams do not
+// begin, and of sub-streams whose graphs do not end though their partitions are gone.
 func (s *session[K, V, T]) watchSubStreams(after time.Duration) {
 	if s.outer == nil {
 		return
@@ -51,8 +54,10 @@ type outlived struct {
 	told  bool
 }
 
-// pauseBefore is how long to wait before a partition gets another sub-stream. One that has finished nothing would meet the same record again, a poisoned one that Each's policy skips the failures of; and
-// each time the client drops what it has fetched of all partitions. The caller holds the lock.
+// pauseBefore is how long to wait before a partition gets another sub-stream. One that has finished
+// nothing would meet the same record again, a poisoned one that Each's policy skips the failures
+// of; and each time the client drops what it has fetched of all partitions. The caller holds the
+// lock.
 func (p *part) pauseBefore(progress bool) time.Duration {
 	if progress {
 		p.barren = 0

@@ -107,7 +107,8 @@ func TestStuckRecordsAreNamed(t *testing.T) {
 	}
 }
 
-// Partitions whose sub-streams wait for others that never end are told of, once; those of a bounded run, where each has its turn, are not.
+// Partitions whose sub-streams wait for others that never end are told of, once; those of a bounded
+// run, where each has its turn, are not.
 func TestStarvedSubStreamsAreTold(t *testing.T) {
 	for _, bounded := range []bool{false, true} {
 		t.Run(map[bool]string{false: "endless", true: "bounded"}[bounded], func(t *testing.T) {
@@ -142,7 +143,8 @@ func TestStarvedSubStreamsAreTold(t *testing.T) {
 	}
 }
 
-// A sub-stream that meets the same bad record again and again does so at intervals that grow, and holds up no other partition; when the record is got over it goes on at once.
+// A sub-stream that meets the same bad record again and again does so at intervals that grow, and
+// holds up no other partition; when the record is got over it goes on at once.
 func TestPoisonInASubStream(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		fillPartitions(t, k, "in", 2, 0, 100)
@@ -177,7 +179,8 @@ func TestPoisonInASubStream(t *testing.T) {
 	})
 }
 
-// A sub-stream's graph with a source of its own that does not end outlives its partition, and is told of; the partition itself has gone in time.
+// A sub-stream's graph with a source of its own that does not end outlives its partition, and is
+// told of; the partition itself has gone in time.
 func TestSubStreamGraphThatGoesOn(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		var log readerLog
@@ -200,7 +203,8 @@ func TestSubStreamGraphThatGoesOn(t *testing.T) {
 	})
 }
 
-// A partition of which a revoke has told (Revoked) is not told of again by an end that comes meanwhile (Stopped).
+// A partition of which a revoke has told (Revoked) is not told of again by an end that comes
+// meanwhile (Stopped).
 func TestPartitionsAreToldOfOnce(t *testing.T) {
 	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
 		var mu sync.Mutex

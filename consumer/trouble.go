@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// troubles are what is told once when it begins and once when it is over, however often it is met in between. The key says what it is.
+// troubles are what is told once when it begins and once when it is over, however often it is met
+// in between. The key says what it is.
 type troubles struct {
 	any   atomic.Int32 // how many there are, for who asks often
 	mu    sync.Mutex

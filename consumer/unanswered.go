@@ -8,10 +8,13 @@ import (
 	"github.com/vicuna-go/vicuna/internal/feed"
 )
 
-// A record that was handed over, to another graph or to the user, and that nobody has finished holds its partition's offset. No run can know why: a filter of the other graph has left it out,
-// that graph has failed or is gone, Commit was forgotten. So it is told of by name, while it waits and when it is given up.
+// A record that was handed over, to another graph or to the user, and that nobody has finished
+// holds its partition's offset. No run can know why: a filter of the other graph has left it out,
+// that graph has failed or is gone, Commit was forgotten. So it is told of by name, while it waits
+// and when it is given up.
 
-// warnUnanswered tells of a partition's first record that is not done, and reports whether it has: where the record has waited for so long, for nothing but that.
+// warnUnanswered tells of a partition's first record that is not done, and reports whether it has:
+// where the record has waited for so long, for nothing but that.
 func (s *session[K, V, T]) warnUnanswered(p part, after time.Duration) bool {
 	u, ok := p.assignment.Unanswered()
 	if !ok || u.Age < after {

@@ -10,8 +10,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/feed"
 )
 
-// stageOf names what is at work on a record: the stage whose call for it runs now; else, as its place is not known, the stages that have calls running and the chains that have been at work on one chunk
-// for longer than busy. "" where nothing is: it waits, for user code's Commit perhaps.
+// stageOf names what is at work on a record: the stage whose call for it runs now; else, as its
+// place is not known, the stages that have calls running and the chains that have been at work on
+// one chunk for longer than busy. "" where nothing is: it waits, for user code's Commit perhaps.
 func (s *session[K, V, T]) stageOf(p TopicPartition, offset int64, busy time.Duration) string {
 	if name := s.run.CallOn(p.Topic, p.Partition, offset); name != "" {
 		return name
@@ -32,7 +33,8 @@ func (s *session[K, V, T]) whereabouts(p TopicPartition, offset int64, age time.
 	return text + " for " + age.Round(time.Millisecond).String()
 }
 
-// unfinished says of each partition that was given up with records in flight how many those are, and where the first one is.
+// unfinished says of each partition that was given up with records in flight how many those are,
+// and where the first one is.
 func (s *session[K, V, T]) unfinished(ends []feed.End, begin time.Time) []string {
 	var texts []string
 	for _, e := range ends {

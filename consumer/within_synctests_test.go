@@ -15,7 +15,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A function of the run's that drains it is told so at once, whatever it is and whatever context it drains with; the drain goes on, and ends as any other.
+// A function of the run's that drains it is told so at once, whatever it is and whatever context it
+// drains with; the drain goes on, and ends as any other.
 func TestDrainFromWithin(t *testing.T) {
 	type control struct {
 		ready chan struct{}

@@ -28,7 +28,8 @@ func counted(k *kafkatest.Broker, key kmsg.Key) *atomic.Int32 {
 	return &n
 }
 
-// A broker that does not answer a request in time is asked again, and idempotence keeps the record single.
+// A broker that does not answer a request in time is asked again, and idempotence keeps the record
+// single.
 func TestRequestTimeout(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), settings.RequestTimeout(2*time.Second), settings.Logger(slogDiscard()))

@@ -88,7 +88,8 @@ func TestAcknowledgementLevels(t *testing.T) {
 	kafkatest.Expect(t, k, "words", serde.String(), serde.String(), 3)
 }
 
-// batches is a hook that tells of what is written. The client may call it behind the acknowledgement.
+// batches is a hook that tells of what is written. The client may call it behind the
+// acknowledgement.
 type batches chan batch
 
 type batch struct {
@@ -108,7 +109,8 @@ func words(topic string, n int) []*envelope.Record[string, string] {
 	return recs
 }
 
-// Records of a partition go together, compressed as a whole, by the codec and level that was asked for.
+// Records of a partition go together, compressed as a whole, by the codec and level that was asked
+// for.
 func TestBatches(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(3, "words"))
 	const n = 3000
@@ -235,7 +237,8 @@ func (c *tapped) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TLS 1.3, the broker's name verified, and a login with PLAIN whose password comes from the environment.
+// TLS 1.3, the broker's name verified, and a login with PLAIN whose password comes from the
+// environment.
 func TestSecurity(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1")
 	k := kafkatest.Start(t,

@@ -53,12 +53,14 @@ func TestConsumerToProducer(t *testing.T) {
 	// snippet: consume-produce
 	invoices := func(m *consumer.CommittableMessage[string, string]) envelope.Envelope[string, string, envelope.Committable] {
 		if strings.HasSuffix(m.Value, "7") {
-			return envelope.PassThrough[string, string](m.Offset) // nothing to write; its offset advances all the same
+			// nothing to write; its offset advances all the same
+			return envelope.PassThrough[string, string](m.Offset)
 		}
 		return envelope.Single(*envelope.New("invoices", m.Key, "invoice for "+m.Value), m.Offset)
 	}
 
-	orders := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd()) // without ToEnd it goes on for ever
+	// without ToEnd it goes on for ever
+	orders := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	err := stream.Map(orders.CommittableSource(), invoices).
 		To(producer.CommittableSink(ps, settings.NewCommitter())).
 		Run(ctx)
@@ -88,9 +90,12 @@ func TestConsumerSettings(t *testing.T) {
 	cs := settings.NewConsumer(serde.String(), serde.JSON[map[string]any](),
 		k.Bootstrap(), // settings.Bootstrap("kafka-1:9092", "kafka-2:9092") elsewhere
 		settings.Group("billing"),
-		settings.StartFrom(settings.Earliest),      // where nothing is committed; Java's default is latest
-		settings.Isolation(settings.ReadCommitted), // no records of transactions that were aborted, or are open
-		settings.Budget(64<<20, 500_000),           // what is fetched and in flight: bytes and records
+		// where nothing is committed; Java's default is latest
+		settings.StartFrom(settings.Earliest),
+		// no records of transactions that were aborted, or are open
+		settings.Isolation(settings.ReadCommitted),
+		// what is fetched and in flight: bytes and records
+		settings.Budget(64<<20, 500_000),
 	)
 	if err := cs.Err(); err != nil {
 		panic(err) // all problems at once
@@ -154,7 +159,8 @@ func TestOffsetContext(t *testing.T) {
 	// snippet: offset-context
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	envelopes := stream.MapWithContext(c.SourceWithOffsetContext(), func(r *consumer.Record[string, string]) envelope.Envelope[string, string, envelope.None] {
-		return envelope.Single(*envelope.New("invoices", r.Key, r.Value), envelope.None{}) // the offset follows by itself
+		// the offset follows by itself
+		return envelope.Single(*envelope.New("invoices", r.Key, r.Value), envelope.None{})
 	})
 	err := envelopes.To(producer.CommittableSinkWithOffsetContext(ps, settings.NewCommitter())).Run(ctx)
 	// end
@@ -234,9 +240,11 @@ func TestManualOffsets(t *testing.T) {
 	db := &offsetsInMemory{at: map[consumer.TopicPartition]int64{}}
 	// snippet: manual-offsets
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
-	src := c.PlainPartitionedManualOffsetSource(db.load, nil) // load: where each assigned partition begins
+	// load: where each assigned partition begins
+	src := c.PlainPartitionedManualOffsetSource(db.load, nil)
 	err := stream.Each(src, 0, func(_ consumer.TopicPartition, records stream.Source[*consumer.Record[string, string]]) stream.Graph {
-		return records.To(stream.ForEach(db.save)) // the result and the next offset, in one transaction of the database
+		// the result and the next offset, in one transaction of the database
+		return records.To(stream.ForEach(db.save))
 	}).Run(ctx)
 	// end
 	require.NoError(t, err)
@@ -251,9 +259,12 @@ func TestManualSubscriptions(t *testing.T) {
 	_, cs, _ := filled(t, 100)
 	ctx := t.Context()
 	// snippet: subscriptions
-	all := consumer.Topics("orders", "returns")                                        // shared with the group's other members
-	one := consumer.Partitions(consumer.TopicPartition{Topic: "orders", Partition: 3}) // this one, whoever else reads it
-	from := consumer.Offsets(map[consumer.TopicPartition]int64{{Topic: "orders"}: 10}) // partition 0, from offset 10 on
+	// shared with the group's other members
+	all := consumer.Topics("orders", "returns")
+	// this one, whoever else reads it
+	one := consumer.Partitions(consumer.TopicPartition{Topic: "orders", Partition: 3})
+	// partition 0, from offset 10 on
+	from := consumer.Offsets(map[consumer.TopicPartition]int64{{Topic: "orders"}: 10})
 	_, _ = all, one
 	n, err := stream.Fold(ctx, consumer.New(cs, from, consumer.ToEnd()).PlainSource(), 0, func(n int, _ *consumer.Record[string, string]) int { return n + 1 })
 	// end
@@ -273,7 +284,8 @@ func TestHandle(t *testing.T) {
 				return err
 			},
 		}),
-		consumer.Events(func(e consumer.Event) { fmt.Println(e.Kind, e.Partitions) }), // nobody waits for this one
+		// nobody waits for this one
+		consumer.Events(func(e consumer.Event) { fmt.Println(e.Kind, e.Partitions) }),
 	)
 	// end
 	seen := make(chan struct{})
@@ -310,7 +322,8 @@ func TestUndecodable(t *testing.T) {
 	var odd []string
 	// snippet: undecodable
 	cs := settings.NewConsumer(serde.String(), number, k.Bootstrap(), settings.Group("billing"),
-		settings.Undecodable(settings.DeliverUndecodable)) // the default ends the stream; SkipUndecodable counts and goes on
+		// the default ends the stream; SkipUndecodable counts and goes on
+		settings.Undecodable(settings.DeliverUndecodable))
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	err := c.PlainSource().To(stream.ForEach(func(_ context.Context, r *consumer.Record[string, int]) error {
 		if r.Err() != nil {
@@ -327,7 +340,8 @@ func TestHandOver(t *testing.T) {
 	k, cs, _ := filled(t, 10)
 	ctx := t.Context()
 	// snippet: hand-over
-	c := consumer.New(cs, consumer.Topics("orders"), consumer.CommitsElsewhere()) // the graph itself commits nothing
+	// the graph itself commits nothing
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.CommitsElsewhere())
 	orders := make(chan *consumer.CommittableMessage[string, string])
 	ctl, err := c.CommittableSource().To(stream.ToChan(orders)).Start(ctx)
 	if err != nil {

@@ -28,7 +28,8 @@ func TestNobodyAnswers(t *testing.T) {
 		_, err = p.Send(t.Context(), envelope.New("words", "a", "a"))
 		var nobody *producer.UnreachableError
 		require.ErrorAs(t, err, &nobody)
-		require.GreaterOrEqual(t, time.Since(started), 2*time.Minute) // of the bubble's time; it costs none
+		// of the bubble's time; it costs none
+		require.GreaterOrEqual(t, time.Since(started), 2*time.Minute)
 	})
 }
 

@@ -32,7 +32,8 @@ func TestUppercase(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(4, "words")) // stops with the test
 	require.NoError(t, uppercase([]string{"a", "b"}, k.Bootstrap(), k.Dialer()).Run(t.Context()))
 
-	got := kafkatest.Expect(t, k, "words", serde.String(), serde.JSON[string](), 2) // waits, in a bounded time
+	// waits, in a bounded time
+	got := kafkatest.Expect(t, k, "words", serde.String(), serde.JSON[string](), 2)
 	require.ElementsMatch(t, []string{"a!", "b!"}, []string{got[0].Value, got[1].Value})
 	require.Len(t, kafkatest.ReadAll(t, k, "words"), 2) // and no more
 }
@@ -73,7 +74,8 @@ func TestProduceForTests(t *testing.T) {
 	// snippet: kafkatest-produce
 	kafkatest.Produce(t, k, "orders", kgo.KeyStringRecord("nr-1", `{"amount":3}`)) // plain records
 	kafkatest.ProduceValues(t, k, "orders", `{"amount":4}`)
-	kafkatest.ProduceAs(t, k, "orders", serde.String(), serde.JSON[Order](), envelope.New("", "nr-2", Order{Amount: 5})) // typed ones
+	// typed ones
+	kafkatest.ProduceAs(t, k, "orders", serde.String(), serde.JSON[Order](), envelope.New("", "nr-2", Order{Amount: 5}))
 	// end
 	require.Len(t, kafkatest.ReadAll(t, k, "orders"), 3)
 }

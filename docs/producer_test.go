@@ -56,7 +56,8 @@ func TestFlexiFlow(t *testing.T) {
 		}
 		return envelope.Single(*envelope.New("words", r.ID, r.Text), r.ID)
 	})
-	answers := stream.Via(envelopes, producer.FlexiFlow[string](ps)) // the pass-through's type is named, the rest inferred
+	// the pass-through's type is named, the rest inferred
+	answers := stream.Via(envelopes, producer.FlexiFlow[string](ps))
 
 	err := answers.To(stream.ForEach(func(_ context.Context, res envelope.Results[string, string, string]) error {
 		told = append(told, res.Pass()) // in the order of the requests
@@ -81,7 +82,8 @@ func TestFlowWithContext(t *testing.T) {
 	})
 	answers := stream.ViaWithContext(envelopes, producer.FlowWithContext[string](ps))
 
-	pairs, err := stream.Collect(ctx, answers.Pairs()) // Value: the result, Context: the request's id
+	// Value: the result, Context: the request's id
+	pairs, err := stream.Collect(ctx, answers.Pairs())
 	// end
 	require.NoError(t, err)
 	require.Equal(t, "r1", pairs[0].Context)
@@ -101,7 +103,9 @@ func TestSharedClient(t *testing.T) {
 		defer client.Close(ctx) // behind the streams: they never close it
 
 		if err := client.Reach(ctx); err != nil {
-			return err // names the addresses; without this, records wait for brokers up to the delivery time-out
+			// names the addresses; without this, records wait for brokers up to the delivery
+			// time-out
+			return err
 		}
 		first, err := orders.To(producer.PlainSink(ps, producer.On(client))).Start(ctx)
 		if err != nil {
@@ -127,7 +131,8 @@ func TestWrap(t *testing.T) {
 	addr := k.Addrs()[0]
 	run := func() error {
 		// snippet: wrap
-		cl, err := kgo.NewClient(kgo.SeedBrokers(addr), settings.PartitionerOpt()) // so that records can name their partitions
+		// so that records can name their partitions
+		cl, err := kgo.NewClient(kgo.SeedBrokers(addr), settings.PartitionerOpt())
 		if err != nil {
 			return err
 		}
@@ -212,7 +217,8 @@ func TestSkipFailed(t *testing.T) {
 			return
 		}
 		if err := res.Failed(); err != nil {
-			failed[res.Pass()] = err // this one is not written, or not known to be; the stream goes on
+			// this one is not written, or not known to be; the stream goes on
+			failed[res.Pass()] = err
 		}
 	}
 	// end

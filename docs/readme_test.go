@@ -29,7 +29,8 @@ type Invoice struct {
 	Tax float64 `json:"tax"`
 }
 
-// ship writes orders to Kafka as they come in on a channel, until the channel is closed or ctx ends.
+// ship writes orders to Kafka as they come in on a channel, until the channel is closed or ctx
+// ends.
 func ship(ctx context.Context, brokers string, orders <-chan Order) error {
 	ps := settings.NewProducer(serde.String(), serde.JSON[Order](), settings.Bootstrap(brokers))
 
@@ -45,8 +46,9 @@ func ship(ctx context.Context, brokers string, orders <-chan Order) error {
 	return err
 }
 
-// bill reads orders, asks a tax service about 16 of them at a time, and writes invoices. An order's offset is committed when its invoice, and everything before it in its
-// partition, is written: no order is lost, and a clean restart bills none twice.
+// bill reads orders, asks a tax service about 16 of them at a time, and writes invoices. An order's
+// offset is committed when its invoice, and everything before it in its partition, is written: no
+// order is lost, and a clean restart bills none twice.
 func bill(ctx context.Context, brokers string, tax func(context.Context, Order) (float64, error)) error {
 	cs := settings.NewConsumer(serde.String(), serde.JSON[Order](), settings.Bootstrap(brokers), settings.Group("billing"))
 	ps := settings.NewProducer(serde.String(), serde.JSON[Invoice](), settings.Bootstrap(brokers))
@@ -55,7 +57,8 @@ func bill(ctx context.Context, brokers string, tax func(context.Context, Order) 
 	type invoice = envelope.Envelope[string, Invoice, envelope.Committable]
 
 	orders := consumer.New(cs, consumer.Topics("orders")).CommittableSource()
-	large := orders.Filter(func(m message) bool { return m.Value.Amount >= 5 }) // what is left out is done, and its offset advances
+	// what is left out is done, and its offset advances
+	large := orders.Filter(func(m message) bool { return m.Value.Amount >= 5 })
 	invoices := stream.MapAsync(large, 16, func(ctx context.Context, m message) (invoice, error) {
 		t, err := tax(ctx, m.Value)
 		return envelope.Single(*envelope.New("invoices", m.Key, Invoice{m.Value, t}), m.Offset), err
@@ -63,7 +66,8 @@ func bill(ctx context.Context, brokers string, tax func(context.Context, Order) 
 
 	err := invoices.To(producer.CommittableSink(ps, settings.NewCommitter())).Run(ctx)
 	if errors.Is(err, stream.ErrDrained) {
-		return nil // ctx has ended: what was in flight is written and committed, and the group is left
+		// ctx has ended: what was in flight is written and committed, and the group is left
+		return nil
 	}
 	return err
 }

@@ -50,7 +50,8 @@ func TestSettings(t *testing.T) {
 	secure := settings.NewProducer(serde.String(), serde.String(),
 		settings.Bootstrap("kafka-1:9093"),
 		settings.TLS(&tls.Config{MinVersion: tls.VersionTLS13}), // the broker's name is verified
-		settings.SASL(plain.Plain(func(context.Context) (plain.Auth, error) { // asked at each connection
+		// asked at each connection
+		settings.SASL(plain.Plain(func(context.Context) (plain.Auth, error) {
 			return plain.Auth{User: os.Getenv("KAFKA_USER"), Pass: os.Getenv("KAFKA_PASSWORD")}, nil
 		})),
 	)
@@ -64,7 +65,8 @@ func TestSettings(t *testing.T) {
 		kgo.RecordRetries(20),
 	))
 	refused := ps.With(settings.ClientOptions(kgo.ProducerLinger(0)))
-	fmt.Println(tuned.Err(), refused.Err()) // the second is refused by name: that is settings.Linger's
+	// the second is refused by name: that is settings.Linger's
+	fmt.Println(tuned.Err(), refused.Err())
 	// end
 	require.NoError(t, tuned.Err())
 	require.ErrorContains(t, refused.Err(), "kgo.ProducerLinger")
@@ -85,7 +87,8 @@ func TestClientFactory(t *testing.T) {
 	register := func(cl *kgo.Client) { made = cl }
 	// snippet: settings-factory
 	ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(),
-		settings.ClientFactory(func(opts ...kgo.Opt) (*kgo.Client, error) { // opts are what the settings stand for: use them, add to them
+		// opts are what the settings stand for: use them, add to them
+		settings.ClientFactory(func(opts ...kgo.Opt) (*kgo.Client, error) {
 			cl, err := kgo.NewClient(append(opts, kgo.DisableClientMetrics())...)
 			if err == nil {
 				register(cl)

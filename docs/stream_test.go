@@ -55,7 +55,8 @@ func ExampleNewFlow() {
 		fmt.Println(n)
 		return nil
 	})
-	_ = stream.FromSlice([]string{"20", "21"}).To(both.To(print)).Run(ctx) // a flow and a sink are a sink
+	// a flow and a sink are a sink
+	_ = stream.FromSlice([]string{"20", "21"}).To(both.To(print)).Run(ctx)
 	// end
 	// Output:
 	// [2 6]
@@ -105,10 +106,11 @@ func TestSources(t *testing.T) {
 	close(ticks)
 	// snippet: stream-sources
 	slice := stream.FromSlice([]int{1, 2, 3})
-	channel := stream.FromChan(ticks)                            // until it is closed
-	iterator := stream.FromSeq(slices.Values([]int{4, 5}))       // any iter.Seq
-	merged := stream.Merge(slice, channel)                       // as they come
-	inTurn := stream.Concat(merged, iterator, slice.Filter(odd)) // one behind the other, each started at its turn
+	channel := stream.FromChan(ticks)                      // until it is closed
+	iterator := stream.FromSeq(slices.Values([]int{4, 5})) // any iter.Seq
+	merged := stream.Merge(slice, channel)                 // as they come
+	// one behind the other, each started at its turn
+	inTurn := stream.Concat(merged, iterator, slice.Filter(odd))
 	// end
 	all, err := stream.Collect(ctx, inTurn)
 	require.NoError(t, err)
@@ -137,9 +139,11 @@ func TestErrorPolicies(t *testing.T) {
 	patient := stream.Retry(stream.Backoff{
 		Attempts: 5,
 		First:    10 * time.Millisecond,
-		If:       func(err error) bool { return errors.Is(err, errBusy) }, // what is worth another attempt
+		// what is worth another attempt
+		If: func(err error) bool { return errors.Is(err, errBusy) },
 	})
-	names := stream.TryMap(ids, lookUp, stream.OnError(patient.Else(stream.Skip()))) // and what becomes of the rest
+	// and what becomes of the rest
+	names := stream.TryMap(ids, lookUp, stream.OnError(patient.Else(stream.Skip())))
 	// end
 	all, err := stream.Collect(ctx, names)
 	require.NoError(t, err)
@@ -167,7 +171,8 @@ func TestErrorPolicies(t *testing.T) {
 	case errors.Is(err, stream.ErrDrained): // ctx has ended; what was in flight was finished
 	case errors.Is(err, stream.ErrDrainTimeout): // … and was not finished within the drain time-out
 	case errors.Is(err, stream.ErrStopped): // by Control.Stop
-	case errors.As(err, &placed): // a fault, with its stage and, from a tracked source, topic, partition and offset
+	case errors.As(err, &placed):
+		// a fault, with its stage and, from a tracked source, topic, partition and offset
 		fmt.Println(placed.Stage, placed.Err)
 	}
 	// end
@@ -178,7 +183,8 @@ func TestBatch(t *testing.T) {
 	ctx := t.Context()
 	src := stream.FromSlice(strings.Fields("a bb ccc dddd eeeee"))
 	// snippet: stream-batch
-	batches := stream.Batch(src, 100, time.Second) // 100 elements, or what there is a second behind the first of them
+	// 100 elements, or what there is a second behind the first of them
+	batches := stream.Batch(src, 100, time.Second)
 	bytes := stream.BatchBytes(src, 0, 8, func(s string) int { return len(s) }, 0)
 	// end
 	n, err := stream.Collect(ctx, batches)

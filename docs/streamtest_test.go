@@ -98,8 +98,8 @@ func TestBatchAtARevoke(t *testing.T) {
 	src.Append(1, 4)
 	sink := streamtest.NewSinkProbe[[]int](t)
 	reached := make(chan int, 2)
-	// A batch of a thousand, or of an hour: a revoke does not wait for either. What the batch holds of the
-	// partition has met no stage with effects, and is given back.
+	// A batch of a thousand, or of an hour: a revoke does not wait for either. What the batch holds
+	// of the partition has met no stage with effects, and is given back.
 	ctl, err := stream.Batch(src.Values().Tap(func(v int) { reached <- v }), 1000, time.Hour).To(sink.Sink()).Start(t.Context())
 	require.NoError(t, err)
 	<-reached

@@ -30,7 +30,8 @@ func ExampleSingle() {
 	type requestID int
 	toPrice := func(id requestID, price float64) envelope.Envelope[string, float64, requestID] {
 		if price <= 0 {
-			return envelope.PassThrough[string, float64](id) // nothing to send, the id still arrives
+			// nothing to send, the id still arrives
+			return envelope.PassThrough[string, float64](id)
 		}
 		return envelope.Single(*envelope.New("prices", "EURUSD", price), id)
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/vicuna-go/vicuna/integration/worker"
 )
 
-// A worker that commits before it produces is caught, else nothing that is said of the right ones counts: while all go well by their offsets, and at the end,
-// when kills have lost what was committed and not produced.
+// A worker that commits before it produces is caught, else nothing that is said of the right ones
+// counts: while all go well by their offsets, and at the end, when kills have lost what was
+// committed and not produced.
 func TestNegativeControlIsCaught(t *testing.T) {
 	const kills = 3
 	c := startCopy(t, 10_000, 2, worker.Settings{

@@ -21,7 +21,8 @@ func TestCopySurvivesKills(t *testing.T) {
 	copyUnderKills(t, 100_000, kills, 4, worker.Settings{Protocol: worker.Cooperative, Rate: 550, Session: killSession})
 }
 
-// In the smaller ones, records linger in the producer for longer than it takes to commit: an offset that does not wait for its outputs is seen.
+// In the smaller ones, records linger in the producer for longer than it takes to commit: an offset
+// that does not wait for its outputs is seen.
 
 func TestCopySurvivesKillsEager(t *testing.T) {
 	t.Parallel()
@@ -42,8 +43,10 @@ func TestCopySurvivesKillsKIP848(t *testing.T) {
 	})
 }
 
-// copyUnderKills kills a worker, any one that has produced since it was started, each time when a number of outputs is there. The numbers are random over the whole work:
-// some kills come together, while the group has not settled after the one before, and there are as many as were asked for however fast or slow everything is.
+// copyUnderKills kills a worker, any one that has produced since it was started, each time when a
+// number of outputs is there. The numbers are random over the whole work: some kills come together,
+// while the group has not settled after the one before, and there are as many as were asked for
+// however fast or slow everything is.
 func copyUnderKills(t *testing.T, records, kills, workers int, s worker.Settings) {
 	if strings.Contains(kafka.Origin, "embedded") {
 		records, kills = records/4, (kills+3)/4 // it is no proof there, only a test of the tests

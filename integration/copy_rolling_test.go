@@ -9,7 +9,8 @@ import (
 	"github.com/vicuna-go/vicuna/integration/worker"
 )
 
-// Each worker is stopped and started again in turn, under load, and nothing is lost, and nothing doubled.
+// Each worker is stopped and started again in turn, under load, and nothing is lost, and nothing
+// doubled.
 func TestRollingRestartEager(t *testing.T)       { rollingRestart(t, worker.Eager) }
 func TestRollingRestartCooperative(t *testing.T) { rollingRestart(t, worker.Cooperative) }
 func TestRollingRestartStatic(t *testing.T)      { rollingRestart(t, worker.Static) }
@@ -35,7 +36,8 @@ func rollingRestart(t *testing.T, protocol worker.Protocol) {
 			require.Positive(t, p.Missing, "the work did not outlast the restarts")
 			t.Logf("%5.1f s: worker %d stopped in %.2f s, %d outputs there", time.Since(c.began).Seconds(), i, time.Since(stop).Seconds(), p.Outputs)
 			if c.random.IntN(3) == 0 {
-				c.awaitOutputs(min(p.Outputs+1000, c.inputs.Outputs())) // it stays away while the others go on
+				// it stays away while the others go on
+				c.awaitOutputs(min(p.Outputs+1000, c.inputs.Outputs()))
 			}
 			require.NoError(t, w.Start())
 		}

@@ -22,7 +22,8 @@ const seedVariable = "VICUNA_SEED"
 
 const (
 	copyPartitions = 8
-	// stallTimeout is how long nothing at all may move: longer than any session, with room for a machine that is busy with something else.
+	// stallTimeout is how long nothing at all may move: longer than any session, with room for a
+	// machine that is busy with something else.
 	stallTimeout = 60 * time.Second
 	judgeTimeout = 60 * time.Second
 )
@@ -32,7 +33,8 @@ var (
 	errTooLong = errors.New("the copy takes too long")
 )
 
-// copying is a run of workers in processes of their own, that copy one topic into two, and of the verifier that watches them.
+// copying is a run of workers in processes of their own, that copy one topic into two, and of the
+// verifier that watches them.
 type copying struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -46,14 +48,16 @@ type copying struct {
 	logs     string
 }
 
-// startCopy writes the input, begins to watch, and starts the workers. Of the settings, what to read and write is filled in.
+// startCopy writes the input, begins to watch, and starts the workers. Of the settings, what to
+// read and write is filled in.
 func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 	t.Helper()
 	// One in ten makes no output, one in ten makes three.
 	return startRun(t, verify.Plan{Keys: 200, Records: records, Fans: []int{0, 1, 1, 1, 1, 1, 1, 1, 1, 3}}, workers, s)
 }
 
-// startRun is startCopy with an input that is planned by the caller; seed and partitions are filled in.
+// startRun is startCopy with an input that is planned by the caller; seed and partitions are filled
+// in.
 func startRun(t *testing.T, plan verify.Plan, workers int, s worker.Settings) *copying {
 	t.Helper()
 	seed := rand.Uint64()
@@ -120,7 +124,8 @@ func logFolder(t *testing.T) string {
 	return dir
 }
 
-// await waits for progress as wanted. It fails the test when nothing moves for a while, or when a worker ends that nobody has ended.
+// await waits for progress as wanted. It fails the test when nothing moves for a while, or when a
+// worker ends that nobody has ended.
 func (c *copying) await(what string, wanted func(verify.Progress) bool) {
 	c.t.Helper()
 	var last verify.Progress

@@ -16,7 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// The broker goes twice while records are on their way, and comes back: the stream goes on, and nothing is lost, doubled or out of order.
+// The broker goes twice while records are on their way, and comes back: the stream goes on, and
+// nothing is lost, doubled or out of order.
 func TestProducerBrokerComesBack(t *testing.T) {
 	if kafka.Node == nil {
 		t.Skip("the broker was not started here and cannot be ended")
@@ -27,7 +28,8 @@ func TestProducerBrokerComesBack(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		check := checkLog
 		if strings.Contains(kafka.Origin, "embedded") {
-			// It writes down what it knows of producers when it is stopped; a kill makes it forget that, and take repeated batches for new ones.
+			// It writes down what it knows of producers when it is stopped; a kill makes it forget
+			// that, and take repeated batches for new ones.
 			check = checkNothingLost
 		}
 		brokerComesBack(t, kafka.Node.Kill, check)
@@ -35,7 +37,8 @@ func TestProducerBrokerComesBack(t *testing.T) {
 }
 
 func brokerComesBack(t *testing.T, end func() error, check func(*testing.T, []*record, []*kgo.Record)) {
-	t.Cleanup(func() { _ = kafka.Node.Start(context.Background()) }) // in case that the test has failed while it was down
+	// in case that the test has failed while it was down
+	t.Cleanup(func() { _ = kafka.Node.Start(context.Background()) })
 	topic := kafka.CreateTopic(t, 6)
 	f := startFlow(t, topic)
 	const times, between = 2, 20_000
@@ -132,7 +135,8 @@ func (f *flow) end() {
 	require.NoError(f.t, f.ctl.Err())
 }
 
-// Records that cannot be written end a stream, and a Send, with a typed error that names their place.
+// Records that cannot be written end a stream, and a Send, with a typed error that names their
+// place.
 func TestProducerRefusedRecords(t *testing.T) {
 	topic, small := kafka.CreateTopic(t, 1), kafka.CreateTopic(t, 1, "max.message.bytes", "2000")
 	for name, c := range map[string]struct {
@@ -178,7 +182,8 @@ func noise(n int) string {
 	return string(b)
 }
 
-// The first record to a topic that has just been created does not wait for the client to look for its leader again in five seconds.
+// The first record to a topic that has just been created does not wait for the client to look for
+// its leader again in five seconds.
 func TestProducerFreshTopic(t *testing.T) {
 	const tries, stall = 10, 4 * time.Second
 	slowest := time.Duration(0)

@@ -17,7 +17,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A partition that a record names is where it goes, whatever its key, beside records that name none.
+// A partition that a record names is where it goes, whatever its key, beside records that name
+// none.
 func TestProducerExplicitPartitions(t *testing.T) {
 	const partitions, n = 5, 2000
 	topic := kafka.CreateTopic(t, partitions)

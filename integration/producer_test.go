@@ -16,7 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// perCodec is the number of records that each way of producing writes with each codec: 100,000 with all five.
+// perCodec is the number of records that each way of producing writes with each codec: 100,000 with
+// all five.
 const perCodec = 20_000
 
 var codecs = map[string]kgo.CompressionCodec{
@@ -36,7 +37,8 @@ func producing(t testing.TB, opts ...settings.ProducerOption) settings.Producer[
 	return ps
 }
 
-// ways are the ways of producing. Each writes all records and returns where they are, or nil where it is not told.
+// ways are the ways of producing. Each writes all records and returns where they are, or nil where
+// it is not told.
 var ways = map[string]func(t *testing.T, ps settings.Producer[string, string], recs []*record) []envelope.Metadata{
 	"PlainSink": func(t *testing.T, ps settings.Producer[string, string], recs []*record) []envelope.Metadata {
 		require.NoError(t, stream.FromSlice(recs).To(producer.PlainSink(ps)).Run(t.Context()))
@@ -112,7 +114,8 @@ func throughElement(t *testing.T, ps settings.Producer[string, string], recs []*
 	return where
 }
 
-// Whatever is written, in whatever way and with whatever codec, is there once, whole, and where the result says.
+// Whatever is written, in whatever way and with whatever codec, is there once, whole, and where the
+// result says.
 func TestProducerDeliversEverything(t *testing.T) {
 	for way, produce := range ways {
 		for name, codec := range codecs {

@@ -14,8 +14,9 @@ import (
 	"github.com/vicuna-go/vicuna/envelope"
 )
 
-// mixed makes n different records: of no bytes to 50,000, with keys, empty keys and null keys, values, empty values and tombstones, with and without headers and timestamps of
-// their own. Each can be told by its number, see numberOf.
+// mixed makes n different records: of no bytes to 50,000, with keys, empty keys and null keys,
+// values, empty values and tombstones, with and without headers and timestamps of their own. Each
+// can be told by its number, see numberOf.
 func mixed(topic string, n int) []*record {
 	recs := make([]*record, n)
 	for i := range recs {
@@ -79,7 +80,8 @@ func readAll(t *testing.T, topic string) []*kgo.Record {
 	return recs
 }
 
-// checkLog says that the log holds each of the records once, and as it was written; of records of one partition with one key, in their order.
+// checkLog says that the log holds each of the records once, and as it was written; of records of
+// one partition with one key, in their order.
 func checkLog(t *testing.T, recs []*record, log []*kgo.Record) {
 	t.Helper()
 	found := make([]bool, len(recs))
@@ -106,7 +108,8 @@ func checkLog(t *testing.T, recs []*record, log []*kgo.Record) {
 	}
 }
 
-// checkNothingLost says that the log holds each of the records, as it was written, and counts those that are there more than once.
+// checkNothingLost says that the log holds each of the records, as it was written, and counts those
+// that are there more than once.
 func checkNothingLost(t *testing.T, recs []*record, log []*kgo.Record) {
 	t.Helper()
 	found := make([]int, len(recs))
@@ -146,7 +149,8 @@ func same(want *record, got *kgo.Record) error {
 	return nil
 }
 
-// checkWhere says that each record is found where its result says that it is. The log is one that checkLog has approved.
+// checkWhere says that each record is found where its result says that it is. The log is one that
+// checkLog has approved.
 func checkWhere(t *testing.T, where []envelope.Metadata, log []*kgo.Record) {
 	t.Helper()
 	if where == nil {

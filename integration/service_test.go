@@ -83,15 +83,16 @@ func rollService(t *testing.T, run serviceRun) {
 	attempts := run.workers + run.restarts
 	for i := range run.restarts {
 		victim := c.workers[i%run.workers]
-		// Under load, all over the work, up to where a static member still has some in its own partitions,
-		// while those of guests that have gone rest.
+		// Under load, all over the work, up to where a static member still has some in its own
+		// partitions, while those of guests that have gone rest.
 		c.awaitOutputs(c.inputs.Outputs() * (i + 1) / (run.restarts + 8))
 		c.awaitWorkOf(victim, run.settled)
 		drains.add(c.stopUnderLoad(victim))
 		switch i % 4 {
 		case 0:
 			if run.settings.Protocol == worker.Static {
-				require.NoError(t, victim.Start()) // the group waits for it before it gives anything to anybody
+				// the group waits for it before it gives anything to anybody
+				require.NoError(t, victim.Start())
 			}
 			guest = c.add(fmt.Sprintf("guest-%d", i))
 			attempts++

@@ -16,7 +16,8 @@ import (
 // ErrClosed says that a client, or an Element, was closed.
 var ErrClosed = errors.New("vicuna: the producer is closed")
 
-// Client is a client of franz-go with the window that all who share it draw from. Its methods are safe for concurrent use.
+// Client is a client of franz-go with the window that all who share it draw from. Its methods are
+// safe for concurrent use.
 type Client struct {
 	kgo       *kgo.Client
 	onOutcome func(*kgo.Record, error) // promise, bound once
@@ -33,8 +34,9 @@ type Client struct {
 	resends
 }
 
-// NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind the streams. It does not connect: the first
-// record does. It fails with all problems of the settings.
+// NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind
+// the streams. It does not connect: the first record does. It fails with all problems of the
+// settings.
 func NewClient[K, V any](ps settings.Producer[K, V]) (*Client, error) {
 	return newClient(ps.ProducerConfig)
 }
@@ -53,7 +55,8 @@ func newClient(cfg settings.ProducerConfig) (*Client, error) {
 	return c, nil
 }
 
-// Defaults for a wrapped client, which has no settings of ours; the window is made smaller where the client's own limits are.
+// Defaults for a wrapped client, which has no settings of ours; the window is made smaller where
+// the client's own limits are.
 const (
 	wrappedRecords  = 45_000
 	wrappedBytes    = 256 << 20
@@ -61,9 +64,10 @@ const (
 	wrappedClose    = 10 * time.Second
 )
 
-// Wrap shares a client of the caller's own, which stays the caller's to close. Acks, linger, compression and partitioner are the client's; a stage whose settings
-// were given something else is refused when its stream starts. Records can name a partition only where the client has a partitioner that heeds it
-// (settings.PartitionerOpt); on another, such a record is a fault.
+// Wrap shares a client of the caller's own, which stays the caller's to close. Acks, linger,
+// compression and partitioner are the client's; a stage whose settings were given something else is
+// refused when its stream starts. Records can name a partition only where the client has a
+// partitioner that heeds it (settings.PartitionerOpt); on another, such a record is a fault.
 //
 // Wrap a client once: the window belongs to the Client that it returns.
 //
@@ -83,18 +87,22 @@ func Wrap(cl *kgo.Client) (*Client, error) {
 	return c, nil
 }
 
-// Kgo returns the client of franz-go, for its metrics and whatever else it can do. Closing it is for its owner.
+// Kgo returns the client of franz-go, for its metrics and whatever else it can do. Closing it is
+// for its owner.
 func (c *Client) Kgo() *kgo.Client { return c.kgo }
 
-// Reach asks the brokers until one answers, or returns an error that names the addresses. Producing does not need it: it waits for brokers, up to the
-// delivery time-out.
+// Reach asks the brokers until one answers, or returns an error that names the addresses. Producing
+// does not need it: it waits for brokers, up to the delivery time-out.
 func (c *Client) Reach(ctx context.Context) error { return kclient.Reach(ctx, c.kgo) }
 
-// Flush sends what lingers and waits until all that was produced before has its outcome, or ctx ends.
+// Flush sends what lingers and waits until all that was produced before has its outcome, or ctx
+// ends.
 func (c *Client) Flush(ctx context.Context) error { return c.flush(ctx) }
 
-// Close waits until all that was produced has its outcome, for ctx or the close time-out, whichever ends first, and closes the client. What has no outcome then
-// is failed, and may have been written; the error says how many those were. A wrapped client is flushed and left open. Harmless when repeated.
+// Close waits until all that was produced has its outcome, for ctx or the close time-out, whichever
+// ends first, and closes the client. What has no outcome then is failed, and may have been written;
+// the error says how many those were. A wrapped client is flushed and left open. Harmless when
+// repeated.
 func (c *Client) Close(ctx context.Context) error {
 	if c.closed.Swap(true) {
 		return nil
@@ -117,7 +125,8 @@ func (c *Client) shut() {
 		c.kgo.Close()
 		c.deadlines.Close()
 	}
-	// A wrapped client goes on, and so do the deadlines of what is in flight on it: to end them now would fail its owner's records with ours.
+	// A wrapped client goes on, and so do the deadlines of what is in flight on it: to end them now
+	// would fail its owner's records with ours.
 }
 
 // Metrics is a reading of a client's counters.
@@ -132,7 +141,8 @@ type Metrics struct {
 	BufferedRecords, BufferedBytes int64
 }
 
-// Metrics reads the client's counters. For more there are franz-go's hooks (settings.ClientOptions with kgo.WithHooks).
+// Metrics reads the client's counters. For more there are franz-go's hooks (settings.ClientOptions
+// with kgo.WithHooks).
 func (c *Client) Metrics() Metrics {
 	m := Metrics{
 		Waiting: int(c.window.waiting.Load()), Failed: c.failed.Load(),

@@ -11,38 +11,52 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// CommittableSink writes the records of envelopes, and has the offsets of those that are done committed: at least once, from a consumer to a producer. It is
-// [CommittableSinkOf] for envelopes that pass their offset through.
+// CommittableSink writes the records of envelopes, and has the offsets of those that are done
+// committed: at least once, from a consumer to a producer. It is [CommittableSinkOf] for envelopes
+// that pass their offset through.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the client's window is full.
-//   - Completes when: upstream completes, every record has been acknowledged, and the offsets are committed; with settings.SendAndForget the last is not waited for.
-//   - Fails when: an envelope is nil, or a record cannot be serialised or fails and [SkipFailed] was not given, or the last offsets cannot be committed.
+//   - Completes when: upstream completes, every record has been acknowledged, and the offsets are
+//     committed; with settings.SendAndForget the last is not waited for.
+//   - Fails when: an envelope is nil, or a record cannot be serialised or fails and [SkipFailed]
+//     was not given, or the last offsets cannot be committed.
 //   - Order: kept for each partition that is written to.
 //   - Goroutines: one while it commits at the end, beside the client's.
 func CommittableSink[K, V any](ps settings.Producer[K, V], cm settings.Committer, opts ...Option) stream.Sink[envelope.Envelope[K, V, envelope.Committable]] {
 	return CommittableSinkOf[envelope.Committable](ps, cm, opts...)
 }
 
-// CommittableSinkOf writes the records of envelopes with any pass-through, and has the offsets of those that are done committed. P is named, K and V follow from the settings.
+// CommittableSinkOf writes the records of envelopes with any pass-through, and has the offsets of
+// those that are done committed. P is named, K and V follow from the settings.
 //
-// An envelope is done when its records are acknowledged, a MultiMessage with the last of them; one without records is done at once. That marks the record that it was made of,
-// and the consumer's loop commits what is done without a gap: in whatever order acknowledgements come, and over however many partitions, no offset is committed of which a
-// record before it, or anything else made of it, is not done. What was filtered out on the way is done as well.
+// An envelope is done when its records are acknowledged, a MultiMessage with the last of them; one
+// without records is done at once. That marks the record that it was made of, and the consumer's
+// loop commits what is done without a gap: in whatever order acknowledgements come, and over
+// however many partitions, no offset is committed of which a record before it, or anything else
+// made of it, is not done. What was filtered out on the way is done as well.
 //
-// The envelope's offset is what the stream knows of the element, and not what it passes through: that is looked at where the element came by a channel, from another graph
-// (stream.ToChan) or from user code that it was handed over to (stream.ForEachManual). Then an envelope.Committable, or a slice of them, tells what is done, and each envelope answers one
-// hand-over: a record that was sent in two is done with the second. What an element has by the stream touches no hand-over of another branch. A pass-through of another type tells
-// nothing, and its record stays undone, with a warning. A Committable that is none of a consumer of this module's gets one Commit for each envelope; a panic in it ends the stream.
+// The envelope's offset is what the stream knows of the element, and not what it passes through:
+// that is looked at where the element came by a channel, from another graph (stream.ToChan) or from
+// user code that it was handed over to (stream.ForEachManual). Then an envelope.Committable, or a
+// slice of them, tells what is done, and each envelope answers one hand-over: a record that was
+// sent in two is done with the second. What an element has by the stream touches no hand-over of
+// another branch. A pass-through of another type tells nothing, and its record stays undone, with a
+// warning. A Committable that is none of a consumer of this module's gets one Commit for each
+// envelope; a panic in it ends the stream.
 //
-// The committer's settings say when the consumer commits: MaxBatch counts envelopes. Every consumer of the graph commits by them, whether its elements reach this sink or not. What fails
-// to be produced ends the stream, with what was done before it committed; with [SkipFailed] it is counted and done, and its offset is committed: the record is then in no topic. With
-// settings.AcksNone a record counts as acknowledged when it was sent.
+// The committer's settings say when the consumer commits: MaxBatch counts envelopes. Every consumer
+// of the graph commits by them, whether its elements reach this sink or not. What fails to be
+// produced ends the stream, with what was done before it committed; with [SkipFailed] it is counted
+// and done, and its offset is committed: the record is then in no topic. With settings.AcksNone a
+// record counts as acknowledged when it was sent.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the client's window is full.
-//   - Completes when: upstream completes, every record has been acknowledged, and the offsets are committed; with settings.SendAndForget the last is not waited for.
-//   - Fails when: an envelope is nil, or a record cannot be serialised or fails and SkipFailed was not given, or the last offsets cannot be committed.
+//   - Completes when: upstream completes, every record has been acknowledged, and the offsets are
+//     committed; with settings.SendAndForget the last is not waited for.
+//   - Fails when: an envelope is nil, or a record cannot be serialised or fails and SkipFailed was
+//     not given, or the last offsets cannot be committed.
 //   - Order: kept for each partition that is written to.
 //   - Goroutines: one while it commits at the end, beside the client's.
 func CommittableSinkOf[P, K, V any](ps settings.Producer[K, V], cm settings.Committer, opts ...Option) stream.Sink[envelope.Envelope[K, V, P]] {
@@ -53,7 +67,8 @@ func CommittableSinkOf[P, K, V any](ps settings.Producer[K, V], cm settings.Comm
 		func(_ env, p P) any { return offset(p) })
 }
 
-// CommittableSinkWithOffsetContext is [CommittableSink] for streams that carry the offset as their context, and not in the envelopes.
+// CommittableSinkWithOffsetContext is [CommittableSink] for streams that carry the offset as their
+// context, and not in the envelopes.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the client's window is full.
@@ -65,7 +80,8 @@ func CommittableSinkWithOffsetContext[K, V any](ps settings.Producer[K, V], cm s
 	return CommittableSinkWithOffsetContextOf[envelope.None](ps, cm, opts...)
 }
 
-// CommittableSinkWithOffsetContextOf is [CommittableSinkWithOffsetContext] for envelopes with a pass-through of the user's own, which is not looked at. P is named, K and V follow from the
+// CommittableSinkWithOffsetContextOf is [CommittableSinkWithOffsetContext] for envelopes with a
+// pass-through of the user's own, which is not looked at. P is named, K and V follow from the
 // settings.
 //
 //   - Emits when: it is a sink.
@@ -81,7 +97,8 @@ func CommittableSinkWithOffsetContextOf[P, K, V any](ps settings.Producer[K, V],
 		func(p pair, _ P) any { return p.Context })
 }
 
-// offsetOf returns what takes the offset out of a pass-through. Of a type that can be none it is nothing: to put each into an interface would be an allocation.
+// offsetOf returns what takes the offset out of a pass-through. Of a type that can be none it is
+// nothing: to put each into an interface would be an allocation.
 func offsetOf[P any]() func(P) any {
 	var zero P
 	switch any(zero).(type) {
@@ -254,7 +271,8 @@ func (s *committableSink[K, V, P, A]) ended(t core.Token, offset any, fine bool)
 	}
 }
 
-// observe tells the stage of an envelope that is done. A Committable may be the user's own, and a panic in a promise would be the process's.
+// observe tells the stage of an envelope that is done. A Committable may be the user's own, and a
+// panic in a promise would be the process's.
 func (s *committableSink[K, V, P, A]) observe(o *committing.Observer, t core.Token, offset any) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -265,7 +283,8 @@ func (s *committableSink[K, V, P, A]) observe(o *committing.Observer, t core.Tok
 	return true
 }
 
-// done waits, behind the last element, until every record has its outcome and what is done is committed.
+// done waits, behind the last element, until every record has its outcome and what is done is
+// committed.
 func (s *committableSink[K, V, P, A]) done() {
 	s.drain()
 	if s.run.Stopped() {

@@ -37,7 +37,8 @@ func threeTopics(t *testing.T, test func(t *testing.T, k *kafkatest.Broker)) {
 	}, kafkatest.Brokers(3), kafkatest.Topics(1, "a", "b", "c"))
 }
 
-// Acknowledgements that come in another order than the records: what is committed is what is done without a gap, in each partition.
+// Acknowledgements that come in another order than the records: what is committed is what is done
+// without a gap, in each partition.
 func TestOnlyTheContiguousPrefixIsCommitted(t *testing.T) {
 	threeTopics(t, func(t *testing.T, k *kafkatest.Broker) {
 		releaseA, releaseB := k.HoldAcks("a"), k.HoldAcks("b")
@@ -65,7 +66,8 @@ func TestOnlyTheContiguousPrefixIsCommitted(t *testing.T) {
 	})
 }
 
-// Whatever is held and released when: no offset is committed of which a record before it was not acknowledged.
+// Whatever is held and released when: no offset is committed of which a record before it was not
+// acknowledged.
 func TestNothingIsCommittedThatIsNotAcknowledged(t *testing.T) {
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -97,7 +99,8 @@ func TestNothingIsCommittedThatIsNotAcknowledged(t *testing.T) {
 				releases := map[string]func(){}
 				for over := false; !over; {
 					synctest.Wait()
-					committed := []int64{src.Committed(0), src.Committed(1), src.Committed(2)} // before it is read what was written
+					// before it is read what was written
+					committed := []int64{src.Committed(0), src.Committed(1), src.Committed(2)}
 					written := map[string]int{}
 					for _, topic := range topics {
 						for _, r := range kafkatest.ReadAll(t, k, topic) {
@@ -167,7 +170,8 @@ func TestEnvelopesThatShareAnOffset(t *testing.T) {
 	})
 }
 
-// A MultiMessage is done with its last record, wherever that goes; pass-throughs wait for nothing, and hold nothing up.
+// A MultiMessage is done with its last record, wherever that goes; pass-throughs wait for nothing,
+// and hold nothing up.
 func TestMultiMessagesAreDoneWithTheirLastRecord(t *testing.T) {
 	threeTopics(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("b")
@@ -199,7 +203,8 @@ func TestMultiMessagesAreDoneWithTheirLastRecord(t *testing.T) {
 	})
 }
 
-// What fails ends the stream: what was done before it is committed, and neither it nor what comes behind it, acknowledged or not.
+// What fails ends the stream: what was done before it is committed, and neither it nor what comes
+// behind it, acknowledged or not.
 func TestFailedRecordIsNotCommitted(t *testing.T) {
 	for name, last := range map[string]func(rec record) offsetEnv{
 		"Message": func(rec record) offsetEnv { return envelope.Single[string, string, committable](rec, nil) },
@@ -207,7 +212,8 @@ func TestFailedRecordIsNotCommitted(t *testing.T) {
 			return envelope.Multi[string, string, committable]([]record{*envelope.New("a", "k", "v"), rec, *envelope.New("c", "k", "v")}, nil)
 		},
 	} {
-		for _, order := range [][]string{{"c", "b"}, {"b", "c"}} { // the failure is the envelope's last outcome, or not
+		// the failure is the envelope's last outcome, or not
+		for _, order := range [][]string{{"c", "b"}, {"b", "c"}} {
 			t.Run(name+", "+order[1]+" comes last", func(t *testing.T) {
 				threeTopics(t, func(t *testing.T, k *kafkatest.Broker) {
 					k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "b", Err: kerr.InvalidRecord, Count: -1})
@@ -262,7 +268,8 @@ func relabelled(e offsetEnv) env {
 	return envelope.PassThrough[string, string](0)
 }
 
-// The window bounds what is in flight, of envelopes of all kinds, and an envelope larger than it goes alone.
+// The window bounds what is in flight, of envelopes of all kinds, and an envelope larger than it
+// goes alone.
 func TestWindowHoldsACommittableSink(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
@@ -325,7 +332,8 @@ func TestStopOfACommittableSink(t *testing.T) {
 	})
 }
 
-// Behind the end of the run nobody is told any more: whoever made the Committables may have let go of them.
+// Behind the end of the run nobody is told any more: whoever made the Committables may have let go
+// of them.
 func TestCommittablesBehindTheEnd(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()

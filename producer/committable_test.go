@@ -101,7 +101,8 @@ func TestCommittableSinksWriteAndCommitEverything(t *testing.T) {
 	}
 }
 
-// A Committable of somebody else's gets one Commit for each envelope, when that is done, and one that is not done gets none.
+// A Committable of somebody else's gets one Commit for each envelope, when that is done, and one
+// that is not done gets none.
 func TestForeignCommittables(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	ps := sets(k)
@@ -156,7 +157,8 @@ type panicking struct{}
 
 func (panicking) Commit() { panic(errCommittable) }
 
-// A Committable of the user's own that panics ends the stream, and nothing else; also in the client's goroutine.
+// A Committable of the user's own that panics ends the stream, and nothing else; also in the
+// client's goroutine.
 func TestForeignCommittableThatPanics(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	cl := client(t, sets(k))
@@ -217,7 +219,8 @@ func TestCommittableSinkOfPassThroughsAlone(t *testing.T) {
 	require.Zero(t, dials.Load())
 }
 
-// The producer is in another graph than the consumer: there are no tokens, and the offset that the envelope carries tells what is done.
+// The producer is in another graph than the consumer: there are no tokens, and the offset that the
+// envelope carries tells what is done.
 func TestCommittableSinkInAnotherGraph(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	release := k.HoldAcks("out")
@@ -289,7 +292,8 @@ func TestCommittableSinkAllocations(t *testing.T) {
 	} {
 		mine := allocations(t, n, g)
 		t.Logf("%s: %.4f allocations a record, PlainSink %.4f", name, mine, plain)
-		require.Less(t, mine, plain+0.5, name) // of a batch there are some, and a slow machine makes smaller ones
+		// of a batch there are some, and a slow machine makes smaller ones
+		require.Less(t, mine, plain+0.5, name)
 	}
 	require.EqualValues(t, 4*n, off.answered.Load())
 	require.Zero(t, off.commits.Load())

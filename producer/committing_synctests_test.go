@@ -28,7 +28,8 @@ func consuming(records int) (*streamtest.TrackedSource[string], *group) {
 	return src, &group{now: func() int64 { return src.Committed(0) }}
 }
 
-// When the batch is full its offsets are committed, without the interval: behind so many envelopes of whatever kind, when the last of them is done.
+// When the batch is full its offsets are committed, without the interval: behind so many envelopes
+// of whatever kind, when the last of them is done.
 func TestFullBatchWakesTheConsumer(t *testing.T) {
 	rec := *envelope.New("out", "k", "v")
 	single := func(o committable) offsetEnv { return envelope.Single(rec, o) }
@@ -70,7 +71,8 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 	}
 }
 
-// On completion the offsets are committed, and the run waits for that, once: behind the last acknowledgement.
+// On completion the offsets are committed, and the run waits for that, once: behind the last
+// acknowledgement.
 func TestCompletionFlushesTheConsumer(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000), "out") {
@@ -150,7 +152,8 @@ func TestFilteredOutElementsAreCommitted(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// A fault upstream: what was done is committed, by the consumer at its end, and the fault is what the run returns.
+// A fault upstream: what was done is committed, by the consumer at its end, and the fault is what
+// the run returns.
 func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(10)
@@ -222,7 +225,8 @@ func TestCommitThatIsNotAnswered(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// The sink stands in a child run, as behind a partitioned source, and the consumer's group around it.
+// The sink stands in a child run, as behind a partitioned source, and the consumer's group around
+// it.
 func TestCommittableSinkInAChild(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		g := &group{}
@@ -241,7 +245,8 @@ func TestCommittableSinkInAChild(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// A consumer in another graph is armed by the first of its offsets, woken and flushed like the own one; offsets are finished, not committed.
+// A consumer in another graph is armed by the first of its offsets, woken and flushed like the own
+// one; offsets are finished, not committed.
 func TestOffsetsOfAnotherGraph(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		a, b := &group{}, &group{}
@@ -289,7 +294,8 @@ func TestOffsetsOfAnotherGraph(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// Two sinks of one stream: each asks for what it has finished, and what one has is not done before the other has it too.
+// Two sinks of one stream: each asks for what it has finished, and what one has is not done before
+// the other has it too.
 func TestTwoCommittableSinks(t *testing.T) {
 	threeTopics(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(10)

@@ -49,7 +49,8 @@ func within(t *testing.T, f func(ctx context.Context) error) error {
 	return err
 }
 
-// Where a wrapped client is full, contexts end the waiting of its users, and what they gave up is not sent.
+// Where a wrapped client is full, contexts end the waiting of its users, and what they gave up is
+// not sent.
 func TestSendersOnAFullClient(t *testing.T) {
 	crowded(t, func(t *testing.T, k *kafkatest.Broker, cl *producer.Client, release func()) {
 		p := element(t, bare(k), producer.On(cl))

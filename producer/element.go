@@ -19,14 +19,18 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// ErrWindowFull says that a sender stopped waiting before there was room in the client's window: the record was not sent.
+// ErrWindowFull says that a sender stopped waiting before there was room in the client's window:
+// the record was not sent.
 var ErrWindowFull = errors.New("vicuna: the window is full, and the record was not sent")
 
-// ErrUnknownOutcome says that a sender stopped waiting before its record had an outcome: it may be written.
+// ErrUnknownOutcome says that a sender stopped waiting before its record had an outcome: it may be
+// written.
 var ErrUnknownOutcome = errors.New("vicuna: the record's outcome is not known: it may have been written")
 
-// ErrTakenBack says that a sender stopped waiting before the client had sent its record: it was not sent, and never will be. The error says why, where that is known: errors.As finds an
-// [*UnreachableError], and in it why no broker could be reached (a login that was refused, say), errors.Is the brokers' answer for the topic.
+// ErrTakenBack says that a sender stopped waiting before the client had sent its record: it was not
+// sent, and never will be. The error says why, where that is known: errors.As finds an
+// [*UnreachableError], and in it why no broker could be reached (a login that was refused, say),
+// errors.Is the brokers' answer for the topic.
 var ErrTakenBack = errors.New("vicuna: the record was not sent, and is taken back")
 
 // unsentError is an unknown outcome of a record that the client keeps, and has not sent so far.
@@ -38,11 +42,12 @@ func (e *unsentError) Error() string {
 
 func (e *unsentError) Unwrap() []error { return append([]error{ErrUnknownOutcome}, e.errs...) }
 
-// Element sends records without a stream. Its methods are safe for concurrent use; records sent by one goroutine to one partition are written in
-// the order of the calls.
+// Element sends records without a stream. Its methods are safe for concurrent use; records sent by
+// one goroutine to one partition are written in the order of the calls.
 //
-// An Element with a client of its own does not linger unless its settings were given a linger: a record goes at once, and those that come while a request is
-// on its way go together in the next. On a shared client that lingers, Send waits for that too.
+// An Element with a client of its own does not linger unless its settings were given a linger: a
+// record goes at once, and those that come while a request is on its way go together in the next.
+// On a shared client that lingers, Send waits for that too.
 type Element[K, V any] struct {
 	client   *Client
 	owned    bool
@@ -60,8 +65,9 @@ type Element[K, V any] struct {
 	closeErr error         // until then the closer's
 }
 
-// NewElement makes an Element, with a client of its own or, with [On], a shared one. It does not connect: the first record does. Of the options, SkipFailed
-// has no meaning here: every call has its own outcome.
+// NewElement makes an Element, with a client of its own or, with [On], a shared one. It does not
+// connect: the first record does. Of the options, SkipFailed has no meaning here: every call has
+// its own outcome.
 func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[K, V], error) {
 	o := optionsOf(opts)
 	if o.client == nil && !ps.Given("Linger") && ps.Err() == nil {
@@ -78,8 +84,9 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 	return p, nil
 }
 
-// Send sends a record and waits for its acknowledgement. When ctx ends first, the error is ctx's cause, and [ErrUnknownOutcome] too where the record was already
-// handed to the client: it cannot be taken back.
+// Send sends a record and waits for its acknowledgement. When ctx ends first, the error is ctx's
+// cause, and [ErrUnknownOutcome] too where the record was already handed to the client: it cannot
+// be taken back.
 func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (envelope.Metadata, error) {
 	c := p.calls.Get().(*call)
 	c.entry.pending = new(partition.Pending) // the client may keep it for longer than the call
@@ -96,7 +103,8 @@ func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (e
 		select {
 		case <-c.done: // both: the outcome is known
 		default:
-			return envelope.Metadata{}, p.client.abandoned(ctx, rec.Topic, c.entry.pending, c.entry.requests) // c is the client's still, and is not used again
+			// c is the client's still, and is not used again
+			return envelope.Metadata{}, p.client.abandoned(ctx, rec.Topic, c.entry.pending, c.entry.requests)
 		}
 	}
 	m, err := c.metadata, c.err
@@ -105,7 +113,8 @@ func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (e
 	return m, err
 }
 
-// abandoned is the error of a record that nobody waits for any more: it is taken back if that can be.
+// abandoned is the error of a record that nobody waits for any more: it is taken back if that can
+// be.
 func (c *Client) abandoned(ctx context.Context, topic string, pending *partition.Pending, requests uint64) error {
 	cause := context.Cause(ctx)
 	var errs []error
@@ -142,10 +151,13 @@ func (c *call) settled(e *entry, err error) {
 	t.landed()
 }
 
-// SendAsync sends a record and calls done with its outcome. It waits while the window is full of records without an outcome, until ctx ends (outcomes whose done has not been called are in no
-// bound: a done that is slower than the broker lets them pile up); an error that is returned says that the record was not sent, and
-// done is not called then. Calls of done come one after the other, on a goroutine of the Element's, in the order of the outcomes; it may wait, and holds up
-// only other calls of done. Should it panic, that is logged, with the settings' logger. A nil done is nobody who wants to know.
+// SendAsync sends a record and calls done with its outcome. It waits while the window is full of
+// records without an outcome, until ctx ends (outcomes whose done has not been called are in no
+// bound: a done that is slower than the broker lets them pile up); an error that is returned says
+// that the record was not sent, and done is not called then. Calls of done come one after the
+// other, on a goroutine of the Element's, in the order of the outcomes; it may wait, and holds up
+// only other calls of done. Should it panic, that is logged, with the settings' logger. A nil done
+// is nobody who wants to know.
 func (p *Element[K, V]) SendAsync(ctx context.Context, rec *envelope.Record[K, V], done func(envelope.Metadata, error)) error {
 	if done == nil {
 		done = func(envelope.Metadata, error) {}
@@ -222,7 +234,8 @@ func (f *Future) Wait(ctx context.Context) (envelope.Metadata, error) {
 	}
 }
 
-// SendFuture sends a record and returns its outcome to be waited for. It waits while the window is full, until ctx ends; an error says that the record was not sent.
+// SendFuture sends a record and returns its outcome to be waited for. It waits while the window is
+// full, until ctx ends; an error says that the record was not sent.
 func (p *Element[K, V]) SendFuture(ctx context.Context, rec *envelope.Record[K, V]) (*Future, error) {
 	f := &Future{client: p.client, done: make(chan struct{}), tally: &p.tally}
 	if rec != nil {
@@ -235,8 +248,9 @@ func (p *Element[K, V]) SendFuture(ctx context.Context, rec *envelope.Record[K, 
 	return f, nil
 }
 
-// SendEnvelope sends the records of an envelope and waits for its result, as [FlexiFlow] would emit it. The result of a MultiMessage is complete also when some of its records have failed:
-// its parts tell, and the error joins theirs.
+// SendEnvelope sends the records of an envelope and waits for its result, as [FlexiFlow] would emit
+// it. The result of a MultiMessage is complete also when some of its records have failed: its parts
+// tell, and the error joins theirs.
 //
 // It is a function because methods have no type parameters.
 func SendEnvelope[K, V, P any](ctx context.Context, p *Element[K, V], env envelope.Envelope[K, V, P]) (envelope.Results[K, V, P], error) {
@@ -361,17 +375,21 @@ func (p *Element[K, V]) wait(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// Flush sends what lingers and waits until everything that was sent before has its outcome, or ctx ends. On a shared client that is everybody's.
+// Flush sends what lingers and waits until everything that was sent before has its outcome, or ctx
+// ends. On a shared client that is everybody's.
 func (p *Element[K, V]) Flush(ctx context.Context) error { return p.client.Flush(ctx) }
 
-// ErrCloseInCallback says that [Element.Close] was called by a callback of SendAsync, which it would have to wait for. The Element closes all the same, in the background; another
-// Close waits for that.
+// ErrCloseInCallback says that [Element.Close] was called by a callback of SendAsync, which it
+// would have to wait for. The Element closes all the same, in the background; another Close waits
+// for that.
 var ErrCloseInCallback = errors.New("vicuna: Close was called by a callback of SendAsync, which it does not wait for: the Element closes in the background")
 
-// Close refuses further records, also those that wait for the window, waits until all that were sent have their outcome and the callbacks have returned, up to ctx's end or
-// the close time-out, and closes the client if it is the Element's own. What has no outcome then is failed, or, on a shared client, still under way; the error
-// says how many those were. Harmless when repeated: who calls it while another one is under way waits for that, and gets its error. In a callback of SendAsync it returns
-// [ErrCloseInCallback] at once.
+// Close refuses further records, also those that wait for the window, waits until all that were
+// sent have their outcome and the callbacks have returned, up to ctx's end or the close time-out,
+// and closes the client if it is the Element's own. What has no outcome then is failed, or, on a
+// shared client, still under way; the error says how many those were. Harmless when repeated: who
+// calls it while another one is under way waits for that, and gets its error. In a callback of
+// SendAsync it returns [ErrCloseInCallback] at once.
 func (p *Element[K, V]) Close(ctx context.Context) error {
 	p.refuse() // before mu, which a sender may hold while a wrapped client is full
 	p.mu.Lock()
@@ -445,7 +463,8 @@ func (p *Element[K, V]) settle(ctx, idle context.Context) error {
 	if p.owned {
 		return p.client.Close(ctx)
 	}
-	// The client's Flush waits for the neighbours' records too, who may never be done: it is ended when this Element's are.
+	// The client's Flush waits for the neighbours' records too, who may never be done: it is ended
+	// when this Element's are.
 	own, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(idle, stop)()

@@ -16,7 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Close waits for outcomes up to the close time-out. What has none then is failed, or left to the shared client; who waits for the window is refused at once.
+// Close waits for outcomes up to the close time-out. What has none then is failed, or left to the
+// shared client; who waits for the window is refused at once.
 func TestElementIsClosedWithoutAcknowledgements(t *testing.T) {
 	both(t, []settings.ProducerOption{settings.Window(5, unbounded), settings.CloseTimeout(7 * time.Second)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		release := k.HoldAcks()
@@ -66,7 +67,8 @@ func TestElementIsClosedWithoutAcknowledgements(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// The context of Close bounds it as well, and a callback that does not return holds it up no longer than that.
+// The context of Close bounds it as well, and a callback that does not return holds it up no longer
+// than that.
 func TestElementIsClosedWithoutPatience(t *testing.T) {
 	both(t, nil, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		p := element(t, ps, on...)

@@ -63,7 +63,8 @@ func TestElementSendsEnvelopes(t *testing.T) {
 	}
 }
 
-// Callbacks come in the order of the outcomes, which for one partition is that of the calls, one at a time.
+// Callbacks come in the order of the outcomes, which for one partition is that of the calls, one at
+// a time.
 func TestCallbacksComeInOrder(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	p := element(t, sets(k, settings.Window(100, unbounded)))
@@ -107,7 +108,8 @@ func TestCallbackThatPanics(t *testing.T) {
 	require.Contains(t, j.String(), "TestCallbackThatPanics", "the stack")
 }
 
-// A callback that ends its goroutine, as a failed assertion in a test does, takes none of the others along.
+// A callback that ends its goroutine, as a failed assertion in a test does, takes none of the
+// others along.
 func TestCallbackThatEndsItsGoroutine(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	p := element(t, sets(k))
@@ -123,8 +125,9 @@ func TestCallbackThatEndsItsGoroutine(t *testing.T) {
 	require.EqualValues(t, 50, called.Load())
 }
 
-// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's. A record
-// that the client has not given a partition by then is taken back instead, and is never written.
+// Whoever stops waiting for a record leaves it to the client: its outcome is nobody else's. A
+// record that the client has not given a partition by then is taken back instead, and is never
+// written.
 func TestSendWhoseContextEnds(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	sendersGiveUp(t, k, func(p *producer.Element[string, string]) {
@@ -133,8 +136,8 @@ func TestSendWhoseContextEnds(t *testing.T) {
 	})
 }
 
-// sendersGiveUp has 100 senders give up, three times over, while acknowledgements are withheld: once
-// await has returned. It returns how many of their records were taken back.
+// sendersGiveUp has 100 senders give up, three times over, while acknowledgements are withheld:
+// once await has returned. It returns how many of their records were taken back.
 func sendersGiveUp(t *testing.T, k *kafkatest.Broker, await func(*producer.Element[string, string])) (takenBack int) {
 	t.Helper()
 	p := element(t, sets(k, settings.Window(1000, unbounded)))

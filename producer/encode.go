@@ -20,7 +20,8 @@ var (
 	ErrNoTopic = errors.New("vicuna: the record names no topic")
 	// ErrNotSent says that a record of a MultiMessage was not sent because another one cannot be.
 	ErrNotSent = errors.New("vicuna: not sent: another record of its envelope cannot be")
-	// ErrPartitionIgnored says that a record names a partition and the shared client's partitioner would ignore it; see [Wrap].
+	// ErrPartitionIgnored says that a record names a partition and the shared client's partitioner
+	// would ignore it; see [Wrap].
 	ErrPartitionIgnored = errors.New("vicuna: the record names a partition, and the client's partitioner ignores that: give the client settings.PartitionerOpt")
 )
 
@@ -42,8 +43,8 @@ func (e handedNil) Unwrap() error { return ErrNilRecord }
 
 // encoder makes a client's record from a typed one. Not for concurrent use.
 //
-// Serialised bytes are appended to an arena, so that a record costs no allocation of its own; an arena stays alive while one of its records is in flight. What a serde
-// can lend is not copied.
+// Serialised bytes are appended to an arena, so that a record costs no allocation of its own; an
+// arena stays alive while one of its records is in flight. What a serde can lend is not copied.
 type encoder[K, V any] struct {
 	keys       serde.Serializer[K]
 	values     serde.Serializer[V]
@@ -116,7 +117,8 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error
 	return nil
 }
 
-// encodeAll makes entries for the records of one envelope and adds up their sizes. Where one cannot be made, bad is its index; the others' entries are not used again.
+// encodeAll makes entries for the records of one envelope and adds up their sizes. Where one cannot
+// be made, bad is its index; the others' entries are not used again.
 func (e *encoder[K, V]) encodeAll(recs []envelope.Record[K, V], from *slabs, to []*entry) (entries []*entry, bytes int64, bad int, err error) {
 	entries = to
 	for i := range recs {
@@ -156,8 +158,8 @@ func serialize[T any](arena *[]byte, s serde.Serializer[T], lend serde.Lender[T]
 	return b[:len(b):len(b)], nil
 }
 
-// endWithin is where b ends in room, or -1 where it lies elsewhere. A serialiser that appends to what it was given may return any part of it, with any capacity: only the
-// address tells.
+// endWithin is where b ends in room, or -1 where it lies elsewhere. A serialiser that appends to
+// what it was given may return any part of it, with any capacity: only the address tells.
 func endWithin(room, b []byte) int {
 	if len(b) == 0 {
 		return 0

@@ -20,9 +20,11 @@ import (
 
 // entry is a record on its way, and what is to be done at its outcome.
 //
-// The promise of all records of a client is one function, and every record that it gets is the first field of an entry: so it finds the entry
-// at the record's address. A closure per record would be an allocation per record; the record's context, the only other thing that the client carries
-// along, may be kept by the client behind the promise, and then an entry could not be used again.
+// The promise of all records of a client is one function, and every record that it gets is the
+// first field of an entry: so it finds the entry at the record's address. A closure per record
+// would be an allocation per record; the record's context, the only other thing that the client
+// carries along, may be kept by the client behind the promise, and then an entry could not be used
+// again.
 type entry struct {
 	rec      kgo.Record // first
 	owner    owner
@@ -38,19 +40,22 @@ type entry struct {
 
 	admission *admission // to a wrapped client that was nearly full
 
-	// Of an Element's records alone: how one is taken back, and how many produce requests the client had written before it.
+	// Of an Element's records alone: how one is taken back, and how many produce requests the
+	// client had written before it.
 	pending  *partition.Pending
 	requests uint64
 }
 
 func entryOf(r *kgo.Record) *entry { return (*entry)(unsafe.Pointer(r)) }
 
-// owner is told the outcome, by the client's promises, one at a time; it must not wait. err is nil for an acknowledged record.
+// owner is told the outcome, by the client's promises, one at a time; it must not wait. err is nil
+// for an acknowledged record.
 type owner interface {
 	settled(e *entry, err error)
 }
 
-// produce hands an entry to the client. Its record is encoded, its window taken. A wrapped client that is full with its owner's records may keep the caller waiting, until its context ends.
+// produce hands an entry to the client. Its record is encoded, its window taken. A wrapped client
+// that is full with its owner's records may keep the caller waiting, until its context ends.
 func (c *Client) produce(caller context.Context, e *entry, now time.Time) {
 	if e.rec.Timestamp.IsZero() {
 		e.rec.Timestamp = now
@@ -97,7 +102,8 @@ func (c *Client) stamp(e *entry, now time.Time) {
 	}
 }
 
-// promise is every record's. It only hands on: all promises of a client are run one after the other, and one that waits would stop all.
+// promise is every record's. It only hands on: all promises of a client are run one after the
+// other, and one that waits would stop all.
 func (c *Client) promise(r *kgo.Record, err error) {
 	e := entryOf(r)
 	l := e.lane
@@ -121,7 +127,8 @@ func (c *Client) promise(r *kgo.Record, err error) {
 	e.owner.settled(e, err) // e may be used again from here on
 }
 
-// slabSize is how many entries are made at a time: the price of making and of collecting them is shared.
+// slabSize is how many entries are made at a time: the price of making and of collecting them is
+// shared.
 const slabSize = 512
 
 // slab is entries that are made, and used again, together: when the last of them has its outcome.
@@ -130,7 +137,8 @@ type slab struct {
 	landed  int // the promises'
 }
 
-// slabs gives out entries to one sender, and takes them back from the client's promises: one lock for 512 records.
+// slabs gives out entries to one sender, and takes them back from the client's promises: one lock
+// for 512 records.
 type slabs struct {
 	now  *slab
 	used int // of now
@@ -166,8 +174,9 @@ func (s *slabs) get() *slab {
 	return b
 }
 
-// back takes an entry back that has its outcome, and lets go of what its record points to. Only promises call it. An entry that was never sent keeps its slab
-// from being used again; it is collected.
+// back takes an entry back that has its outcome, and lets go of what its record points to. Only
+// promises call it. An entry that was never sent keeps its slab from being used again; it is
+// collected.
 func (s *slabs) back(e *entry) {
 	e.rec.Key, e.rec.Value, e.rec.Headers, e.envelope = nil, nil, nil, nil
 	b := e.slab
@@ -179,9 +188,10 @@ func (s *slabs) back(e *entry) {
 	}
 }
 
-// clock gives the time for records' timestamps and time-outs. Reading the system's for each record costs about a sixth of producing it, and Kafka's timestamps are in
-// milliseconds: so it is read again when a timer says that a millisecond has passed. (The rate of the records so far does not tell: the next may come hours
-// behind a burst.)
+// clock gives the time for records' timestamps and time-outs. Reading the system's for each record
+// costs about a sixth of producing it, and Kafka's timestamps are in milliseconds: so it is read
+// again when a timer says that a millisecond has passed. (The rate of the records so far does not
+// tell: the next may come hours behind a burst.)
 type clock struct {
 	now   time.Time
 	fresh atomic.Bool

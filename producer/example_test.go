@@ -84,7 +84,8 @@ func ExampleFlexiFlow() {
 	// nr-3: audit@0
 }
 
-// From a topic to another, at least once: an order's offset is committed when its invoice has been acknowledged, and those of all orders before it.
+// From a topic to another, at least once: an order's offset is committed when its invoice has been
+// acknowledged, and those of all orders before it.
 func ExampleCommittableSink() {
 	ps, stop := exampleBroker("orders", "invoices")
 	defer stop()
@@ -100,7 +101,8 @@ func ExampleCommittableSink() {
 
 	toInvoice := func(m *consumer.CommittableMessage[string, invoice]) envelope.Envelope[string, invoice, envelope.Committable] {
 		if m.Value.Total == 0 {
-			return envelope.PassThrough[string, invoice](m.Offset) // nothing to produce, and the offset advances
+			// nothing to produce, and the offset advances
+			return envelope.PassThrough[string, invoice](m.Offset)
 		}
 		return envelope.Single(*envelope.New("invoices", m.Key, m.Value), m.Offset)
 	}

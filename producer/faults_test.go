@@ -151,7 +151,8 @@ func TestFaultsEndAStream(t *testing.T) {
 
 // With SkipFailed the stream goes on: each failure is counted and finished, and is in its result.
 func TestFaultsAreSkipped(t *testing.T) {
-	good := &record{Topic: "out", Partition: envelope.ToPartition(0), Value: "v"} // a batch that is too large fails as a whole
+	// a batch that is too large fails as a whole
+	good := &record{Topic: "out", Partition: envelope.ToPartition(0), Value: "v"}
 	onFaults(t, func(t *testing.T, ps settings.Producer[string, string], f fault) {
 		src := streamtest.NewTracked[*record](1)
 		src.Append(0, good, f.rec, good)
@@ -180,7 +181,8 @@ func TestFaultsAreSkipped(t *testing.T) {
 			require.Equal(t, 1, fakes[i].Commits(), "envelope %d", i)
 		}
 		stages = committing.Snapshot().Stages
-		require.GreaterOrEqual(t, stages[len(stages)-1].Skipped, uint64(2)) // the broker may refuse the neighbours in the bad one's batch too
+		// the broker may refuse the neighbours in the bad one's batch too
+		require.GreaterOrEqual(t, stages[len(stages)-1].Skipped, uint64(2))
 
 		results, err := stream.Collect(t.Context(), stream.Via(stream.FromSlice([]env{
 			envelope.Single(*good, 0), envelope.Single(*f.rec, 1), envelope.Single(*good, 2),
@@ -321,7 +323,8 @@ func TestBrokerErrors(t *testing.T) {
 	}
 }
 
-// Contradictions are found before anything runs, all at once and by name, by everything that takes settings.
+// Contradictions are found before anything runs, all at once and by name, by everything that takes
+// settings.
 func TestContradictorySettings(t *testing.T) {
 	ps := settings.NewProducer(serde.String(), serde.String(), settings.Acks(settings.AcksLeader), settings.Idempotence(true),
 		settings.Linger(2000000000), settings.DeliveryTimeout(1000000000), settings.Window(0, 0))
@@ -393,7 +396,8 @@ func TestSharedClientsThatDoNotFit(t *testing.T) {
 	}
 }
 
-// A shared client that is closed under a running stream, or was the user's to close, ends the stream with an error.
+// A shared client that is closed under a running stream, or was the user's to close, ends the
+// stream with an error.
 func TestSharedClientIsClosedUnderAStream(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	cl := client(t, sets(k))

@@ -42,7 +42,8 @@ func envelopes(rng *rand.Rand, n int, topics ...string) []env {
 	return envs
 }
 
-// requireResult says that a result is the i-th envelope's, complete and without an error, and that its metadata leads to what was written.
+// requireResult says that a result is the i-th envelope's, complete and without an error, and that
+// its metadata leads to what was written.
 func requireResult(t *testing.T, i int, e env, r res, written map[place]*kgo.Record) {
 	t.Helper()
 	require.Equal(t, i, r.Pass())
@@ -110,13 +111,15 @@ func TestFlexiFlowGivesOneResultAnEnvelopeInOrder(t *testing.T) {
 	}
 }
 
-// Acknowledgements that come in another order than the envelopes change nothing about the results' order.
+// Acknowledgements that come in another order than the envelopes change nothing about the results'
+// order.
 func TestFlexiFlowKeepsTheOrderOfLateAcknowledgements(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Brokers(3), kafkatest.Topics(1, "a", "b", "c"), kafkatest.InMemory())
 	apart(t, k, "a", "b", "c")
 	rng := rand.New(rand.NewPCG(3, 4))
 	envs := envelopes(rng, 2000, "a", "b", "c")
-	// The first of each topic is held, so that nothing is acknowledged; then those of c, b and a, in this order, are.
+	// The first of each topic is held, so that nothing is acknowledged; then those of c, b and a,
+	// in this order, are.
 	holds := []func(){k.HoldAcks("c"), k.HoldAcks("b"), k.HoldAcks("a")}
 	out := make(chan res, len(envs))
 	cl := client(t, sets(k))

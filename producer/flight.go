@@ -46,9 +46,11 @@ func clientFor(cfg settings.ProducerConfig, o options) (*Client, error) {
 	return o.client, o.client.is.Contradiction(cfg)
 }
 
-// flight is what a stage has in flight in one run. The sender's island counts what it sends, the client's promises what has an outcome.
+// flight is what a stage has in flight in one run. The sender's island counts what it sends, the
+// client's promises what has an outcome.
 //
-// Both do so for each record, mostly on two cores: what one of them writes lies on a cache line of its own, away from what both only read.
+// Both do so for each record, mostly on two cores: what one of them writes lies on a cache line of
+// its own, away from what both only read.
 type flight struct {
 	client *Client
 	run    *core.Run
@@ -66,8 +68,9 @@ type flight struct {
 
 	crowded  atomic.Bool // room waits
 	flushing atomic.Bool
-	again    atomic.Bool                        // a flush was asked for while one was under way
-	enough   atomic.Pointer[context.CancelFunc] // ends the flush under way: everything of ours has landed
+	again    atomic.Bool // a flush was asked for while one was under way
+	// ends the flush under way: everything of ours has landed
+	enough atomic.Pointer[context.CancelFunc]
 
 	_     [64]byte
 	sent  atomic.Int64 // the sender's, and what follows
@@ -90,8 +93,8 @@ func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Clie
 	return f
 }
 
-// admit takes the window for records of the element in hand, and begins it; false: it has ended here, since the
-// run was stopped, or it lies after the cut.
+// admit takes the window for records of the element in hand, and begins it; false: it has ended
+// here, since the run was stopped, or it lies after the cut.
 func (f *flight) admit(records, bytes int64) bool {
 	if !f.makeRoom(records, bytes) {
 		return false
@@ -105,7 +108,8 @@ func (f *flight) admit(records, bytes int64) bool {
 
 func (f *flight) makeRoom(records, bytes int64) bool {
 	switch {
-	case f.run.Stopped(): // also when user code has come back after the end of the run: nothing is written any more
+	case f.run.Stopped():
+		// also when user code has come back after the end of the run: nothing is written any more
 		f.isl.Abandon()
 		return false
 	case f.client.closed.Load():
@@ -145,11 +149,12 @@ func (f *flight) makeRoom(records, bytes int64) bool {
 	return false
 }
 
-// longLinger is a linger that is worth ending when a stream waits for the window; a shorter one ends by itself soon enough, and with fuller batches.
+// longLinger is a linger that is worth ending when a stream waits for the window; a shorter one
+// ends by itself soon enough, and with fuller batches.
 const longLinger = 50 * time.Millisecond
 
-// room waits, within an envelope of more records than the client has room for, until there is some; false: the run was stopped first. Produce would wait for it too, where a stop cannot
-// reach it.
+// room waits, within an envelope of more records than the client has room for, until there is some;
+// false: the run was stopped first. Produce would wait for it too, where a stop cannot reach it.
 func (f *flight) room() bool {
 	limit := int64(f.client.is.MaxBufferedRecords) * 9 / 10
 	fits := func() bool { return f.sent.Load()-f.settled.Load() < limit }
@@ -170,8 +175,9 @@ func (f *flight) send(e *entry) {
 	f.client.produce(f.run.Context(), e, f.clock.read())
 }
 
-// sendAll hands the entries of one envelope over, which the window has admitted together. Stopped half-way, it gives the element in hand up; those that were sent
-// count as what they come to. The slice is cleared.
+// sendAll hands the entries of one envelope over, which the window has admitted together. Stopped
+// half-way, it gives the element in hand up; those that were sent count as what they come to. The
+// slice is cleared.
 func (f *flight) sendAll(entries []*entry) {
 	for i, e := range entries {
 		if !f.room() {
@@ -186,8 +192,9 @@ func (f *flight) sendAll(entries []*entry) {
 	clear(entries)
 }
 
-// flush makes the client send what lingers, in the background. The client's own Flush ends when nothing at all is in flight, which with neighbours
-// may never be so: it is ended when nothing of ours is.
+// flush makes the client send what lingers, in the background. The client's own Flush ends when
+// nothing at all is in flight, which with neighbours may never be so: it is ended when nothing of
+// ours is.
 func (f *flight) flush() {
 	if f.client.is.Linger == 0 || f.empty() {
 		return
@@ -214,7 +221,8 @@ func (f *flight) flush() {
 	})
 }
 
-// fault takes the failure of a record: the first one ends the run, unless failures are skipped; it reports whether they are.
+// fault takes the failure of a record: the first one ends the run, unless failures are skipped; it
+// reports whether they are.
 func (f *flight) fault(t core.Token, err error) (skipped bool) {
 	if f.skip {
 		f.info.Skip()
@@ -257,7 +265,8 @@ func (f *flight) drain() {
 	}
 }
 
-// finish is the end of the run: outcomes are still collected until ctx ends, then nobody is told any more. undelivered counts the results that were not passed on.
+// finish is the end of the run: outcomes are still collected until ctx ends, then nobody is told
+// any more. undelivered counts the results that were not passed on.
 func (f *flight) finish(ctx context.Context, undelivered func() int64) error {
 	ctx, cancel := context.WithTimeout(ctx, f.client.close)
 	defer cancel()

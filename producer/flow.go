@@ -11,16 +11,19 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// FlexiFlow writes the records of envelopes and passes their results on, with each envelope's pass-through. One envelope gives one result: a Message when its
-// record is acknowledged, a MultiMessage when all of its are, a PassThroughMessage (and a MultiMessage without records) in its turn.
+// FlexiFlow writes the records of envelopes and passes their results on, with each envelope's
+// pass-through. One envelope gives one result: a Message when its record is acknowledged, a
+// MultiMessage when all of its are, a PassThroughMessage (and a MultiMessage without records) in
+// its turn.
 //
 // P is named, K and V follow from the settings: FlexiFlow[ReqID](ps).
 //
 //   - Emits when: an envelope and all before it have their outcome.
-//   - Back-pressures when: the client's window is full, or as many envelopes as it has records wait for their turn or for downstream.
+//   - Back-pressures when: the client's window is full, or as many envelopes as it has records wait
+//     for their turn or for downstream.
 //   - Completes when: upstream completes and every result has gone on.
-//   - Fails when: an envelope is nil, a record cannot be serialised or fails, and [SkipFailed] was not given. Results before the failed one may be lost sight of;
-//     [*OutcomeError] counts them.
+//   - Fails when: an envelope is nil, a record cannot be serialised or fails, and [SkipFailed] was
+//     not given. Results before the failed one may be lost sight of; [*OutcomeError] counts them.
 //   - Order: kept.
 //   - Goroutines: one for what follows, beside the client's.
 func FlexiFlow[P, K, V any](ps settings.Producer[K, V], opts ...Option) stream.Flow[envelope.Envelope[K, V, P], envelope.Results[K, V, P]] {
@@ -32,7 +35,8 @@ func FlexiFlow[P, K, V any](ps settings.Producer[K, V], opts ...Option) stream.F
 		func(r res) res { return r })
 }
 
-// FlowWithContext is [FlexiFlow] for streams whose elements carry a context: it goes from each envelope to its result.
+// FlowWithContext is [FlexiFlow] for streams whose elements carry a context: it goes from each
+// envelope to its result.
 //
 // C is named, K and V follow from the settings: FlowWithContext[ReqID](ps).
 //
@@ -93,9 +97,11 @@ type flow[K, V, P, A, B any] struct {
 	result     func(A, envelope.Results[K, V, P]) B
 	carried    []A // by slot, where results carry something of their elements
 
-	halfway atomic.Int64 // acknowledged records of MultiMessages that are not complete, or were given up
+	// acknowledged records of MultiMessages that are not complete, or were given up
+	halfway atomic.Int64
 
-	results []envelope.Result[K, V, P] // made ahead, by the promises: what they write is in their cache
+	// made ahead, by the promises: what they write is in their cache
+	results []envelope.Result[K, V, P]
 	entries []*entry
 }
 
@@ -150,8 +156,8 @@ func (f *flow[K, V, P, A, B]) push(a A) {
 	f.isl.Fail(f.info, nilEnvelope)
 }
 
-// reserve gives the element in hand its place in the order, which is to be published. It comes before the window: who waits for downstream must not keep
-// room from his neighbours.
+// reserve gives the element in hand its place in the order, which is to be published. It comes
+// before the window: who waits for downstream must not keep room from his neighbours.
 func (f *flow[K, V, P, A, B]) reserve(a A) (uint64, bool) {
 	slot, ok := f.slots.Reserve()
 	if ok && f.carried != nil {

@@ -30,7 +30,8 @@ func committableSinkWithOffsetContext(ps settings.Producer[string, string], opts
 	}).To(producer.CommittableSinkWithOffsetContextOf[int](ps, settings.NewCommitter(), opts...))
 }
 
-// told is the number of settings it was armed with, and what was committable at each wake and each flush.
+// told is the number of settings it was armed with, and what was committable at each wake and each
+// flush.
 func (g *group) told() (armed int, wakes, ends []int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -209,7 +209,8 @@ func (l *lane) advance() {
 		for _, e := range group {
 			l.client.kgo.Produce(e.rec.Context, &e.rec, l.client.onOutcome)
 		}
-		l.client.queued.Add(int64(-len(group))) // behind Produce: who flushes finds them in one of the two
+		// behind Produce: who flushes finds them in one of the two
+		l.client.queued.Add(int64(-len(group)))
 		l.client.unlinger()
 		if !last {
 			return

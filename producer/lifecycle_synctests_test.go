@@ -93,14 +93,17 @@ func TestOutcomesBehindAFault(t *testing.T) {
 			require.Equal(t, producer.OutcomeError{Failed: 4, Unknown: 7}, outcomes(t, err))
 		}
 
-		// In a flow the results wait for their turn behind the one that failed, or is held: they are acknowledged and nobody was told.
+		// In a flow the results wait for their turn behind the one that failed, or is held: they
+		// are acknowledged and nobody was told.
 		envs := []env{
-			envelope.Multi([]record{one("fine"), one("held"), one("fine")}, 0), // 2 acknowledged, 1 unknown
+			// 2 acknowledged, 1 unknown
+			envelope.Multi([]record{one("fine"), one("held"), one("fine")}, 0),
 			envelope.Single(one("fine"), 1),
 			envelope.PassThrough[string, string](2), // no record
 			envelope.Multi([]record{one("fine"), one("fine"), one("fine"), one("fine"), one("fine")}, 3),
 			envelope.Multi[string, string](nil, 4),
-			envelope.Multi([]record{one("fine"), one("bad"), one("bad")}, 5), // 1 acknowledged, 1 is the fault and 1 failed
+			// 1 acknowledged, 1 is the fault and 1 failed
+			envelope.Multi([]record{one("fine"), one("bad"), one("bad")}, 5),
 			envelope.Single(one("bad"), 6),
 			envelope.Single(one("held"), 7),
 		}
@@ -207,7 +210,8 @@ func endless() stream.Source[*record] {
 
 var errCause = errors.New("the reason")
 
-// The context ends before the run, while it waits for a broker, in flight, at a full window and behind the last record.
+// The context ends before the run, while it waits for a broker, in flight, at a full window and
+// behind the last record.
 func TestContextEndsAnywhere(t *testing.T) {
 	type stage struct {
 		name string
@@ -258,7 +262,8 @@ func TestContextEndsAnywhere(t *testing.T) {
 				require.ErrorIs(t, err, errCause)
 				sent := count()
 				require.Greater(t, sent, 50)
-				// Behind the last record, whose acknowledgement is on its way: the source had ended, so there is nothing to tell.
+				// Behind the last record, whose acknowledgement is on its way: the source had
+				// ended, so there is nothing to tell.
 				release = k.HoldAcks()
 				require.NoError(t, run(stream.FromSlice(numbered("out", 10)), nil, func() { release() }))
 				require.Equal(t, sent+10, count())
@@ -277,7 +282,8 @@ func TestContextEndsAnywhere(t *testing.T) {
 	}
 }
 
-// The records of a failed stream are redelivered by its source, not by the client; whoever skips goes on.
+// The records of a failed stream are redelivered by its source, not by the client; whoever skips
+// goes on.
 func TestSkippedFailuresBesideOthers(t *testing.T) {
 	both(t, []settings.ProducerOption{settings.Linger(0)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "bad", Err: kerr.InvalidRecord, Count: -1})

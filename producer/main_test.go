@@ -44,7 +44,8 @@ func sets(k *kafkatest.Broker, opts ...settings.ProducerOption) settings.Produce
 	return ps.With(opts...)
 }
 
-// bare returns settings in which nothing but the broker is given, so that they contradict no shared client.
+// bare returns settings in which nothing but the broker is given, so that they contradict no shared
+// client.
 func bare(k *kafkatest.Broker) settings.Producer[string, string] {
 	return settings.NewProducer(serde.String(), serde.String(), k.Bootstrap())
 }
@@ -104,7 +105,8 @@ func values(recs []*kgo.Record) []string {
 	return vs
 }
 
-// requireAll says that a topic has each of n numbered records once, and those of a partition in order.
+// requireAll says that a topic has each of n numbered records once, and those of a partition in
+// order.
 func requireAll(t *testing.T, k *kafkatest.Broker, topic string, n int) {
 	t.Helper()
 	got := kafkatest.ReadAll(t, k, topic)
@@ -150,7 +152,8 @@ func (j *journal) option() settings.Option {
 	return settings.Logger(slog.New(slog.NewTextHandler(j, nil)))
 }
 
-// apart puts partition 0 of each topic on a broker of its own, so that withheld acknowledgements of one do not hold the others'.
+// apart puts partition 0 of each topic on a broker of its own, so that withheld acknowledgements of
+// one do not hold the others'.
 func apart(t *testing.T, k *kafkatest.Broker, topics ...string) {
 	t.Helper()
 	for i, topic := range topics {

@@ -116,7 +116,8 @@ func (l *lane) resend(p int32) {
 	for {
 		l.mu.Lock()
 		waiting := l.missing.records[p]
-		records := append(waiting.back, waiting.queue...) // what the client has refused is all back since the last look
+		// what the client has refused is all back since the last look
+		records := append(waiting.back, waiting.queue...)
 		if len(records) == 0 {
 			delete(l.missing.records, p)
 			l.missing.any.Store(len(l.missing.records) > 0)

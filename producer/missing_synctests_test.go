@@ -48,7 +48,8 @@ func TestPartitionsThatAppearAreFound(t *testing.T) {
 				grow(t, k, "out", 2)
 				at := time.Now()
 				p := element(t, sets(k), producer.On(shared))
-				for i, r := range naming("out", 2, 5) { // in order, on a client that knew one partition
+				// in order, on a client that knew one partition
+				for i, r := range naming("out", 2, 5) {
 					md, err := p.Send(t.Context(), r)
 					require.NoError(t, err)
 					require.EqualValues(t, 2, md.Partition)

@@ -19,8 +19,8 @@ func optionsOf(opts []Option) (o options) {
 	return o
 }
 
-// On produces with a shared client, which the stage does not close. Settings that were given explicitly and differ from the client's are refused when
-// the stream starts.
+// On produces with a shared client, which the stage does not close. Settings that were given
+// explicitly and differ from the client's are refused when the stream starts.
 func On(cl *Client) Option {
 	return option(func(o *options) {
 		o.client = cl
@@ -30,8 +30,10 @@ func On(cl *Client) Option {
 	})
 }
 
-// SkipFailed goes on behind a record that failed, or could not be serialised: it is counted (stream.Snapshot), and finished, so that its offset
-// advances. Results have their Err set. The default is to end the stream.
+// SkipFailed goes on behind a record that failed, or could not be serialised: it is counted
+// (stream.Snapshot), and finished, so that its offset advances. Results have their Err set. The
+// default is to end the stream.
 //
-// What failed may have been written, and what comes behind it is: the order of a partition may have gaps.
+// What failed may have been written, and what comes behind it is: the order of a partition may have
+// gaps.
 func SkipFailed() Option { return option(func(o *options) { o.skipFailed = true }) }

@@ -7,17 +7,22 @@ import (
 	"github.com/vicuna-go/vicuna/internal/kclient"
 )
 
-// OutcomeError says what the end of a stream, or of a client, left behind: it is joined with the fault that ended it.
+// OutcomeError says what the end of a stream, or of a client, left behind: it is joined with the
+// fault that ended it.
 type OutcomeError struct {
-	// Undelivered is the number of records that were acknowledged without the stream having been told: their results were not emitted.
+	// Undelivered is the number of records that were acknowledged without the stream having been
+	// told: their results were not emitted.
 	Undelivered int64
 	// Failed is the number of records that failed behind the first one.
 	Failed int64
-	// Unknown is the number of records that had no outcome when the close time-out ended. They may have been written.
+	// Unknown is the number of records that had no outcome when the close time-out ended. They may
+	// have been written.
 	Unknown int64
-	// Unsent is how many of those are known not to have been sent, and so not written: the client never sent a record.
+	// Unsent is how many of those are known not to have been sent, and so not written: the client
+	// never sent a record.
 	Unsent int64
-	// Err is what ended the waiting, and what kept the records from being written where that is known; nil where nothing was waited for in vain.
+	// Err is what ended the waiting, and what kept the records from being written where that is
+	// known; nil where nothing was waited for in vain.
 	Err error
 }
 
@@ -52,7 +57,8 @@ func (c *Client) unknown(n int64, err error) *OutcomeError {
 
 // RecordError is the failure of a record, with where it was to go.
 type RecordError struct {
-	// Topic is the record's, and Partition the one that it names; -1 where it leaves that to the partitioner.
+	// Topic is the record's, and Partition the one that it names; -1 where it leaves that to the
+	// partitioner.
 	Topic     string
 	Partition int32
 	// Err is why; errors.Is and errors.As find franz-go's and Kafka's own errors in it.

@@ -83,7 +83,8 @@ func TestPlainSinkWritesRecordsAsTheyAre(t *testing.T) {
 	require.True(t, at.Equal(got[0].Timestamp))
 }
 
-// Bytes that a serde does not lend lie in an arena, and neither mix nor change, however large they are.
+// Bytes that a serde does not lend lie in an arena, and neither mix nor change, however large they
+// are.
 func TestPlainSinkOfSerialisedBytes(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	ps := settings.NewProducer(serde.Int64(), serde.JSON[string](), k.Bootstrap(), quiet())

@@ -15,7 +15,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// What a serialiser returns may be any part of what it appended, with any capacity, or something of its own: it is what is written.
+// What a serialiser returns may be any part of what it appended, with any capacity, or something of
+// its own: it is what is written.
 func TestSerialisersThatDoNotOnlyAppend(t *testing.T) {
 	parse := func(b []byte) (string, error) { return string(b), nil }
 	for name, s := range map[string]struct {

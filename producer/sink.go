@@ -9,9 +9,11 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// PlainSink writes records. A record of a tracked source is finished when it is acknowledged. The stream completes when every record is.
+// PlainSink writes records. A record of a tracked source is finished when it is acknowledged. The
+// stream completes when every record is.
 //
-// Records must not be changed until then, and neither must bytes that their serdes lend (serde.Bytes, serde.String).
+// Records must not be changed until then, and neither must bytes that their serdes lend
+// (serde.Bytes, serde.String).
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the client's window is full.

@@ -21,7 +21,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// User code that comes back behind the end of its run finds a stage that writes nothing any more, also where the client lives on.
+// User code that comes back behind the end of its run finds a stage that writes nothing any more,
+// also where the client lives on.
 func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer())
@@ -48,7 +49,8 @@ func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
 	}, kafkatest.Topics(1, "t"))
 }
 
-// A stop reaches an envelope of more records than the client has room for, and what was written is what the error counts.
+// A stop reaches an envelope of more records than the client has room for, and what was written is
+// what the error counts.
 func TestStopWithinALargeEnvelope(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), settings.Window(1000, 1<<30))

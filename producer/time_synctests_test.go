@@ -24,7 +24,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// The ends of a stream do not wait for a linger: not its completion, not a drain, not a full window.
+// The ends of a stream do not wait for a linger: not its completion, not a drain, not a full
+// window.
 func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string]){
 		"completion of a PlainSink": func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string]) {
@@ -90,7 +91,8 @@ func TestStreamsLingerUnlessTold(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// An Element with a client of its own does not linger unless it is told to; on a shared client it lingers as the client does.
+// An Element with a client of its own does not linger unless it is told to; on a shared client it
+// lingers as the client does.
 func TestElementsLinger(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		send := func(p *producer.Element[string, string]) time.Duration {
@@ -107,7 +109,8 @@ func TestElementsLinger(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// A stream that pauses behind a burst goes on with the time of then, in its timestamps and in its delivery time-outs.
+// A stream that pauses behind a burst goes on with the time of then, in its timestamps and in its
+// delivery time-outs.
 func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		in := make(chan *record, 1000)
@@ -147,7 +150,8 @@ func TestTimeGoesOnWhileAUserFunctionTakesIts(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// Nobody answers: a warning that names the address after five seconds, and a typed error at the delivery time-out.
+// Nobody answers: a warning that names the address after five seconds, and a typed error at the
+// delivery time-out.
 func TestUnreachableBrokers(t *testing.T) {
 	refused := func(context.Context, string, string) (net.Conn, error) { return nil, fmt.Errorf("refused") }
 	hanging := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
@@ -247,7 +251,8 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 	}, kafkatest.Topics(3, "out"))
 }
 
-// A topic that nobody creates: it may have been made just now, so its records have the delivery time-out.
+// A topic that nobody creates: it may have been made just now, so its records have the delivery
+// time-out.
 func TestUnknownTopic(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		at := time.Now()
@@ -262,7 +267,8 @@ func TestUnknownTopic(t *testing.T) {
 	})
 }
 
-// Answers that pass do not fail a record, however many of them there are within the delivery time-out.
+// Answers that pass do not fail a record, however many of them there are within the delivery
+// time-out.
 func TestErrorsThatPassDoNotFailARecord(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.LeaderNotAvailable, kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.UnknownTopicID, kerr.KafkaStorageError} {
 		for _, key := range []kmsg.Key{kmsg.Metadata, kmsg.Produce} {

@@ -27,7 +27,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// padded makes n records with consecutive numbers, of about size bytes, over some keys; those in large are of 50 KB.
+// padded makes n records with consecutive numbers, of about size bytes, over some keys; those in
+// large are of 50 KB.
 func padded(topic string, n, size, keys int, large ...int) []*record {
 	recs := make([]*record, n)
 	for i := range recs {
@@ -39,7 +40,8 @@ func padded(topic string, n, size, keys int, large ...int) []*record {
 	return recs
 }
 
-// requirePadded says that a topic has the records but those left out, each once, and those of a partition in order.
+// requirePadded says that a topic has the records but those left out, each once, and those of a
+// partition in order.
 func requirePadded(t *testing.T, k *kafkatest.Broker, topic string, n int, without ...int) {
 	t.Helper()
 	times := make([]int, n)
@@ -64,7 +66,8 @@ func requirePadded(t *testing.T, k *kafkatest.Broker, topic string, n int, witho
 	require.Equal(t, want, times)
 }
 
-// senders are all ways to write records; each returns the failures by place, under SkipFailed where that matters.
+// senders are all ways to write records; each returns the failures by place, under SkipFailed where
+// that matters.
 var senders = map[string]func(t *testing.T, ps settings.Producer[string, string], recs []*record) map[int]error{
 	"PlainSink": func(t *testing.T, ps settings.Producer[string, string], recs []*record) map[int]error {
 		return counted(t, stream.FromSlice(recs).To(producer.PlainSink(ps, producer.SkipFailed())))
@@ -136,7 +139,8 @@ func counted(t *testing.T, g stream.Graph) map[int]error {
 	return failed
 }
 
-// Batches that are larger than their topic allows are split; a record that is too large fails alone. Nothing is doubled, and partitions keep their order.
+// Batches that are larger than their topic allows are split; a record that is too large fails
+// alone. Nothing is doubled, and partitions keep their order.
 func TestBatchesTooLargeForTheTopicAreSplit(t *testing.T) {
 	for name, c := range map[string]struct {
 		limit string
@@ -217,7 +221,8 @@ func TestTheLimitOfATopicIsKept(t *testing.T) {
 	}, kafkatest.Topics(1, "out"), kafkatest.BrokerConfig(map[string]string{"message.max.bytes": "10000"}))
 }
 
-// countProduce counts the produce requests from now on, and the batches in them that are larger than a limit.
+// countProduce counts the produce requests from now on, and the batches in them that are larger
+// than a limit.
 func countProduce(k *kafkatest.Broker, limit int) func() (requests, larger int64) {
 	var n, large atomic.Int64
 	k.Cluster().ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {

@@ -149,7 +149,8 @@ func TestWhatWasSentMayBeWritten(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// A record that the client keeps for a partition whose broker is away is not said to have been written, and not said to be gone.
+// A record that the client keeps for a partition whose broker is away is not said to have been
+// written, and not said to be gone.
 func TestWhatTheClientKeepsMayBeWrittenLater(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k))

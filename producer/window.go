@@ -5,14 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// window bounds what is in flight on a client, in records and bytes, for all its streams and Elements.
+// window bounds what is in flight on a client, in records and bytes, for all its streams and
+// Elements.
 //
-// What was ever taken and what was ever given back are two counters of records and bytes in one word each: their difference is exact as long as less than 16 million records and
-// a terabyte are in flight, however often they have gone round. Taking is done by any goroutine, giving back by the client's promises alone, which are serial; so the two
-// lie on cache lines of their own, and the takers look at the other only when the window seems full.
+// What was ever taken and what was ever given back are two counters of records and bytes in one
+// word each: their difference is exact as long as less than 16 million records and a terabyte are
+// in flight, however often they have gone round. Taking is done by any goroutine, giving back by
+// the client's promises alone, which are serial; so the two lie on cache lines of their own, and
+// the takers look at the other only when the window seems full.
 //
-// Who finds it full queues. Those in the queue are served in turn: whoever comes later queues behind them, so that nobody starves. A promise never
-// waits here: it looks at one flag, and wakes the head of the queue if what was given back is enough for it.
+// Who finds it full queues. Those in the queue are served in turn: whoever comes later queues
+// behind them, so that nobody starves. A promise never waits here: it looks at one flag, and wakes
+// the head of the queue if what was given back is enough for it.
 type window struct {
 	records, bytes int64 // the limits
 
@@ -66,7 +70,8 @@ func (w *window) tryTake(records, bytes int64) bool {
 	return false
 }
 
-// within reports whether that much may be in flight, of which the last records are about to be admitted: alone, however many they are.
+// within reports whether that much may be in flight, of which the last records are about to be
+// admitted: alone, however many they are.
 func (w *window) within(inFlight uint64, records int64) bool {
 	r, b := unpacked(inFlight)
 	return r <= w.records && b <= w.bytes || r == records
@@ -106,7 +111,8 @@ func (w *window) fits(h *waiter) bool {
 	return r+h.records <= w.records && b+h.bytes <= w.bytes || r <= 0
 }
 
-// enqueue puts a waiter at the end of the queue. Its wake is called when it may be its turn; it then calls admit.
+// enqueue puts a waiter at the end of the queue. Its wake is called when it may be its turn; it
+// then calls admit.
 func (w *window) enqueue(h *waiter) {
 	w.mu.Lock()
 	w.queue = append(w.queue, h)

@@ -22,7 +22,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
-// twoChunks is how much further than the window a source behind a boundary is pulled; what it is giving when that is full is one more.
+// twoChunks is how much further than the window a source behind a boundary is pulled; what it is
+// giving when that is full is one more.
 const twoChunks = 512
 
 // rest lets everything happen that needs no acknowledgement, lingers included.
@@ -31,15 +32,17 @@ func rest() {
 	synctest.Wait()
 }
 
-// With acknowledgements withheld, a source that is fused with the sink is pulled exactly the window and the record that waits for it further.
+// With acknowledgements withheld, a source that is fused with the sink is pulled exactly the window
+// and the record that waits for it further.
 func TestWindowHoldsAStream(t *testing.T) {
 	for name, c := range map[string]struct {
 		window settings.ProducerOption
 		value  string
 		limit  int
 	}{
-		"by records":      {settings.Window(1000, unbounded), "v", 1000},
-		"by bytes":        {settings.Window(45_000, 10_000), strings.Repeat("v", 95), 100}, // and five bytes of a key
+		"by records": {settings.Window(1000, unbounded), "v", 1000},
+		// and five bytes of a key
+		"by bytes":        {settings.Window(45_000, 10_000), strings.Repeat("v", 95), 100},
 		"by bytes partly": {settings.Window(45_000, 10_099), strings.Repeat("v", 95), 100},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +77,8 @@ func TestWindowHoldsAStream(t *testing.T) {
 	}
 }
 
-// Behind a boundary, a source is pulled two chunks further, and an iterator waits with one more in its hand. This holds for envelopes of all kinds.
+// Behind a boundary, a source is pulled two chunks further, and an iterator waits with one more in
+// its hand. This holds for envelopes of all kinds.
 func TestWindowHoldsAFlow(t *testing.T) {
 	const window = 1100
 	single := func(i int) env { return envelope.Single(*envelope.New("out", "k", fmt.Sprint(i)), i) }
@@ -123,7 +127,8 @@ func TestWindowHoldsAFlow(t *testing.T) {
 	}
 }
 
-// Where nobody takes the results, the flow stops at as many envelopes as its window has records, and all of those are acknowledged.
+// Where nobody takes the results, the flow stops at as many envelopes as its window has records,
+// and all of those are acknowledged.
 func TestDownstreamHoldsAFlow(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		var pulled atomic.Int64
@@ -179,7 +184,8 @@ func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// Two streams and an Element share a client, and so a window, while acknowledgements are withheld; afterwards all of them finish.
+// Two streams and an Element share a client, and so a window, while acknowledgements are withheld;
+// afterwards all of them finish.
 func TestOneWindowForAllWhoShareAClient(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
@@ -227,7 +233,8 @@ func TestOneWindowForAllWhoShareAClient(t *testing.T) {
 	}, kafkatest.Topics(2, "a", "b", "c"))
 }
 
-// Everybody gets his turn: a sender that comes once is not starved by streams that always want more.
+// Everybody gets his turn: a sender that comes once is not starved by streams that always want
+// more.
 func TestNobodyStarvesAtTheWindow(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(10, unbounded), settings.Linger(0)))
@@ -262,7 +269,8 @@ func TestNobodyStarvesAtTheWindow(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// What one flow's results wait for is no room in the window: with results that nobody takes, and envelopes that need all of the window, its neighbours go on.
+// What one flow's results wait for is no room in the window: with results that nobody takes, and
+// envelopes that need all of the window, its neighbours go on.
 func TestSlowNeighbourHoldsNobody(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(16, unbounded)))
@@ -287,7 +295,8 @@ func TestSlowNeighbourHoldsNobody(t *testing.T) {
 	}, kafkatest.Topics(2, "slow", "out"))
 }
 
-// Neither a downstream that takes nothing, nor a callback that does not return, holds up the client.
+// Neither a downstream that takes nothing, nor a callback that does not return, holds up the
+// client.
 func TestPromisesNeverBlock(t *testing.T) {
 	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k))
@@ -315,7 +324,8 @@ func TestPromisesNeverBlock(t *testing.T) {
 	}, kafkatest.Topics(2, "slow", "out"))
 }
 
-// The end of a stream waits for its own records, not for those of a neighbour that never stops, nor for those that a neighbour's broker does not acknowledge.
+// The end of a stream waits for its own records, not for those of a neighbour that never stops, nor
+// for those that a neighbour's broker does not acknowledge.
 func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 	type ender func(t *testing.T, k *kafkatest.Broker, on producer.Option)
 	ends := map[string]ender{

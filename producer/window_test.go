@@ -102,8 +102,8 @@ func TestWindowRefundWakesTheHead(t *testing.T) {
 	requireInFlight(t, w, 1, 100)
 }
 
-// A taker that finds no room has counted itself for a moment, in which the head may look, in vain. Nothing need be in flight then, so nobody
-// would wake the head: the taker does, when it queues.
+// A taker that finds no room has counted itself for a moment, in which the head may look, in vain.
+// Nothing need be in flight then, so nobody would wake the head: the taker does, when it queues.
 func TestWindowWakesTheHeadThatAnotherTakerStoodInTheWayOf(t *testing.T) {
 	w := newWindow(1, 100)
 	passing := packed(1, 0)
@@ -144,7 +144,8 @@ func TestWindowGoesRound(t *testing.T) {
 	requireInFlight(t, w, 0, 0)
 }
 
-// Many takers, of all sizes, some of whom give up; one giver, as promises are. Nothing is admitted beyond the window, and everybody comes through.
+// Many takers, of all sizes, some of whom give up; one giver, as promises are. Nothing is admitted
+// beyond the window, and everybody comes through.
 func TestWindowUnderStress(t *testing.T) {
 	for _, limit := range []int64{1, 2, 16, 300} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {

@@ -74,8 +74,9 @@ type side struct {
 }
 
 var producing = side{
-	owned:   ownedOptions,
-	bases:   [][]kgo.Opt{nil, {kgo.DisableIdempotentWrite()}}, // lower acks need idempotence to be off
+	owned: ownedOptions,
+	// lower acks need idempotence to be off
+	bases:   [][]kgo.Opt{nil, {kgo.DisableIdempotentWrite()}},
 	implied: map[string]string{"ProducerBatchMaxBytesFn": "ProducerBatchMaxBytes"},
 }
 

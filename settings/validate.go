@@ -16,11 +16,12 @@ import (
 // The bounds, most of them the client's own: it would refuse the values too, but
 // one at a time, in its words, and only once a client is made.
 const (
-	maxClientID       = 256
-	maxLinger         = time.Minute
-	minBatchBytes     = 512
-	maxBatchBytes     = 1 << 30
-	maxWindowRecords  = 10_000_000 // the window counts records in 24 bits, and a flow has a slot for each
+	maxClientID   = 256
+	maxLinger     = time.Minute
+	minBatchBytes = 512
+	maxBatchBytes = 1 << 30
+	// the window counts records in 24 bits, and a flow has a slot for each
+	maxWindowRecords  = 10_000_000
 	minRequestTimeout = 100 * time.Millisecond
 	minDelivery       = time.Second
 	maxDuration       = 24 * 24 * time.Hour // what fits a 32-bit count of milliseconds

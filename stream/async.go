@@ -2,8 +2,9 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Async puts a boundary into the stream: what is before it and what is behind it run at the same time, on goroutines of their own. An element is
-// visible behind it at once; there is no waiting for a chunk to fill.
+// Async puts a boundary into the stream: what is before it and what is behind it run at the same
+// time, on goroutines of their own. An element is visible behind it at once; there is no waiting
+// for a chunk to fill.
 //
 //   - Emits when: an element is there.
 //   - Back-pressures when: 512 elements wait.

@@ -6,14 +6,17 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// Batch collects elements into slices of count, or what there is when every has passed since the first of them; every 0 waits for count. The slice
-// is the receiver's. A batch is finished, with all its offsets, when what was made of it is.
+// Batch collects elements into slices of count, or what there is when every has passed since the
+// first of them; every 0 waits for count. The slice is the receiver's. A batch is finished, with
+// all its offsets, when what was made of it is.
 //
-// A drain, a rebalance or a transaction's commit does not wait for count or time: the batch goes on as it is as soon as no more input is there.
-// Of what a drain or a rebalance takes away, only what had begun before the batch (in a stage with effects) goes on with it; the rest is given
-// back, and comes again with its partition.
+// A drain, a rebalance or a transaction's commit does not wait for count or time: the batch goes on
+// as it is as soon as no more input is there. Of what a drain or a rebalance takes away, only what
+// had begun before the batch (in a stage with effects) goes on with it; the rest is given back, and
+// comes again with its partition.
 //
-//   - Emits when: count is reached, or every has passed, or upstream completes, or the stream hurries.
+//   - Emits when: count is reached, or every has passed, or upstream completes, or the stream
+//     hurries.
 //   - Back-pressures when: downstream does.
 //   - Completes when: upstream completes and the last batch has gone on.
 //   - Fails when: never.
@@ -23,10 +26,12 @@ func Batch[T any](src Source[T], count int, every time.Duration) Source[[]T] {
 	return BatchBytes(src, count, 0, nil, every)
 }
 
-// BatchBytes is [Batch] with a limit to the sum of the elements' sizes too. An element larger than the limit is a batch of its own. bytes 0 is no
-// limit, and size may be nil then; count 0 is no limit to the number.
+// BatchBytes is [Batch] with a limit to the sum of the elements' sizes too. An element larger than
+// the limit is a batch of its own. bytes 0 is no limit, and size may be nil then; count 0 is no
+// limit to the number.
 //
-//   - Emits when: count is reached, or the next element would exceed bytes, or every has passed, or upstream completes, or the stream hurries.
+//   - Emits when: count is reached, or the next element would exceed bytes, or every has passed, or
+//     upstream completes, or the stream hurries.
 //   - Back-pressures when: downstream does.
 //   - Completes when: upstream completes and the last batch has gone on.
 //   - Fails when: size panics.
@@ -110,8 +115,8 @@ func only[T any](items []T, kept func(i int) bool) []T {
 	return left
 }
 
-// flush emits what is there, under hurry (no time given) or when its time has come. What a drain or a revoke gives
-// back is left out.
+// flush emits what is there, under hurry (no time given) or when its time has come. What a drain or
+// a revoke gives back is left out.
 func (h *batch[T]) flush(now time.Time) {
 	if len(h.items) > 0 && (now.IsZero() || h.every > 0 && !now.Before(h.deadline())) {
 		h.emit()

@@ -24,7 +24,8 @@ type Graph struct {
 	build func(b *core.Builder)
 }
 
-// NewFlow makes a flow of the operators that f applies to a source. f is called when a graph is composed, not when it runs.
+// NewFlow makes a flow of the operators that f applies to a source. f is called when a graph is
+// composed, not when it runs.
 //
 //	paid := stream.NewFlow(func(s stream.Source[Order]) stream.Source[Invoice] {
 //		return stream.Map(s.Filter(Order.Paid), toInvoice)
@@ -46,14 +47,16 @@ func (s Source[T]) To(sink Sink[T]) Graph {
 	}}
 }
 
-// To puts the flow in front of a sink: together they are a sink. The flow has to use its input once, and at once: one that reads it twice, not at all, or
-// as a later part of a [Concat] ends in [ErrFlowInput] when the graph is started.
+// To puts the flow in front of a sink: together they are a sink. The flow has to use its input
+// once, and at once: one that reads it twice, not at all, or as a later part of a [Concat] ends in
+// [ErrFlowInput] when the graph is started.
 func (f Flow[A, B]) To(sink Sink[B]) Sink[A] {
 	return Sink[A]{attach: func(b *core.Builder, at core.At) core.Stage[A] {
 		var st core.Stage[A]
 		uses := 0
 		here := Source[A]{build: func(inner *core.Builder, next func(core.At) core.Stage[A]) {
-			if uses++; uses > 1 || inner != b { // another builder: Concat's, in a run that has begun
+			// another builder: Concat's, in a run that has begun
+			if uses++; uses > 1 || inner != b {
 				inner.Fail(ErrFlowInput)
 				return
 			}
@@ -68,7 +71,8 @@ func (f Flow[A, B]) To(sink Sink[B]) Sink[A] {
 	}}
 }
 
-// Named gives the last stage of the stream a name, for errors and snapshots; by default that is the operator's.
+// Named gives the last stage of the stream a name, for errors and snapshots; by default that is the
+// operator's.
 func (s Source[T]) Named(name string) Source[T] {
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		b.Rename(name)
@@ -124,18 +128,20 @@ func effect[A, B any](src Source[A], kind string, cfg *stageConfig, attach func(
 	}}
 }
 
-// BuildSource makes a source of an engine's stage. It is for this module's own packages: others cannot name the argument's type, and compose
-// sources from [FromFunc] and operators instead.
+// BuildSource makes a source of an engine's stage. It is for this module's own packages: others
+// cannot name the argument's type, and compose sources from [FromFunc] and operators instead.
 func BuildSource[T any](build func(b *core.Builder, next func(core.At) core.Stage[T])) Source[T] {
 	return Source[T]{build: build}
 }
 
-// BuildSink makes a sink of an engine's stage. It is for this module's own packages; see [BuildSource].
+// BuildSink makes a sink of an engine's stage. It is for this module's own packages; see
+// [BuildSource].
 func BuildSink[T any](attach func(b *core.Builder, at core.At) core.Stage[T]) Sink[T] {
 	return Sink[T]{attach: attach}
 }
 
-// BuildFlow makes a flow of an engine's stage. It is for this module's own packages; see [BuildSource].
+// BuildFlow makes a flow of an engine's stage. It is for this module's own packages; see
+// [BuildSource].
 func BuildFlow[A, B any](attach func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A], kind string) Flow[A, B] {
 	return NewFlow(func(src Source[A]) Source[B] {
 		return Source[B]{build: func(b *core.Builder, next func(core.At) core.Stage[B]) {
@@ -145,11 +151,12 @@ func BuildFlow[A, B any](attach func(b *core.Builder, name string, at core.At, n
 	})
 }
 
-// BuildGraph makes a graph that is no stream itself: what it starts runs beside the run's islands, or in child runs ([BuildInto]). It is for this module's own
-// packages; see [BuildSource].
+// BuildGraph makes a graph that is no stream itself: what it starts runs beside the run's islands,
+// or in child runs ([BuildInto]). It is for this module's own packages; see [BuildSource].
 func BuildGraph(build func(b *core.Builder)) Graph { return Graph{build: build} }
 
-// BuildInto builds the graph into a run, which is over if that fails. It is for this module's own packages; see [BuildSource].
+// BuildInto builds the graph into a run, which is over if that fails. It is for this module's own
+// packages; see [BuildSource].
 func BuildInto(g Graph, r *core.Run) error {
 	_, err := g.buildInto(r)
 	return err

@@ -38,7 +38,8 @@ func TestFlows(t *testing.T) {
 	require.Equal(t, []string{"0", "2", "4", "0", "2", "4"}, got.all())
 }
 
-// As a source, a flow's input can be read twice, or late, as every source can; in front of a sink it is a stream that exists once.
+// As a source, a flow's input can be read twice, or late, as every source can; in front of a sink
+// it is a stream that exists once.
 func TestFlowsThatReadTheirInputTwice(t *testing.T) {
 	twice := stream.NewFlow(func(s stream.Source[int]) stream.Source[int] { return stream.Merge(s, s) })
 	late := stream.NewFlow(func(s stream.Source[int]) stream.Source[int] { return stream.Concat(stream.FromSlice(ints(3)), s) })

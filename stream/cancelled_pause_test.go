@@ -12,7 +12,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Who wants no more elements does not wait until the pause of one is over that is to be tried again.
+// Who wants no more elements does not wait until the pause of one is over that is to be tried
+// again.
 func TestNobodyWaitsForAPauseInVain(t *testing.T) {
 	const fails, works = 1, 0
 	hourly := stream.OnError(stream.Retry(stream.Backoff{First: time.Hour, Max: time.Hour}))

@@ -6,12 +6,14 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// Collect runs the stream and returns its elements, in order; with an error, those that came before it. Elements are finished on receipt.
+// Collect runs the stream and returns its elements, in order; with an error, those that came before
+// it. Elements are finished on receipt.
 func Collect[T any](ctx context.Context, src Source[T], opts ...RunOption) ([]T, error) {
 	return Fold(ctx, src, nil, func(all []T, v T) []T { return append(all, v) }, opts...)
 }
 
-// Fold runs the stream and combines its elements, in order; with an error, those that came before it. Elements are finished on receipt.
+// Fold runs the stream and combines its elements, in order; with an error, those that came before
+// it. Elements are finished on receipt.
 func Fold[T, R any](ctx context.Context, src Source[T], init R, f func(R, T) R, opts ...RunOption) (R, error) {
 	acc := init
 	err := src.To(Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {

@@ -2,11 +2,13 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Concat joins streams one behind the other. Each source is started at its turn, and none after a drain has begun.
+// Concat joins streams one behind the other. Each source is started at its turn, and none after a
+// drain has begun.
 //
 //   - Emits when: the source whose turn it is does.
 //   - Back-pressures when: 512 elements wait.
-//   - Completes when: the last source has completed, or a drain has begun and the source whose turn it is has completed.
+//   - Completes when: the last source has completed, or a drain has begun and the source whose turn
+//     it is has completed.
 //   - Fails when: a source fails, or cannot be started.
 //   - Order: kept: all elements of a source before those of the next.
 //   - Goroutines: the source whose turn it is has its own, and one is for what follows.

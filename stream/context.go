@@ -8,8 +8,9 @@ type Pair[T, C any] struct {
 	Context C
 }
 
-// SourceWithContext is a stream in which each element carries a context of the user's: a request id, an offset. Operators on it see the
-// element, and the context follows. It is a typed view of a Source of pairs: the two convert into each other at no cost.
+// SourceWithContext is a stream in which each element carries a context of the user's: a request
+// id, an offset. Operators on it see the element, and the context follows. It is a typed view of a
+// Source of pairs: the two convert into each other at no cost.
 type SourceWithContext[T, C any] struct{ src Source[Pair[T, C]] }
 
 // FlowWithContext is a flow whose results carry their elements' contexts.

@@ -16,9 +16,10 @@ type Failed[A any] struct {
 	Attempts int
 }
 
-// Divert sends the elements for which when reports true to a sink, and lets the others through. The sink is part of the graph: its
-// back-pressure and its drain are the stream's, and a diverted element is finished when the sink has finished it. Should the sink want no more
-// elements, the stream ends.
+// Divert sends the elements for which when reports true to a sink, and lets the others through. The
+// sink is part of the graph: its back-pressure and its drain are the stream's, and a diverted
+// element is finished when the sink has finished it. Should the sink want no more elements, the
+// stream ends.
 //
 //   - Emits when: when reports false.
 //   - Back-pressures when: downstream or the sink does.
@@ -30,7 +31,8 @@ func (s Source[T]) Divert(when func(T) bool, to Sink[T]) Source[T] {
 	return divert(s, "divert", func(v T) (T, T, bool) { return v, v, when(v) }, to)
 }
 
-// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, behind the policy's retries.
+// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, behind the policy's
+// retries.
 //
 //   - Emits when: f has returned without an error.
 //   - Back-pressures when: downstream or the sink does, or while f runs or a retry waits.
@@ -81,7 +83,8 @@ func divert[T, A, D any](src Source[T], kind string, split func(T) (A, D, bool),
 		name := b.Name(kind)
 		src.connect(b, func(at core.At) core.Stage[T] {
 			st := next(at)
-			main := at.Island.TakeExpanding() // a holder in the sink must not take the flag of what follows here
+			// a holder in the sink must not take the flag of what follows here
+			main := at.Island.TakeExpanding()
 			side := to.stage(b, at)
 			if main {
 				at.Island.Expanding()

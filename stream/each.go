@@ -14,16 +14,19 @@ type Sub[K, T any] struct {
 	Source Source[T]
 }
 
-// Each runs a graph for every sub-stream, at most n at the same time (0: however many there are). A child is a run of its own
-// with its own goroutines; it shares the parent's hurry, and is drained and stopped with it. A child's failure fails the parent; with OnError(Skip()) it is
-// counted and the others go on.
+// Each runs a graph for every sub-stream, at most n at the same time (0: however many there are). A
+// child is a run of its own with its own goroutines; it shares the parent's hurry, and is drained
+// and stopped with it. A child's failure fails the parent; with OnError(Skip()) it is counted and
+// the others go on.
 //
-// The element that brought the sub-stream is finished when its child is. A child that a drain has cut short gives it up.
+// The element that brought the sub-stream is finished when its child is. A child that a drain has
+// cut short gives it up.
 //
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: n children run.
 //   - Completes when: upstream completes and every child has.
-//   - Fails when: a child does, or its graph cannot be built, and the policy does not say otherwise; graph panics.
+//   - Fails when: a child does, or its graph cannot be built, and the policy does not say
+//     otherwise; graph panics.
 //   - Order: children are started in order and run at the same time.
 //   - Goroutines: one that watches over each child, and the child's own.
 func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph, opts ...Option) Graph {
@@ -84,7 +87,8 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 	}})
 }
 
-// BuildSub makes the live source of a sub-stream: it runs once, inside parent. It is for this module's own packages; see [BuildSource].
+// BuildSub makes the live source of a sub-stream: it runs once, inside parent. It is for this
+// module's own packages; see [BuildSource].
 func BuildSub[T any](parent *core.Run, src Source[T]) Source[T] {
 	var taken atomic.Bool
 	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {

@@ -6,10 +6,11 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// FlatMap turns each element into any number of others ([slices.Values] makes a sequence of a slice). The element's offset advances when all of
-// them are finished; with none, at once.
+// FlatMap turns each element into any number of others ([slices.Values] makes a sequence of a
+// slice). The element's offset advances when all of them are finished; with none, at once.
 //
-// f's sequence must not keep an element behind its return and emit it for a later one: it would count as finished.
+// f's sequence must not keep an element behind its return and emit it for a later one: it would
+// count as finished.
 //
 //   - Emits when: the sequence yields.
 //   - Back-pressures when: downstream does, also in the middle of a sequence.

@@ -7,7 +7,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// FromSlice is a source of the elements of a slice, which must not change while it runs. It can run many times, also at the same time.
+// FromSlice is a source of the elements of a slice, which must not change while it runs. It can run
+// many times, also at the same time.
 //
 //   - Emits when: downstream takes.
 //   - Back-pressures when: downstream does.
@@ -39,11 +40,13 @@ func (s *slice[T]) Ready() bool { return true }
 func (s *slice[T]) Cancel()     {}
 func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 
-// FromChan is a source of what is received from a channel. Runs of it share the channel. What was received is processed, also in a drain; at most 16
-// elements are received ahead.
+// FromChan is a source of what is received from a channel. Runs of it share the channel. What was
+// received is processed, also in a drain; at most 16 elements are received ahead.
 //
-// What was handed over to it by another graph ([ToChan]) has left that one: nothing follows the elements here. A record is finished by the committing stage that its offset comes to, or by
-// its Commit. One that is left out here (Filter, Drop, Take) stays undone, and one that is expanded here (FlatMap, Broadcast) is done with the first of its elements: do both before the channel.
+// What was handed over to it by another graph ([ToChan]) has left that one: nothing follows the
+// elements here. A record is finished by the committing stage that its offset comes to, or by its
+// Commit. One that is left out here (Filter, Drop, Take) stays undone, and one that is expanded
+// here (FlatMap, Broadcast) is done with the first of its elements: do both before the channel.
 //
 //   - Emits when: the channel has an element.
 //   - Back-pressures when: downstream does: then nothing is received.
@@ -135,8 +138,9 @@ func (c *channel[T]) Swept(uint32) bool { return true }
 //
 //   - Emits when: the iterator yields.
 //   - Back-pressures when: 512 elements wait: then the iterator waits in yield.
-//   - Completes when: the iterator returns. In a drain, or when no more is wanted, yield reports false, and the stream goes on to its end
-//     without waiting for an iterator that is waiting itself; Run waits for it up to the close time-out.
+//   - Completes when: the iterator returns. In a drain, or when no more is wanted, yield reports
+//     false, and the stream goes on to its end without waiting for an iterator that is waiting
+//     itself; Run waits for it up to the close time-out.
 //   - Fails when: the iterator panics.
 //   - Order: the iterator's.
 //   - Goroutines: one for the iterator, one for what follows.
@@ -147,12 +151,15 @@ func FromSeq[T any](seq iter.Seq[T]) Source[T] {
 	})
 }
 
-// FromFunc is a source of what a function emits. emit waits while downstream back-pressures; it reports whether the element was taken, and
-// false means that no more is wanted: produce should return. ctx is cancelled then, and when a drain begins. Produce calls emit from its own goroutine only.
+// FromFunc is a source of what a function emits. emit waits while downstream back-pressures; it
+// reports whether the element was taken, and false means that no more is wanted: produce should
+// return. ctx is cancelled then, and when a drain begins. Produce calls emit from its own goroutine
+// only.
 //
 //   - Emits when: produce calls emit.
 //   - Back-pressures when: 512 elements wait: then emit waits.
-//   - Completes when: produce returns nil, or an error that is its context's end; in a drain, or when no more is wanted, without waiting for it, as FromSeq.
+//   - Completes when: produce returns nil, or an error that is its context's end; in a drain, or
+//     when no more is wanted, without waiting for it, as FromSeq.
 //   - Fails when: produce returns another error, or panics.
 //   - Order: produce's.
 //   - Goroutines: one for produce, one for what follows.

@@ -191,7 +191,8 @@ func TestContextCancelledBeforeRun(t *testing.T) {
 	require.NoError(t, stream.FromSlice([]int(nil)).To(got.sink()).Run(ctx), "there was nothing to cut off")
 }
 
-// At whatever element the context is cancelled: what was taken in is finished, in order, and the outcome says whether anything was cut off.
+// At whatever element the context is cancelled: what was taken in is finished, in order, and the
+// outcome says whether anything was cut off.
 func TestContextCancelledAtEveryElement(t *testing.T) {
 	const n = 60
 	for at := range n {

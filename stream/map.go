@@ -24,7 +24,8 @@ func Map[A, B any](src Source[A], f func(A) B) Source[B] {
 	})
 }
 
-// TryMap turns each element into another with a function that can fail. ctx is cancelled at a hard stop only.
+// TryMap turns each element into another with a function that can fail. ctx is cancelled at a hard
+// stop only.
 //
 //   - Emits when: f has returned without an error.
 //   - Back-pressures when: downstream does, or while f runs, or while a retry waits.
@@ -66,7 +67,8 @@ func TryMap[A, B any](src Source[A], f func(context.Context, A) (B, error), opts
 	})
 }
 
-// Filter lets the elements through for which keep reports true. What it leaves out is finished: its offset advances.
+// Filter lets the elements through for which keep reports true. What it leaves out is finished: its
+// offset advances.
 //
 //   - Emits when: keep reports true.
 //   - Back-pressures when: downstream does.

@@ -7,10 +7,11 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// MapAsync runs f on up to n elements at the same time; n below 1 is 1. ctx is cancelled at a hard stop only.
+// MapAsync runs f on up to n elements at the same time; n below 1 is 1. ctx is cancelled at a hard
+// stop only.
 //
-// Beside the n elements in work, up to max(1024, 64 n) are taken in ahead or wait for a slower one before them, so that a slow call holds up
-// what follows no longer than it must.
+// Beside the n elements in work, up to max(1024, 64 n) are taken in ahead or wait for a slower one
+// before them, so that a slow call holds up what follows no longer than it must.
 //
 //   - Emits when: f has returned for an element and for all before it.
 //   - Back-pressures when: that many elements were taken in and have not gone on.
@@ -22,7 +23,8 @@ func MapAsync[A, B any](src Source[A], n int, f func(context.Context, A) (B, err
 	return mapAsync(src, "mapAsync", n, false, f, configure(opts))
 }
 
-// MapAsyncUnordered is [MapAsync] without the order: results go on as they come. Offsets advance over finished records only, whatever the order.
+// MapAsyncUnordered is [MapAsync] without the order: results go on as they come. Offsets advance
+// over finished records only, whatever the order.
 //
 //   - Emits when: f has returned.
 //   - Back-pressures when: max(1024, 64 n) elements were taken in and have not gone on.
@@ -34,11 +36,13 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 	return mapAsync(src, "mapAsyncUnordered", n, true, f, configure(opts))
 }
 
-// MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, behind the policy's retries. A diverted element is finished when the sink
-// has finished it; the sink is part of the graph, with its back-pressure and its drain.
+// MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, behind the
+// policy's retries. A diverted element is finished when the sink has finished it; the sink is part
+// of the graph, with its back-pressure and its drain.
 //
 //   - Emits when: f has returned for an element and for all before it.
-//   - Back-pressures when: downstream or the sink does, or max(1024, 64 n) elements were taken in and have not gone on.
+//   - Back-pressures when: downstream or the sink does, or max(1024, 64 n) elements were taken in
+//     and have not gone on.
 //   - Completes when: upstream completes and every call has returned.
 //   - Fails when: never by f; when the sink does.
 //   - Order: kept, in the stream and in the sink.
@@ -97,8 +101,8 @@ type call struct {
 	before int // how often it failed before
 }
 
-// failed decides what becomes of an element whose call has failed: it is called again after a pause, or given
-// up, or (Finish) it is the policy's.
+// failed decides what becomes of an element whose call has failed: it is called again after a
+// pause, or given up, or (Finish) it is the policy's.
 func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome, until time.Time) {
 	if !cfg.policy.again(c.before+1, err) {
 		return core.Finish, until

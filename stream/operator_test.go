@@ -130,7 +130,8 @@ func TestPanicBehindATimedFlush(t *testing.T) {
 	})
 }
 
-// A finished element is visible behind a boundary while the island before it is inside a slow function.
+// A finished element is visible behind a boundary while the island before it is inside a slow
+// function.
 func TestBoundaryIsVisibleAtOnce(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		var got seen[int]

@@ -34,27 +34,27 @@ type optionFunc func(*stageConfig)
 
 func (f optionFunc) configure(c *stageConfig) { f(c) }
 
-// OnError sets what a stage does when its function fails (returns an error or panics) on an element. The policy covers that function
-// alone, never what follows it. The default is [Stop].
+// OnError sets what a stage does when its function fails (returns an error or panics) on an
+// element. The policy covers that function alone, never what follows it. The default is [Stop].
 func OnError(p Policy) Option { return optionFunc(func(c *stageConfig) { c.policy = p }) }
 
-// Repeatable says that a stage's function may be called again for an element without harm, although it takes
-// a context: a parser, a look-up without an effect. Its calls do not count as begun: what has met no other
-// stage with effects when the stream is drained, or the element's partition is taken away, is given back
-// and will be delivered again, instead of being finished. By default every function with a context begins its
-// element, and an end finishes what has begun.
+// Repeatable says that a stage's function may be called again for an element without harm, although
+// it takes a context: a parser, a look-up without an effect. Its calls do not count as begun: what
+// has met no other stage with effects when the stream is drained, or the element's partition is
+// taken away, is given back and will be delivered again, instead of being finished. By default
+// every function with a context begins its element, and an end finishes what has begun.
 func Repeatable() Option { return optionFunc(func(c *stageConfig) { c.repeatable = true }) }
 
-// Ahead sets how many elements a stage with workers takes in beside the n that are in work: they wait for a
-// worker, or with their results for a slower one before them. The more, the less a slow call holds up the
-// others; what has met a stage with effects before waits there with its effect made, and a drain waits for it.
-// The default is max(1024, 64 n) in all, and 2n in all, with the one that waits to be taken in, after another
-// stage with effects, after a [Batch], and in a branch of a [Broadcast]. Other stages ignore it; less than 1 is
-// 1.
+// Ahead sets how many elements a stage with workers takes in beside the n that are in work: they
+// wait for a worker, or with their results for a slower one before them. The more, the less a slow
+// call holds up the others; what has met a stage with effects before waits there with its effect
+// made, and a drain waits for it. The default is max(1024, 64 n) in all, and 2n in all, with the
+// one that waits to be taken in, after another stage with effects, after a [Batch], and in a branch
+// of a [Broadcast]. Other stages ignore it; less than 1 is 1.
 func Ahead(n int) Option { return optionFunc(func(c *stageConfig) { c.ahead = max(n, 1) }) }
 
-// Policy says what becomes of an element on which a stage failed. It is never silent: a skip is counted ([Snapshot]), a stop is an error of
-// Run, a diverted element has a sink.
+// Policy says what becomes of an element on which a stage failed. It is never silent: a skip is
+// counted ([Snapshot]), a stop is an error of Run, a diverted element has a sink.
 type Policy struct {
 	backoff *Backoff
 	skip    bool
@@ -66,30 +66,34 @@ func Stop() Policy { return Policy{} }
 // Skip counts the element, leaves it out and goes on; the element is finished: its offset advances.
 func Skip() Policy { return Policy{skip: true} }
 
-// Retry calls the function again, after a pause. The element waits meanwhile, and in a stage without workers
-// everything after it; a stage with n workers goes on with others until n elements wait. A hard stop ends the
-// wait.
+// Retry calls the function again, after a pause. The element waits meanwhile, and in a stage
+// without workers everything after it; a stage with n workers goes on with others until n elements
+// wait. A hard stop ends the wait.
 //
-// When the stream is drained, or the element's partition is taken away, retries go on until shortly before
-// whoever waits for them gives up (the drain time-out, the revoke time-out; less a quarter of it, 5 s at most,
-// for the last commit), with pauses of a second at most, and of an eighth of the time that is left. Then the element is given up: it
-// will be delivered again, and so is everything after it in its partition, since nothing overtakes it. The
-// error of the run counts it. Without a token it is tried until the hard stop. When the attempts are used up,
-// the stream stops; see [Policy.Else].
+// When the stream is drained, or the element's partition is taken away, retries go on until shortly
+// before whoever waits for them gives up (the drain time-out, the revoke time-out; less a quarter
+// of it, 5 s at most, for the last commit), with pauses of a second at most, and of an eighth of
+// the time that is left. Then the element is given up: it will be delivered again, and so is
+// everything after it in its partition, since nothing overtakes it. The error of the run counts it.
+// Without a token it is tried until the hard stop. When the attempts are used up, the stream stops;
+// see [Policy.Else].
 //
-// When other partitions are being taken away, what a stage without workers has of them after the element goes
-// ahead of it, so that nobody waits for the pause; the order within each partition stays. An element of several
-// partitions, as a [Batch], goes ahead when all of them are being taken away. In a stage with workers the
-// results of partitions that are being taken away go ahead of elements that wait.
+// When other partitions are being taken away, what a stage without workers has of them after the
+// element goes ahead of it, so that nobody waits for the pause; the order within each partition
+// stays. An element of several partitions, as a [Batch], goes ahead when all of them are being
+// taken away. In a stage with workers the results of partitions that are being taken away go ahead
+// of elements that wait.
 func Retry(b Backoff) Policy { return Policy{backoff: &b} }
 
-// Else says what follows when the retries are used up, or the error is not one to retry: Stop or Skip.
+// Else says what follows when the retries are used up, or the error is not one to retry: Stop or
+// Skip.
 func (p Policy) Else(then Policy) Policy {
 	p.skip = then.skip
 	return p
 }
 
-// Backoff is the pause between attempts. The zero value tries for ever, 100 ms to 10 s apart, doubling, with jitter.
+// Backoff is the pause between attempts. The zero value tries for ever, 100 ms to 10 s apart,
+// doubling, with jitter.
 type Backoff struct {
 	// Attempts is the number of calls altogether; 0 is no limit.
 	Attempts int
@@ -99,7 +103,8 @@ type Backoff struct {
 	Max time.Duration
 	// Factor is how much longer each pause is; 0 is 2, less than 1 is 1.
 	Factor float64
-	// NoJitter takes each pause at its full length; by default it is a random part of it, at least half.
+	// NoJitter takes each pause at its full length; by default it is a random part of it, at least
+	// half.
 	NoJitter bool
 	// If says which errors are worth another attempt; nil is all of them.
 	If func(error) bool
@@ -147,15 +152,16 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a result to
-// push.
+// inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a
+// result to push.
 func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) bool {
 	_, ended, err := inPlaceAttempts(at, info, cfg, f)
 	switch {
 	case ended:
 	case err == nil:
 		return true
-	case at.Island.Halted(): // its context has ended: nothing is skipped that may have failed for that
+	case at.Island.Halted():
+		// its context has ended: nothing is skipped that may have failed for that
 		at.Island.Fail(info, err)
 	case cfg.policy.skip:
 		info.Skip()
@@ -165,8 +171,9 @@ func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error)
 	return false
 }
 
-// inPlaceAttempts begins the element in hand and calls f until it succeeds or the policy ends it. ended: the
-// element has come to its end here, without a result: it was given back, given up or refused.
+// inPlaceAttempts begins the element in hand and calls f until it succeeds or the policy ends it.
+// ended: the element has come to its end here, without a result: it was given back, given up or
+// refused.
 func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) (failed int, ended bool, err error) {
 	isl := at.Island
 	if !cfg.begin(isl) {

@@ -21,7 +21,8 @@ func Ignore[T any]() Sink[T] {
 	}}
 }
 
-// ForEach is a sink that calls f with each element and finishes it when f returns nil. ctx is cancelled at a hard stop only.
+// ForEach is a sink that calls f with each element and finishes it when f returns nil. ctx is
+// cancelled at a hard stop only.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: f runs, or a retry waits.
@@ -33,15 +34,19 @@ func ForEach[T any](f func(context.Context, T) error, opts ...Option) Sink[T] {
 	return forEach("forEach", f, false, configure(opts))
 }
 
-// ForEachManual is [ForEach] for a function that takes the element over: not f's return finishes a record, but the Commit of its Committable, whenever and
-// wherever that is called, or a committing stage of another graph that f gives it to; where the source gives out none, the return does. An error still gives the element up.
+// ForEachManual is [ForEach] for a function that takes the element over: not f's return finishes a
+// record, but the Commit of its Committable, whenever and wherever that is called, or a committing
+// stage of another graph that f gives it to; where the source gives out none, the return does. An
+// error still gives the element up.
 //
-// A call of f is one hand-over, and one committing stage answers it: where f gives an element to several graphs, it has to know itself when the last has finished, and call Commit then.
-// Commit says that the record is done, and answers all hand-overs of it.
+// A call of f is one hand-over, and one committing stage answers it: where f gives an element to
+// several graphs, it has to know itself when the last has finished, and call Commit then. Commit
+// says that the record is done, and answers all hand-overs of it.
 //
-// An element that was made of a [Batch], a part of it too, hands over all records of the batch: each is finished by the Commit of its own Committable. So Commit has to be
-// called on every one of them, also on those that the element does not show; a committing stage of another graph finishes only what its elements show, so take a batch
-// apart behind the channel and not before it.
+// An element that was made of a [Batch], a part of it too, hands over all records of the batch:
+// each is finished by the Commit of its own Committable. So Commit has to be called on every one of
+// them, also on those that the element does not show; a committing stage of another graph finishes
+// only what its elements show, so take a batch apart behind the channel and not before it.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: f runs, or a retry waits.
@@ -87,15 +92,20 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 	}}
 }
 
-// ToChan is a sink that sends to a channel, and hands each element over with it: a record is finished by the Commit of its Committable, or by a committing stage of the graph that takes
-// it from the channel; where the source gives out none, by the send. The channel is not closed: it is the caller's, and other runs may send to it.
+// ToChan is a sink that sends to a channel, and hands each element over with it: a record is
+// finished by the Commit of its Committable, or by a committing stage of the graph that takes it
+// from the channel; where the source gives out none, by the send. The channel is not closed: it is
+// the caller's, and other runs may send to it.
 //
-// Hand-overs are counted. A committing stage that finishes an element answers one of them, so that a record of which two elements were sent, or one by each of two ToChans, is done with the
-// second; Commit answers all. An element that the other graph filters out, or expands into several, is none or several answers: see [FromChan].
+// Hand-overs are counted. A committing stage that finishes an element answers one of them, so that
+// a record of which two elements were sent, or one by each of two ToChans, is done with the second;
+// Commit answers all. An element that the other graph filters out, or expands into several, is none
+// or several answers: see [FromChan].
 //
-// An element that was made of a [Batch], a part of it too, hands over all records of the batch: each is finished by the Commit of its own Committable. So Commit has to be
-// called on every one of them, also on those that the element does not show; a committing stage of another graph finishes only what its elements show, so take a batch
-// apart behind the channel and not before it.
+// An element that was made of a [Batch], a part of it too, hands over all records of the batch:
+// each is finished by the Commit of its own Committable. So Commit has to be called on every one of
+// them, also on those that the element does not show; a committing stage of another graph finishes
+// only what its elements show, so take a batch apart behind the channel and not before it.
 //
 //   - Emits when: it is a sink.
 //   - Back-pressures when: the channel is full.

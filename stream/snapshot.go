@@ -2,8 +2,9 @@ package stream
 
 import "time"
 
-// Snapshot is a picture of a running graph. It costs the stream nothing: counters are published once per chunk of up to 256 elements, or when a stage's
-// goroutine has nothing to do, so they may lag by that.
+// Snapshot is a picture of a running graph. It costs the stream nothing: counters are published
+// once per chunk of up to 256 elements, or when a stage's goroutine has nothing to do, so they may
+// lag by that.
 type Snapshot struct {
 	// At is when it was taken; two snapshots give rates.
 	At time.Time
@@ -11,19 +12,20 @@ type Snapshot struct {
 	State string
 	// Stages are those of the graph and of the child runs inside it, sources first.
 	Stages []StageSnapshot
-	// Outstanding is how many records of tracked sources were delivered and are not finished, and Oldest the age of the oldest of them since it was delivered.
+	// Outstanding is how many records of tracked sources were delivered and are not finished, and
+	// Oldest the age of the oldest of them since it was delivered.
 	Outstanding int
 	Oldest      time.Duration
-	// GivenBack is how many records were given back when the run was drained or their partition was taken
-	// away: they had been delivered to the graph, and no stage with effects had begun them.
+	// GivenBack is how many records were given back when the run was drained or their partition was
+	// taken away: they had been delivered to the graph, and no stage with effects had begun them.
 	GivenBack int64
 	// GivenUp are the records that had begun and were given up, by stage and partition.
 	GivenUp []GivenUp
-	// Dropped counts the elements that were thrown away on their way, because their records were given back,
-	// or lay after one that was given up.
+	// Dropped counts the elements that were thrown away on their way, because their records were
+	// given back, or lay after one that was given up.
 	Dropped int64
-	// Busy are the goroutines that have been at work on one chunk for over a second, by the stages that they run: a slow, or stuck, user function is in
-	// one of them.
+	// Busy are the goroutines that have been at work on one chunk for over a second, by the stages
+	// that they run: a slow, or stuck, user function is in one of them.
 	Busy map[string]time.Duration
 }
 
@@ -39,8 +41,8 @@ type StageSnapshot struct {
 	Calls int64
 	// Skipped and Retried count what its error policy has done.
 	Skipped, Retried uint64
-	// GivenUp counts elements whose retries were ended by a drain or a revoke that could not wait any longer:
-	// they will be delivered again.
+	// GivenUp counts elements whose retries were ended by a drain or a revoke that could not wait
+	// any longer: they will be delivered again.
 	GivenUp uint64
 }
 

@@ -12,7 +12,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// starting is a source that begins with a function that can fail, as a consumer that makes its client.
+// starting is a source that begins with a function that can fail, as a consumer that makes its
+// client.
 func starting(begin func() error, notes *seen[string]) stream.Source[int] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[int]) {
 		b.Run.TryStart(begin)

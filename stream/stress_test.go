@@ -13,7 +13,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// startStop starts, stops and drains a graph over and over, from several goroutines, and checks each outcome.
+// startStop starts, stops and drains a graph over and over, from several goroutines, and checks
+// each outcome.
 func startStop(t *testing.T, goroutines, rounds int, graph func() stream.Graph) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -87,7 +88,8 @@ func TestStartStopStress(t *testing.T) {
 	}
 }
 
-// Nobody tells a quiet stream anything but its downstream's cancellation, at whatever moment that comes.
+// Nobody tells a quiet stream anything but its downstream's cancellation, at whatever moment that
+// comes.
 func TestCancellationOfAQuietStreamStress(t *testing.T) {
 	for range 500 {
 		ch := make(chan int, 1)

@@ -2,8 +2,9 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Take lets the first n elements through and then completes; its upstream is cancelled. What it refuses is not finished: the offsets of n
-// records advance, and not those of the rest that was fetched.
+// Take lets the first n elements through and then completes; its upstream is cancelled. What it
+// refuses is not finished: the offsets of n records advance, and not those of the rest that was
+// fetched.
 //
 //   - Emits when: fewer than n have been emitted.
 //   - Back-pressures when: downstream does.
@@ -33,8 +34,8 @@ func (s Source[T]) Take(n int) Source[T] {
 	})
 }
 
-// TakeWhile lets elements through until keep reports false for the first time; that one is left out, and the stream completes. The
-// element that ends it is looked at and not finished.
+// TakeWhile lets elements through until keep reports false for the first time; that one is left
+// out, and the stream completes. The element that ends it is looked at and not finished.
 //
 //   - Emits when: keep reports true.
 //   - Back-pressures when: downstream does.

@@ -11,7 +11,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// A cancellation that comes between an island's look around and its parking is not lost: the sink below is cancelled "from elsewhere" at just that moment.
+// A cancellation that comes between an island's look around and its parking is not lost: the sink
+// below is cancelled "from elsewhere" at just that moment.
 func TestCancellationBeforeParking(t *testing.T) {
 	sink := func() stream.Sink[int] {
 		return stream.BuildSink(func(_ *core.Builder, at core.At) core.Stage[int] {

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// bill is the work that the demo does: what an invoice says, and whether there is to be one. Any JSON is an order: one without a price and a quantity has an invoice without a
-// total. The order stands in it byte for byte.
+// bill is the work that the demo does: what an invoice says, and whether there is to be one. Any
+// JSON is an order: one without a price and a quantity has an invoice without a total. The order
+// stands in it byte for byte.
 func bill(order []byte) (invoice []byte, due bool) {
 	var fields struct {
 		Quantity  json.RawMessage `json:"quantity"`

@@ -12,10 +12,11 @@ func TestBill(t *testing.T) {
 		`{"quantity":7,"price":54.27,"cancelled":false}`: `{"total":379.89,"order":{"quantity":7,"price":54.27,"cancelled":false}}`,
 		`{"quantity":"7","price":1}`:                     `{"order":{"quantity":"7","price":1}}`,
 		`{"price":1}`:                                    `{"order":{"price":1}}`,
-		`{"a": "<&>\u2028", "cancelled": 1}`:             `{"order":{"a": "<&>\u2028", "cancelled": 1}}`, // byte for byte
-		`[1,2]`:                                          `{"order":[1,2]}`,
-		`"text"`:                                         `{"order":"text"}`,
-		`{"cancelled":true}`:                             "",
+		// byte for byte
+		`{"a": "<&>\u2028", "cancelled": 1}`: `{"order":{"a": "<&>\u2028", "cancelled": 1}}`,
+		`[1,2]`:                              `{"order":[1,2]}`,
+		`"text"`:                             `{"order":"text"}`,
+		`{"cancelled":true}`:                 "",
 		`{"quantity":1,"price":1,"cancelled": true ,"more":{}}`: "",
 	} {
 		invoice, due := bill([]byte(order))

@@ -23,13 +23,14 @@ type broker struct {
 	close func()
 }
 
-// findBroker takes the broker at the addresses, or, without any, starts the embedded one. That keeps its records in files, so that a large input does not fill
-// the memory.
+// findBroker takes the broker at the addresses, or, without any, starts the embedded one. That
+// keeps its records in files, so that a large input does not fill the memory.
 func findBroker(bootstrap string) (*broker, error) {
 	if bootstrap != "" {
 		b := &broker{name: bootstrap, close: func() {}}
 		for addr := range strings.SplitSeq(bootstrap, ",") {
-			b.addrs = append(b.addrs, strings.TrimSpace(addr)) // settings say what is wrong with one
+			// settings say what is wrong with one
+			b.addrs = append(b.addrs, strings.TrimSpace(addr))
 		}
 		return b, nil
 	}

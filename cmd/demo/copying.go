@@ -59,7 +59,8 @@ func (c *copying) stop() {
 	c.invoicing.Stop()
 }
 
-// watch shows how far things are until both streams are over. It ends the second when everything is copied, and each when the other fails.
+// watch shows how far things are until both streams are over. It ends the second when everything is
+// copied, and each when the other fails.
 func (c *copying) watch(drain context.Context, out *screen, patience time.Duration) error {
 	defer c.copied() // whatever happened, nothing waits for it any more
 	ticker := time.NewTicker(tick)
@@ -77,7 +78,8 @@ func (c *copying) watch(drain context.Context, out *screen, patience time.Durati
 			return errors.Join(stalled, c.fault())
 		case <-filling:
 			filling, moved = nil, time.Now()
-			if c.filling.Err() != nil { // bad input, say: what was acknowledged until then is not copied to the end
+			// bad input, say: what was acknowledged until then is not copied to the end
+			if c.filling.Err() != nil {
 				c.copied()
 			}
 		case <-ticker.C:
@@ -101,10 +103,12 @@ func (c *copying) watch(drain context.Context, out *screen, patience time.Durati
 
 // drainFilling ends the first stream if it still runs.
 func (c *copying) drainFilling(ctx context.Context) {
-	_ = c.filling.Drain(context.WithoutCancel(ctx)) // within the drain time-out; what came of it is in Err
+	// within the drain time-out; what came of it is in Err
+	_ = c.filling.Drain(context.WithoutCancel(ctx))
 }
 
-// status is how far both are. The lag is what the consumer says; before it has joined its group the one of before is kept.
+// status is how far both are. The lag is what the consumer says; before it has joined its group the
+// one of before is kept.
 func (c *copying) status(ctx context.Context, s status) status {
 	s.lines = c.lines.Load()
 	m := c.client.Metrics()
@@ -131,7 +135,8 @@ func (c *copying) fault() error {
 	return errors.Join(c.filling.Err(), err)
 }
 
-// drained reports whether both were ended before their time, by Ctrl-C, and have finished what was in flight.
+// drained reports whether both were ended before their time, by Ctrl-C, and have finished what was
+// in flight.
 func (c *copying) drained() bool {
 	filled, invoiced := c.filling.Err(), c.invoicing.Err()
 	return (filled == nil || errors.Is(filled, stream.ErrDrained)) && errors.Is(invoiced, stream.ErrDrained) && !errors.Is(invoiced, errCopied)

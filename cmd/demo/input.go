@@ -106,7 +106,8 @@ func (in *input) emit(ctx context.Context, emit func(*line) bool) error {
 	}
 }
 
-// parse makes a line of a text; nil of a blank one. The text is copied: its buffer is read into again.
+// parse makes a line of a text; nil of a blank one. The text is copied: its buffer is read into
+// again.
 func (in *input) parse(number uint64, text []byte) (*line, error) {
 	if number == 1 {
 		text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // some editors begin a file with it
@@ -163,8 +164,8 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 	}
 }
 
-// leavable is a reader whose reads end with the context. A read of a terminal or of a pipe can take for ever, and nothing ends it: it is left to itself then. Files
-// do not keep anybody waiting.
+// leavable is a reader whose reads end with the context. A read of a terminal or of a pipe can take
+// for ever, and nothing ends it: it is left to itself then. Files do not keep anybody waiting.
 func leavable(ctx context.Context, from io.Reader) io.Reader {
 	switch in := from.(type) {
 	case *bytes.Reader:

@@ -62,7 +62,8 @@ func TestSecondInterruptStops(t *testing.T) {
 func TestInterruptedWhileReadingBack(t *testing.T) {
 	k := kafkatest.Start(t)
 	p := newProgram(t, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": k.Addrs()[0]})
-	// The verifier begins with the committed offsets of the whole group; members ask for partitions.
+	// The verifier begins with the committed offsets of the whole group; members ask for
+	// partitions.
 	k.Cluster().ControlKey(int16(kmsg.OffsetFetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		k.Cluster().KeepControl()
 		if groups := req.(*kmsg.OffsetFetchRequest).Groups; len(groups) == 1 && groups[0].Topics == nil {

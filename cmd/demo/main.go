@@ -18,7 +18,8 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Bounds of what has to do with the broker alone. Together the first two stay below the 15 seconds after which an unreachable broker is to be told.
+// Bounds of what has to do with the broker alone. Together the first two stay below the 15 seconds
+// after which an unreachable broker is to be told.
 const (
 	reachFor = 8 * time.Second
 	adminFor = 5 * time.Second
@@ -127,7 +128,8 @@ func (p program) configure() (cfg config, err error) {
 	return cfg, nil
 }
 
-// listen turns interrupts into the ends of two contexts: the first Ctrl-C ends drain, the second stop.
+// listen turns interrupts into the ends of two contexts: the first Ctrl-C ends drain, the second
+// stop.
 func (p program) listen(ctx context.Context, out *screen) (drain, stop context.Context, leave func()) {
 	stop, stopNow := context.WithCancelCause(ctx)
 	drain, drainNow := context.WithCancelCause(stop)
@@ -209,7 +211,8 @@ func (p program) demo(drain, stop context.Context, out *screen, cfg config, in *
 	return plain(err)
 }
 
-// plain is the error about the input, where there is one, without the stage that it came from: it says where to look.
+// plain is the error about the input, where there is one, without the stage that it came from: it
+// says where to look.
 func plain(err error) error {
 	if bad, ok := errors.AsType[*lineError](err); ok {
 		return bad
@@ -220,7 +223,8 @@ func plain(err error) error {
 	return err
 }
 
-// reach asks the brokers before anything is begun: the client itself would wait for them for its delivery time-out of two minutes.
+// reach asks the brokers before anything is begun: the client itself would wait for them for its
+// delivery time-out of two minutes.
 func reach(ctx context.Context, client *producer.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, reachFor)
 	defer cancel()

@@ -23,7 +23,8 @@ func fill(lines stream.Source[*line], ps settings.Producer[string, []byte], topi
 		To(producer.PlainSink(ps, producer.On(client)))
 }
 
-// invoice is the second one: each order becomes an invoice, and its offset is committed when the invoice, and all before it, are acknowledged.
+// invoice is the second one: each order becomes an invoice, and its offset is committed when the
+// invoice, and all before it, are acknowledged.
 func invoice(from *orders, ps settings.Producer[string, []byte], topic string) stream.Graph {
 	return stream.Map(from.CommittableSource(), func(o *order) outcome { return toInvoice(o, topic) }).
 		To(producer.CommittableSink(ps, settings.NewCommitter()))
@@ -40,7 +41,8 @@ func toOrder(l *line, topic string) *record {
 	return rec
 }
 
-// toInvoice makes what goes out for an order. A cancelled one writes nothing, and passes its offset on all the same, in its turn.
+// toInvoice makes what goes out for an order. A cancelled one writes nothing, and passes its offset
+// on all the same, in its turn.
 func toInvoice(o *order, topic string) outcome {
 	value, due := bill(o.Value)
 	if !due {

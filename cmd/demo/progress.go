@@ -15,8 +15,9 @@ const (
 type status struct {
 	lines             uint64 // that were read
 	written, inFlight int64  // orders that are in the topic, and on their way to it
-	done              uint64 // orders whose invoices are in the other topic, and those that are cancelled
-	lag               int64  // orders in the topic that are not done
+	// orders whose invoices are in the other topic, and those that are cancelled
+	done uint64
+	lag  int64 // orders in the topic that are not done
 }
 
 // progress shows pictures, with the speed between them.

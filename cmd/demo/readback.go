@@ -117,7 +117,8 @@ func endOffsets(ctx context.Context, b *broker, topic string) (map[int32]int64, 
 	return ends, nil
 }
 
-// committedOffsets returns what the group has committed of the orders; 0 of partitions of which it has committed nothing.
+// committedOffsets returns what the group has committed of the orders; 0 of partitions of which it
+// has committed nothing.
 func committedOffsets(ctx context.Context, b *broker, n names) (map[int32]int64, error) {
 	committed := map[int32]int64{}
 	for p := range int32(partitions) {

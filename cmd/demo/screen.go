@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// screen is where everybody writes: what is said stands in lines, progress in one line that is written again, or, where there is no terminal, in lines as well.
+// screen is where everybody writes: what is said stands in lines, progress in one line that is
+// written again, or, where there is no terminal, in lines as well.
 type screen struct {
 	out      io.Writer
 	terminal bool

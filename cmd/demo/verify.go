@@ -23,7 +23,8 @@ type evidence struct {
 	committed, ends  map[int32]int64
 }
 
-// verify reads back and compares. complete says that every order should be committed; else what is committed and what is in the topic have to agree all the same.
+// verify reads back and compares. complete says that every order should be committed; else what is
+// committed and what is in the topic have to agree all the same.
 func (v verifier) verify(ctx context.Context, sent *ledger, complete bool) error {
 	e, err := v.collect(ctx, sent)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-// world is a broker with what a perfect run of ten lines has left, made by plain clients: a case spoils it before it is written.
+// world is a broker with what a perfect run of ten lines has left, made by plain clients: a case
+// spoils it before it is written.
 type world struct {
 	sent             ledger
 	orders, invoices []*kgo.Record
@@ -92,17 +93,18 @@ func TestVerifier(t *testing.T) {
 		spoil func(*world)
 		says  string // "" where all is well
 	}{
-		"all is well":          {func(*world) {}, ""},
-		"an order lost":        {func(w *world) { w.orders = w.orders[:9]; w.invoices = w.invoices[:8] }, "WRONG  missing   1 records, the first is that of line 10"},
-		"an order twice":       {func(w *world) { w.orders = append(w.orders, again(w.orders[9])) }, "WRONG  extra     1 records, 1 of them of lines that are there already"},
-		"an invoice lost":      {func(w *world) { w.invoices = w.invoices[1:] }, "WRONG  missing   1 records, the first is that of line 1"},
-		"an invoice twice":     {func(w *world) { w.invoices = append(w.invoices, again(w.invoices[0])) }, "WRONG  extra     1 records, 1 of them of lines that are there already"},
-		"one too many":         {func(w *world) { w.invoices = append(w.invoices, lineRecord(4, "c1", []byte("{}"))) }, "WRONG  extra     1 records, 0 of them"},
-		"of no line":           {func(w *world) { w.invoices = append(w.invoices, &kgo.Record{Value: []byte("{}")}) }, "WRONG  extra     1 records, 0 of them"},
-		"of an unread line":    {func(w *world) { w.invoices = append(w.invoices, lineRecord(1<<40, "c1", nil)) }, "WRONG  extra     1 records, 0 of them"},
-		"changed":              {func(w *world) { w.invoices[3].Value = bytes.Replace(w.invoices[3].Value, []byte("5"), []byte("6"), 1) }, "WRONG  contents"},
-		"a key less":           {func(w *world) { w.invoices[3].Key = nil }, "WRONG  contents"},
-		"disorder":             {func(w *world) { w.invoices[0], w.invoices[5] = w.invoices[5], w.invoices[0] }, "WRONG  order     the keyed lines of each of"}, // both of c1
+		"all is well":       {func(*world) {}, ""},
+		"an order lost":     {func(w *world) { w.orders = w.orders[:9]; w.invoices = w.invoices[:8] }, "WRONG  missing   1 records, the first is that of line 10"},
+		"an order twice":    {func(w *world) { w.orders = append(w.orders, again(w.orders[9])) }, "WRONG  extra     1 records, 1 of them of lines that are there already"},
+		"an invoice lost":   {func(w *world) { w.invoices = w.invoices[1:] }, "WRONG  missing   1 records, the first is that of line 1"},
+		"an invoice twice":  {func(w *world) { w.invoices = append(w.invoices, again(w.invoices[0])) }, "WRONG  extra     1 records, 1 of them of lines that are there already"},
+		"one too many":      {func(w *world) { w.invoices = append(w.invoices, lineRecord(4, "c1", []byte("{}"))) }, "WRONG  extra     1 records, 0 of them"},
+		"of no line":        {func(w *world) { w.invoices = append(w.invoices, &kgo.Record{Value: []byte("{}")}) }, "WRONG  extra     1 records, 0 of them"},
+		"of an unread line": {func(w *world) { w.invoices = append(w.invoices, lineRecord(1<<40, "c1", nil)) }, "WRONG  extra     1 records, 0 of them"},
+		"changed":           {func(w *world) { w.invoices[3].Value = bytes.Replace(w.invoices[3].Value, []byte("5"), []byte("6"), 1) }, "WRONG  contents"},
+		"a key less":        {func(w *world) { w.invoices[3].Key = nil }, "WRONG  contents"},
+		// both of c1
+		"disorder":             {func(w *world) { w.invoices[0], w.invoices[5] = w.invoices[5], w.invoices[0] }, "WRONG  order     the keyed lines of each of"},
 		"a key elsewhere":      {func(w *world) { w.invoices[0].Partition = others + 1 }, "WRONG  keys"},
 		"committed too little": {func(w *world) { w.committed[c1] = 1 }, "WRONG  commits"},
 		"committed nothing":    {func(w *world) { w.committed[c1] = 0 }, "WRONG  commits"},

@@ -1,5 +1,6 @@
-// Command channels puts Kafka between two channels: requests come in on one, and where their records were written goes out on another, in the order of
-// the requests. The program around it knows channels only.
+// Command channels puts Kafka between two channels: requests come in on one, and where their
+// records were written goes out on another, in the order of the requests. The program around it
+// knows channels only.
 //
 //	go run ./examples/channels
 package main

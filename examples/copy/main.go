@@ -1,5 +1,6 @@
-// Command copy is a consumer connected to a producer: an invoice for each order, and an order's offset is committed when its invoice, and those of all orders before it,
-// are acknowledged. It is ended in the middle and begun again, and nothing is lost or there twice.
+// Command copy is a consumer connected to a producer: an invoice for each order, and an order's
+// offset is committed when its invoice, and those of all orders before it, are acknowledged. It is
+// ended in the middle and begun again, and nothing is lost or there twice.
 //
 //	go run ./examples/copy
 package main
@@ -40,7 +41,8 @@ type (
 	outcome = envelope.Envelope[string, invoice, envelope.Committable]
 )
 
-// bill is what matters here. What the Filter drops is finished with that, and its offset is committed like the others.
+// bill is what matters here. What the Filter drops is finished with that, and its offset is
+// committed like the others.
 func bill(from *orders, to settings.Producer[string, invoice], topic string) stream.Graph {
 	real := from.CommittableSource().Filter(func(m *message) bool { return !m.Value.Trial })
 
@@ -71,7 +73,8 @@ func run(ctx context.Context, out io.Writer, n int) error {
 
 	topic := consumer.Topics(b.Topic("orders"))
 
-	// The first run is a service: it goes on until it is drained. No more is fetched then; what is in flight is finished, and its offsets are committed.
+	// The first run is a service: it goes on until it is drained. No more is fetched then; what is
+	// in flight is finished, and its offsets are committed.
 	c := consumer.New(cs, topic)
 	service, err := bill(c, ps, b.Topic("invoices")).Start(ctx)
 	if err != nil {
@@ -85,7 +88,8 @@ func run(ctx context.Context, out io.Writer, n int) error {
 		return err
 	}
 
-	// More orders come while nobody is there. The second run begins behind what is committed, and ends where there is nothing more to read.
+	// More orders come while nobody is there. The second run begins behind what is committed, and
+	// ends where there is nothing more to read.
 	if err := take(ctx, b, n/2, n); err != nil {
 		return err
 	}

@@ -1,9 +1,12 @@
-// Command group is several processes that share one group: each of them copies the jobs of its partitions to their results. The program starts itself three times, restarts
-// one of them in the middle, as a deployment does (SIGTERM, drain, a new one), and then looks: nothing is lost, and nothing is there twice.
+// Command group is several processes that share one group: each of them copies the jobs of its
+// partitions to their results. The program starts itself three times, restarts one of them in the
+// middle, as a deployment does (SIGTERM, drain, a new one), and then looks: nothing is lost, and
+// nothing is there twice.
 //
 //	go run ./examples/group
 //
-// The processes have nothing in common but the broker. The embedded one is in the first process; the members reach it over TCP like a real one.
+// The processes have nothing in common but the broker. The embedded one is in the first process;
+// the members reach it over TCP like a real one.
 package main
 
 import (
@@ -29,7 +32,8 @@ import (
 const members = 3
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // drains, in the members as well
+	// drains, in the members as well
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if m, ok := asMember(); ok {
 		if err := m.run(ctx, os.Stdout); err != nil && !errors.Is(err, stream.ErrDrained) {
@@ -66,7 +70,8 @@ func run(ctx context.Context, out io.Writer, n int) (err error) {
 		}
 	}
 
-	// A thousand jobs a second. When a third is written, member 1 is restarted, while the rest of the jobs go on coming.
+	// A thousand jobs a second. When a third is written, member 1 is restarted, while the rest of
+	// the jobs go on coming.
 	var restart sync.WaitGroup
 	var restarted error
 	err = write(ctx, b, n, func() { restart.Go(func() { restarted = s.restart(1) }) })

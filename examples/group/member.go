@@ -40,10 +40,12 @@ func (m member) environ() []string {
 	return append(os.Environ(), envBrokers+"="+m.brokers, envGroup+"="+m.group, envJobs+"="+m.jobs, envResults+"="+m.results)
 }
 
-// run copies until the context ends: then what is in flight is finished, its offsets are committed, and the member leaves the group.
+// run copies until the context ends: then what is in flight is finished, its offsets are committed,
+// and the member leaves the group.
 func (m member) run(ctx context.Context, out io.Writer) error {
 	cs := settings.NewConsumer(serde.String(), serde.String(), settings.Bootstrap(m.brokers), settings.Group(m.group),
-		settings.HeartbeatInterval(500*time.Millisecond)) // how soon it learns of others that come and go; by default 3 s
+		// how soon it learns of others that come and go; by default 3 s
+		settings.HeartbeatInterval(500*time.Millisecond))
 	ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap(m.brokers))
 
 	has := map[consumer.TopicPartition]bool{}

@@ -1,5 +1,7 @@
-// Command ownoffsets keeps the offsets with the results, and not in Kafka: a file for each partition says what was summed up and how far, and is written whole or not
-// at all. So each payment counts once, whatever crashes and whoever has the partition: Kafka's group shares the partitions, and knows nothing of the offsets.
+// Command ownoffsets keeps the offsets with the results, and not in Kafka: a file for each
+// partition says what was summed up and how far, and is written whole or not at all. So each
+// payment counts once, whatever crashes and whoever has the partition: Kafka's group shares the
+// partitions, and knows nothing of the offsets.
 //
 //	go run ./examples/ownoffsets
 package main
@@ -30,7 +32,8 @@ type (
 
 // sum adds up the payments of each partition, a hundred at a time.
 func sum(payments *consumer.Consumer[string, int], in folder) stream.Graph {
-	// load is asked where to begin with partitions that have come. The function for those that go is not needed: each batch is in its file already.
+	// load is asked where to begin with partitions that have come. The function for those that go
+	// is not needed: each batch is in its file already.
 	source := payments.PlainPartitionedManualOffsetSource(in.load, nil)
 	return stream.Each(source, 0, func(p partition, payments stream.Source[*payment]) stream.Graph {
 		return stream.Batch(payments, 100, 100*time.Millisecond).
@@ -60,11 +63,13 @@ func run(ctx context.Context, out io.Writer, n int) error {
 	in := folder(dir)
 	cs := settings.NewConsumer(serde.String(), serde.JSON[int](), b.Bootstrap(), settings.Group(b.Group("accounting")))
 
-	for _, name := range []string{"first", "second"} { // the second run begins where the files of the first say
+	// the second run begins where the files of the first say
+	for _, name := range []string{"first", "second"} {
 		if err := pay(ctx, b, n); err != nil {
 			return err
 		}
-		c := consumer.New(cs, consumer.Topics(b.Topic("payments")), consumer.ToEnd()) // a service leaves ToEnd out
+		// a service leaves ToEnd out
+		c := consumer.New(cs, consumer.Topics(b.Topic("payments")), consumer.ToEnd())
 		if err := sum(c, in).Run(ctx); err != nil {
 			return err
 		}

@@ -1,5 +1,7 @@
-// Command partitions gives each partition a stream of its own: stream.Each starts one when the partition is assigned, and it ends when the partition is taken away. What
-// a partition needs is made where its stream is built, and nobody else touches it: no locks. A slow partition holds up no other.
+// Command partitions gives each partition a stream of its own: stream.Each starts one when the
+// partition is assigned, and it ends when the partition is taken away. What a partition needs is
+// made where its stream is built, and nobody else touches it: no locks. A slow partition holds up
+// no other.
 //
 //	go run ./examples/partitions
 package main
@@ -28,7 +30,8 @@ type (
 	message   = consumer.CommittableMessage[string, string]
 )
 
-// count counts the visits of each page. All visits of a page are in one partition, so a partition's counts are whole.
+// count counts the visits of each page. All visits of a page are in one partition, so a partition's
+// counts are whole.
 func count(visits *consumer.Consumer[string, string], done func(partition, map[string]int)) stream.Graph {
 	return stream.Each(visits.CommittablePartitionedSource(), 0, func(p partition, visits stream.Source[*message]) stream.Graph {
 		pages := map[string]int{} // of this partition alone
@@ -64,8 +67,10 @@ func run(ctx context.Context, out io.Writer, n int) error {
 		return err
 	}
 	cs := settings.NewConsumer(serde.String(), serde.String(), b.Bootstrap(), settings.Group(b.Group("counting")))
-	c := consumer.New(cs, consumer.Topics(b.Topic("visits")), consumer.ToEnd()) // a service leaves ToEnd out
-	var mu sync.Mutex                                                           // the partitions' streams run at the same time
+	// a service leaves ToEnd out
+	c := consumer.New(cs, consumer.Topics(b.Topic("visits")), consumer.ToEnd())
+	// the partitions' streams run at the same time
+	var mu sync.Mutex
 	err = count(c, func(p partition, pages map[string]int) {
 		mu.Lock()
 		defer mu.Unlock()

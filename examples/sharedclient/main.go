@@ -1,5 +1,6 @@
-// Command sharedclient runs two streams that share one client: its connections, its batches, and its one window of records in flight. The streams come and
-// go; the client is closed behind them by whoever has made it.
+// Command sharedclient runs two streams that share one client: its connections, its batches, and
+// its one window of records in flight. The streams come and go; the client is closed behind them by
+// whoever has made it.
 //
 //	go run ./examples/sharedclient
 package main
@@ -50,7 +51,8 @@ func run(ctx context.Context, out io.Writer, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, client.Close(context.WithoutCancel(ctx))) }()
 
-	// Records of other types go through the same client: of these settings only the serdes are used, and what they were given must not contradict the client.
+	// Records of other types go through the same client: of these settings only the serdes are
+	// used, and what they were given must not contradict the client.
 	text := settings.NewProducer(serde.None(), serde.String(), b.Bootstrap())
 
 	orders := stream.Map(numbers(n), func(i int) *envelope.Record[string, order] {

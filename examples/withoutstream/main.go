@@ -1,4 +1,5 @@
-// Command withoutstream sends records without a stream, in the four ways that there are: waiting, with a callback, with a future, and as an envelope.
+// Command withoutstream sends records without a stream, in the four ways that there are: waiting,
+// with a callback, with a future, and as an envelope.
 //
 //	go run ./examples/withoutstream
 package main
@@ -40,7 +41,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() {
-		if closing := p.Close(context.WithoutCancel(ctx)); err == nil { // waits for what is in flight
+		// waits for what is in flight
+		if closing := p.Close(context.WithoutCancel(ctx)); err == nil {
 			err = closing
 		}
 	}()
@@ -77,7 +79,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	fmt.Fprintf(out, "SendFuture: offset %d\n", md.Offset)
 
-	// SendEnvelope sends any envelope. This one is acknowledged when both its records are, and carries a number of ours.
+	// SendEnvelope sends any envelope. This one is acknowledged when both its records are, and
+	// carries a number of ours.
 	res, err := producer.SendEnvelope(ctx, p, envelope.Multi([]envelope.Record[string, string]{
 		*envelope.New(greetings, "en", "good night"),
 		*envelope.New(copies, "en", "good night"),

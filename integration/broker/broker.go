@@ -22,9 +22,11 @@ type Broker struct {
 	Origin string
 	// Addrs are its bootstrap addresses.
 	Addrs []string
-	// Node is the process of a broker that was started here, to be killed and started again by tests; nil for one that was not.
+	// Node is the process of a broker that was started here, to be killed and started again by
+	// tests; nil for one that was not.
 	Node *Node
-	// Tools is the distribution whose command-line tools read what was written; nil where there is none.
+	// Tools is the distribution whose command-line tools read what was written; nil where there is
+	// none.
 	Tools *Distribution
 
 	container bool // its client library keeps goroutines of its own
@@ -48,8 +50,9 @@ func (b *Broker) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// CreateTopic creates a topic with the broker's own replication factor, named for the test and unique on the broker, and
-// deletes it when the test ends. Configs are pairs of name and value, for example "cleanup.policy", "compact".
+// CreateTopic creates a topic with the broker's own replication factor, named for the test and
+// unique on the broker, and deletes it when the test ends. Configs are pairs of name and value, for
+// example "cleanup.policy", "compact".
 func (b *Broker) CreateTopic(t testing.TB, partitions int32, configs ...string) string {
 	t.Helper()
 	require.Zero(t, len(configs)%2, "configs are pairs of name and value")
@@ -74,7 +77,8 @@ func (b *Broker) CreateTopic(t testing.TB, partitions int32, configs ...string) 
 	return topic
 }
 
-// topicName makes a legal topic name out of a test's name and something random, so that runs on a broker that stays do not meet.
+// topicName makes a legal topic name out of a test's name and something random, so that runs on a
+// broker that stays do not meet.
 func topicName(test string) string {
 	legal := strings.Map(func(r rune) rune {
 		switch {

@@ -20,8 +20,8 @@ import (
 // consoleTimeout is how long the console consumer waits for a record that does not come.
 const consoleTimeout = 15 * time.Second
 
-// The console consumer separates what it prints by text of our choice. These bytes are no part of any text that a test writes;
-// a record that holds one of them cannot be read back with it.
+// The console consumer separates what it prints by text of our choice. These bytes are no part of
+// any text that a test writes; a record that holds one of them cannot be read back with it.
 const (
 	fieldEnd  = "\x1f"
 	lineEnd   = "\x1e"
@@ -29,7 +29,8 @@ const (
 	null      = "\x1c"
 )
 
-// formatter is the formatter's part of the console consumer's options, as a file: that option is the same in old and new distributions.
+// formatter is the formatter's part of the console consumer's options, as a file: that option is
+// the same in old and new distributions.
 const formatter = `print.timestamp=true
 print.partition=true
 print.offset=true
@@ -42,7 +43,8 @@ headers.separator=\u001d
 null.literal=\u001c
 `
 
-// Line is a record as the distribution's console consumer printed it. Key, Value and the values of headers are nil when they were null.
+// Line is a record as the distribution's console consumer printed it. Key, Value and the values of
+// headers are nil when they were null.
 type Line struct {
 	Partition int32
 	Offset    int64
@@ -52,9 +54,11 @@ type Line struct {
 	Value     []byte
 }
 
-// ConsoleConsume reads the first n records of the topic, those of open and aborted transactions left out, with the distribution's own console consumer:
-// what the Java client makes of what we wrote. It stops at n, so it does not show that there are no more. Partitions come in any order.
-// Without a distribution it skips the test and says so; it fails the test when fewer than n come in 15 s.
+// ConsoleConsume reads the first n records of the topic, those of open and aborted transactions
+// left out, with the distribution's own console consumer: what the Java client makes of what we
+// wrote. It stops at n, so it does not show that there are no more. Partitions come in any order.
+// Without a distribution it skips the test and says so; it fails the test when fewer than n come in
+// 15 s.
 func (b *Broker) ConsoleConsume(t testing.TB, topic string, n int) []Line {
 	t.Helper()
 	if b.Tools == nil {
@@ -99,7 +103,8 @@ func stderrOf(err error) []byte {
 	return nil
 }
 
-// parseLines reads the console consumer's output: timestamp, partition, offset, headers, key, value.
+// parseLines reads the console consumer's output: timestamp, partition, offset, headers, key,
+// value.
 func parseLines(out []byte) ([]Line, error) {
 	var lines []Line
 	for text := range bytes.SplitSeq(out, []byte(lineEnd)) {

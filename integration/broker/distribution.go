@@ -26,8 +26,9 @@ type Distribution struct {
 	Asked bool
 }
 
-// LocateDistribution finds the distribution that KAFKA_HOME names, else the one beside the repository. The error is ErrAbsent
-// when nothing was asked for and nothing is there, or no Java that can run it.
+// LocateDistribution finds the distribution that KAFKA_HOME names, else the one beside the
+// repository. The error is ErrAbsent when nothing was asked for and nothing is there, or no Java
+// that can run it.
 func LocateDistribution(ctx context.Context) (*Distribution, error) {
 	d := &Distribution{Home: os.Getenv(homeVariable), Asked: true}
 	if d.Home == "" {
@@ -65,7 +66,8 @@ func (d *Distribution) check(ctx context.Context) error {
 
 func (d *Distribution) script(name string) string { return filepath.Join(d.Home, "bin", name) }
 
-// command is a run of one of the distribution's scripts that writes its own logs, if any, to dir and not into the distribution.
+// command is a run of one of the distribution's scripts that writes its own logs, if any, to dir
+// and not into the distribution.
 func (d *Distribution) command(ctx context.Context, dir, script string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.script(script), args...)
 	cmd.Dir = dir
@@ -73,7 +75,8 @@ func (d *Distribution) command(ctx context.Context, dir, script string, args ...
 	return cmd
 }
 
-// toolsIfAny is the distribution for reading back, nil where there is none. Why there is none is said by the probe that needs one.
+// toolsIfAny is the distribution for reading back, nil where there is none. Why there is none is
+// said by the probe that needs one.
 func toolsIfAny() *Distribution {
 	d, err := LocateDistribution(context.Background())
 	if err != nil {
@@ -116,7 +119,8 @@ func javaVersion(ctx context.Context) (int, error) {
 	return parseJavaVersion(out)
 }
 
-// parseJavaVersion reads what `java -version` prints: version "17.0.15", "21", or, before Java 9, "1.8.0_402".
+// parseJavaVersion reads what `java -version` prints: version "17.0.15", "21", or, before Java 9,
+// "1.8.0_402".
 func parseJavaVersion(out []byte) (int, error) {
 	m := javaVersionLine.FindSubmatch(out)
 	if m == nil {

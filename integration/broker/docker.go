@@ -45,7 +45,8 @@ func (docker) Start(ctx context.Context) (*Broker, error) {
 	return &Broker{Origin: "a container of " + dockerImage, Addrs: addrs, Tools: toolsIfAny(), container: true, stop: remove}, nil
 }
 
-// dockerAnswers asks the daemon something. Without any daemon testcontainers-go panics instead of returning an error.
+// dockerAnswers asks the daemon something. Without any daemon testcontainers-go panics instead of
+// returning an error.
 func dockerAnswers(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -61,7 +62,8 @@ func dockerAnswers(ctx context.Context) (err error) {
 	return provider.Health(ctx)
 }
 
-// dockerEnvironment is the settings of a node as the image takes them: group.min.session.timeout.ms is KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS.
+// dockerEnvironment is the settings of a node as the image takes them: group.min.session.timeout.ms
+// is KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS.
 func dockerEnvironment() map[string]string {
 	env := map[string]string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false"}
 	for _, s := range sessionTimeouts() {

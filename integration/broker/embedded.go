@@ -15,8 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// embedded starts the embedded broker in a process of its own: the test binary again, which becomes the broker in [ServeEmbedded].
-// A process of its own can be killed, and shares no scheduler, heap or goroutine count with the tests.
+// embedded starts the embedded broker in a process of its own: the test binary again, which becomes
+// the broker in [ServeEmbedded]. A process of its own can be killed, and shares no scheduler, heap
+// or goroutine count with the tests.
 type embedded struct{}
 
 const embeddedBrokers = 3
@@ -75,8 +76,9 @@ func startEmbedded(ctx context.Context) (_ *Node, err error) {
 	return n, nil
 }
 
-// ServeEmbedded turns a process that was started to be the embedded broker into it, and never returns there. In any other process it
-// does nothing. [Main] calls it; a TestMain that does not use Main calls it first of all.
+// ServeEmbedded turns a process that was started to be the embedded broker into it, and never
+// returns there. In any other process it does nothing. [Main] calls it; a TestMain that does not
+// use Main calls it first of all.
 func ServeEmbedded() {
 	text, ok := os.LookupEnv(embeddedVariable)
 	if !ok {

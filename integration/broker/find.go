@@ -25,8 +25,9 @@ func Probes() []Probe {
 	return []Probe{environment{}, distribution{}, docker{}, embedded{}}
 }
 
-// Find asks the probes in order and gives the first broker. It writes to w one line for each place that has none, with the reason,
-// and one that names the broker it took. The caller closes the broker.
+// Find asks the probes in order and gives the first broker. It writes to w one line for each place
+// that has none, with the reason, and one that names the broker it took. The caller closes the
+// broker.
 func Find(ctx context.Context, w io.Writer, probes ...Probe) (*Broker, error) {
 	for _, p := range probes {
 		b, err := p.Start(ctx)

@@ -29,9 +29,10 @@ func (distribution) Start(ctx context.Context) (*Broker, error) {
 	return &Broker{Origin: "one node of the Kafka distribution in " + d.Home, Addrs: n.addrs, Node: n, Tools: d, stop: n.close}, nil
 }
 
-// StartNode formats and starts one node, broker and controller in one, on free loopback ports with its data in a temporary folder.
-// A port that somebody else took in the meantime is no reason to fail: it tries three times. The node that it returns answers;
-// Broker.Close, or the node's Stop, ends it.
+// StartNode formats and starts one node, broker and controller in one, on free loopback ports with
+// its data in a temporary folder. A port that somebody else took in the meantime is no reason to
+// fail: it tries three times. The node that it returns answers; Broker.Close, or the node's Stop,
+// ends it.
 func (d *Distribution) StartNode(ctx context.Context) (*Node, error) {
 	var errs []error
 	for range 3 {
@@ -82,7 +83,8 @@ func (d *Distribution) startNode(ctx context.Context) (_ *Node, err error) {
 	return n, nil
 }
 
-// nodeProperties is the whole configuration of a single node; the one in the distribution is not read, so any distribution starts the same.
+// nodeProperties is the whole configuration of a single node; the one in the distribution is not
+// read, so any distribution starts the same.
 func nodeProperties(dir string, port, controller int) string {
 	settings := [][2]string{
 		{"process.roles", "broker,controller"},
@@ -94,7 +96,8 @@ func nodeProperties(dir string, port, controller int) string {
 		{"listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"},
 		{"inter.broker.listener.name", "PLAINTEXT"},
 		{"log.dirs", filepath.Join(dir, "data")},
-		// The internal topics have 50 partitions each by default, which take seconds to create on a small machine.
+		// The internal topics have 50 partitions each by default, which take seconds to create on a
+		// small machine.
 		{"offsets.topic.replication.factor", "1"},
 		{"offsets.topic.num.partitions", "8"},
 		{"transaction.state.log.replication.factor", "1"},
@@ -104,7 +107,8 @@ func nodeProperties(dir string, port, controller int) string {
 		{"share.coordinator.state.topic.min.isr", "1"},
 		{"share.coordinator.state.topic.num.partitions", "8"},
 		{"group.initial.rebalance.delay.ms", "0"},
-		// A node that was killed is let in again only when its former registration has expired: 9 s by default.
+		// A node that was killed is let in again only when its former registration has expired: 9 s
+		// by default.
 		{"broker.session.timeout.ms", "2000"},
 		{"broker.heartbeat.interval.ms", "500"},
 		{"auto.create.topics.enable", "false"},
@@ -121,7 +125,8 @@ func clusterID() string {
 	for {
 		var id [16]byte
 		rand.Read(id[:])
-		if s := base64.RawURLEncoding.EncodeToString(id[:]); s[0] != '-' { // it would be read as an option
+		// it would be read as an option
+		if s := base64.RawURLEncoding.EncodeToString(id[:]); s[0] != '-' {
 			return s
 		}
 	}

@@ -15,10 +15,12 @@ import (
 // startTimeout bounds the search, a cold start of a container image included.
 const startTimeout = 5 * time.Minute
 
-// Main is what a TestMain calls: it finds a broker, hands it to use, runs the tests, stops the broker, looks for goroutines left
-// behind, and returns the exit status. An interrupt stops the broker too, so that none is left behind.
+// Main is what a TestMain calls: it finds a broker, hands it to use, runs the tests, stops the
+// broker, looks for goroutines left behind, and returns the exit status. An interrupt stops the
+// broker too, so that none is left behind.
 //
-// It never returns in a process that was started to be the embedded broker, so nothing may stand before it in TestMain.
+// It never returns in a process that was started to be the embedded broker, so nothing may stand
+// before it in TestMain.
 func Main(m *testing.M, use func(*Broker)) int {
 	ServeEmbedded()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -15,7 +15,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// parentVariable makes this binary the parent of an embedded broker, to be killed by the test of what becomes of the child.
+// parentVariable makes this binary the parent of an embedded broker, to be killed by the test of
+// what becomes of the child.
 const parentVariable = "VICUNA_INTEGRATION_PARENT"
 
 func playParent() {

@@ -20,8 +20,8 @@ const (
 // ErrRunning is given for a start of a node that runs.
 var ErrRunning = errors.New("the node runs already")
 
-// Node is a broker process started here. It may be stopped or killed and started again on the same addresses and the same data.
-// It is not for concurrent use.
+// Node is a broker process started here. It may be stopped or killed and started again on the same
+// addresses and the same data. It is not for concurrent use.
 type Node struct {
 	addrs   []string
 	brokers int    // how many of them its metadata names when it is up
@@ -51,7 +51,8 @@ func (n *Node) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the node cleanly (SIGTERM), by force (SIGKILL) where that takes longer than 20 s, which is an error. A node that is down is left so.
+// Stop ends the node cleanly (SIGTERM), by force (SIGKILL) where that takes longer than 20 s, which
+// is an error. A node that is down is left so.
 func (n *Node) Stop() error {
 	if n.running == nil {
 		return nil

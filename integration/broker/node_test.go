@@ -27,7 +27,8 @@ func TestEmbeddedNode(t *testing.T) {
 	exerciseNode(t, b)
 }
 
-// exerciseNode writes, reads back with the console consumer where there is one, crashes the node, finds the data again, and stops it.
+// exerciseNode writes, reads back with the console consumer where there is one, crashes the node,
+// finds the data again, and stops it.
 func exerciseNode(t *testing.T, b *Broker) {
 	closed := false
 	t.Cleanup(func() {

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The parent of an embedded broker is killed as nobody can prepare for; the broker has to go with it.
+// The parent of an embedded broker is killed as nobody can prepare for; the broker has to go with
+// it.
 func TestNodeDiesWithItsParent(t *testing.T) {
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), parentVariable+"=yes")

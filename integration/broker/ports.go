@@ -7,9 +7,10 @@ import (
 	"strconv"
 )
 
-// Ports are taken from below the range from which systems take the ports of outgoing connections (32768 on Linux, 49152 elsewhere).
-// From inside it, a client that dials a broker which is down could be given the broker's own port, connect to itself,
-// and keep the broker from ever coming back.
+// Ports are taken from below the range from which systems take the ports of outgoing connections
+// (32768 on Linux, 49152 elsewhere). From inside it, a client that dials a broker which is down
+// could be given the broker's own port, connect to itself, and keep the broker from ever coming
+// back.
 const (
 	lowestPort  = 20000
 	highestPort = 32000
@@ -17,7 +18,8 @@ const (
 
 var errNoPorts = errors.New("no free ports")
 
-// freePorts finds n different ports on loopback that nobody listens on. They are free when it returns; somebody may still be faster.
+// freePorts finds n different ports on loopback that nobody listens on. They are free when it
+// returns; somebody may still be faster.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {

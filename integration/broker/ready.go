@@ -12,8 +12,9 @@ import (
 
 var errExited = errors.New("the process ended")
 
-// awaitBrokers waits until the cluster at addrs names n live brokers in its metadata, the context ends, or exited is closed.
-// Metadata is asked, not only ApiVersions: a KRaft node answers the latter before it may lead anything, and a topic created then is refused.
+// awaitBrokers waits until the cluster at addrs names n live brokers in its metadata, the context
+// ends, or exited is closed. Metadata is asked, not only ApiVersions: a KRaft node answers the
+// latter before it may lead anything, and a topic created then is refused.
 func awaitBrokers(ctx context.Context, addrs []string, n int, exited <-chan struct{}) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.DialTimeout(2*time.Second))
 	if err != nil {
@@ -25,7 +26,8 @@ func awaitBrokers(ctx context.Context, addrs []string, n int, exited <-chan stru
 	defer again.Stop()
 	last := errors.New("no answer yet")
 	for {
-		// A node that starts refuses connections at first; the client's own back-off between them grows, ours does not.
+		// A node that starts refuses connections at first; the client's own back-off between them
+		// grows, ours does not.
 		once, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 		md, err := adm.BrokerMetadata(once)
 		cancel()

@@ -1,8 +1,9 @@
 package broker
 
-// A member of a group that was killed keeps its partitions until its session ends: 6 s at the least in classic groups and 45 s
-// in those of KIP-848, with the brokers' defaults. Every broker started here allows, and where the broker decides it sets, short ones, so that tests of kills
-// take seconds. In a classic group the client asks for its own session and has to ask for a short one.
+// A member of a group that was killed keeps its partitions until its session ends: 6 s at the least
+// in classic groups and 45 s in those of KIP-848, with the brokers' defaults. Every broker started
+// here allows, and where the broker decides it sets, short ones, so that tests of kills take
+// seconds. In a classic group the client asks for its own session and has to ask for a short one.
 func sessionTimeouts() [][2]string {
 	return [][2]string{
 		{"group.min.session.timeout.ms", "1000"},

@@ -1,5 +1,5 @@
-// Package process runs commands that the tests start: brokers and workers. They end with the tests, whatever becomes of those, and are ended
-// by their own process id only.
+// Package process runs commands that the tests start: brokers and workers. They end with the tests,
+// whatever becomes of those, and are ended by their own process id only.
 package process
 
 import (
@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Process is one run of a command that ends with us: when it is stopped, and, where the system can do that, when this process dies.
-// Its methods may be called from any goroutine.
+// Process is one run of a command that ends with us: when it is stopped, and, where the system can
+// do that, when this process dies. Its methods may be called from any goroutine.
 type Process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended and was waited for
@@ -32,8 +32,8 @@ func Start(cmd *exec.Cmd, logPath string) (*Process, error) {
 	p := &Process{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// Linux sends the parent's death signal when the thread that forked ends, not the process. Go ends threads now and then,
-		// so the forking one is kept for as long as the child lives.
+		// Linux sends the parent's death signal when the thread that forked ends, not the process.
+		// Go ends threads now and then, so the forking one is kept for as long as the child lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -70,7 +70,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop asks the process to end (SIGTERM), and kills it when the context ends first, which is an error. How the process ended is Err's to say.
+// Stop asks the process to end (SIGTERM), and kills it when the context ends first, which is an
+// error. How the process ended is Err's to say.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return errors.Join(err, p.Kill())

@@ -1,5 +1,6 @@
-// Package verify judges runs of consumers that produce: it makes the input, reads the output and the group's offsets while the run goes on and at its end,
-// and says what was lost, doubled, out of order or committed too early. Every such run is judged here; there is no second verifier.
+// Package verify judges runs of consumers that produce: it makes the input, reads the output and
+// the group's offsets while the run goes on and at its end, and says what was lost, doubled, out of
+// order or committed too early. Every such run is judged here; there is no second verifier.
 //
 // # A run
 //
@@ -9,7 +10,8 @@
 //	report, err := w.Finish(ctx) // when they have stopped
 //	err = report.AtLeastOnce()
 //
-// A worker decodes the value of each record it consumes, makes as many outputs as its fan-out says ([Record.Output]), each with the key of the input, and produces them.
+// A worker decodes the value of each record it consumes, makes as many outputs as its fan-out says
+// ([Record.Output]), each with the key of the input, and produces them.
 //
 // # Records
 //
@@ -17,7 +19,8 @@
 //
 //	v1|key|seq|topic:partition:offset|attempt|i/n|checksum
 //
-// Inputs have no source and no attempt, and say with i/n = 0/n how many outputs they ask for: 0, 1 or more. The key is the record's own key too.
+// Inputs have no source and no attempt, and say with i/n = 0/n how many outputs they ask for: 0, 1
+// or more. The key is the record's own key too.
 //
 // # Checks
 //
@@ -29,6 +32,7 @@
 //	    corrupt     a value that does not decode, or whose checksum is wrong
 //	    foreign     a record that no input asked for
 //
-// V6 is judged while the run goes on: the committed offsets are read first, then the outputs up to the ends that the brokers name after that. What a
-// committed offset covers was acknowledged before, so it has to be among them.
+// V6 is judged while the run goes on: the committed offsets are read first, then the outputs up to
+// the ends that the brokers name after that. What a committed offset covers was acknowledged
+// before, so it has to be among them.
 package verify

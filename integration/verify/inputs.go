@@ -2,7 +2,8 @@ package verify
 
 import "fmt"
 
-// Inputs is what there is to be processed, by position. It is complete before it is given to anybody else, and read only from then on.
+// Inputs is what there is to be processed, by position. It is complete before it is given to
+// anybody else, and read only from then on.
 type Inputs struct {
 	topic      string
 	seed       uint64

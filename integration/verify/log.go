@@ -7,13 +7,15 @@ import (
 
 // Log is what one reader saw of the outputs. It is not for concurrent use.
 type Log struct {
-	in       *Inputs
-	inputs   [][]progress // of each input, by partition and offset
-	complete []int64      // of each input partition: all inputs before this offset have all their outputs
+	in     *Inputs
+	inputs [][]progress // of each input, by partition and offset
+	// of each input partition: all inputs before this offset have all their outputs
+	complete []int64
 
 	lines    map[partition]*line
 	attempts map[string]*Attempt
-	order    map[series]place // of each key in each output partition, the first delivery that came last
+	// of each key in each output partition, the first delivery that came last
+	order map[series]place
 
 	first     int // outputs seen for the first time
 	duplicate Finding
@@ -75,8 +77,9 @@ func NewLog(in *Inputs) *Log {
 	return l
 }
 
-// Add takes the next record of an output partition. Records of a partition come in the order of their offsets; one that is not behind the last is left out,
-// since a reader that begins again reads the same.
+// Add takes the next record of an output partition. Records of a partition come in the order of
+// their offsets; one that is not behind the last is left out, since a reader that begins again
+// reads the same.
 func (l *Log) Add(topic string, number int32, offset int64, key, value []byte) {
 	p := partition{topic, number}
 	ln := l.lines[p]

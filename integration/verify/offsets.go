@@ -16,8 +16,9 @@ type Offsets struct {
 // NewOffsets gives the judge of a group that has committed nothing yet.
 func NewOffsets(in *Inputs) *Offsets { return &Offsets{in: in, last: map[int32]int64{}} }
 
-// Judge takes the committed offsets of input partitions, and a log of the outputs that is at least as new: they were read before the ends were asked for up to which it was read.
-// A partition with nothing committed is left out.
+// Judge takes the committed offsets of input partitions, and a log of the outputs that is at least
+// as new: they were read before the ends were asked for up to which it was read. A partition with
+// nothing committed is left out.
 func (o *Offsets) Judge(committed map[int32]int64, log *Log) {
 	if len(committed) > 0 {
 		o.rounds++
@@ -43,7 +44,8 @@ func (o *Offsets) Judge(committed map[int32]int64, log *Log) {
 	}
 }
 
-// Finish judges the offsets that are left when all is over: besides all else, they are at the ends of the input.
+// Finish judges the offsets that are left when all is over: besides all else, they are at the ends
+// of the input.
 func (o *Offsets) Finish(committed map[int32]int64, log *Log) {
 	o.Judge(committed, log)
 	ends := o.in.Ends()

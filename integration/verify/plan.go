@@ -16,13 +16,15 @@ import (
 type Plan struct {
 	// Seed decides everything that is random in it.
 	Seed uint64
-	// Keys is the number of keys. Each lives in one partition, so that the order of a key is the order of a partition.
+	// Keys is the number of keys. Each lives in one partition, so that the order of a key is the
+	// order of a partition.
 	Keys int
 	// Records is the number of records, over all keys.
 	Records int
 	// Partitions is the number of partitions that keys are spread over, evenly.
 	Partitions int32
-	// Fans are the numbers of outputs that a record may ask for, one of them at random; nil means one output each.
+	// Fans are the numbers of outputs that a record may ask for, one of them at random; nil means
+	// one output each.
 	Fans []int
 }
 
@@ -46,7 +48,8 @@ func (p Plan) All() iter.Seq2[int32, Record] {
 	}
 }
 
-// freshTopic is how soon a client asks again for a topic that has just been made and has no leader yet; 5 s by default.
+// freshTopic is how soon a client asks again for a topic that has just been made and has no leader
+// yet; 5 s by default.
 const freshTopic = 100 * time.Millisecond
 
 // Write writes the input to a topic, with a plain client, and says where everything is.
@@ -55,7 +58,9 @@ func (p Plan) Write(ctx context.Context, addrs []string, topic string) (*Inputs,
 		kgo.SeedBrokers(addrs...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MetadataMinAge(freshTopic),
-		kgo.UnknownTopicRetries(-1), // as many as it takes, until the context ends: a topic that was just made is there when the brokers say so
+		// as many as it takes, until the context ends: a topic that was just made is there when the
+		// brokers say so
+		kgo.UnknownTopicRetries(-1),
 	)
 	if err != nil {
 		return nil, err

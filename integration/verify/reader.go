@@ -9,7 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// reader reads output topics from their beginning into a log, with a plain client and outside of any group.
+// reader reads output topics from their beginning into a log, with a plain client and outside of
+// any group.
 type reader struct {
 	cl   *kgo.Client
 	log  *Log
@@ -24,7 +25,8 @@ func newReader(addrs []string, topics []string, isolation kgo.IsolationLevel, lo
 		kgo.FetchIsolationLevel(isolation),
 		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.MetadataMinAge(freshTopic),
-		kgo.KeepControlRecords(), // for the position: the last thing in a partition may be a transaction's marker
+		// for the position: the last thing in a partition may be a transaction's marker
+		kgo.KeepControlRecords(),
 	)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //
 //	v1|key|seq|topic:partition:offset|attempt|i/n|checksum
 //
-// with key and attempt escaped as in the query of a URL, numbers in decimal, and the CRC-32C of all that stands before the last bar in eight hexadecimal digits.
+// with key and attempt escaped as in the query of a URL, numbers in decimal, and the CRC-32C of all
+// that stands before the last bar in eight hexadecimal digits.
 func (r Record) Encode() []byte {
 	text := r.String()
 	return fmt.Appendf(nil, "%s|%08x", text, crc32.Checksum([]byte(text), castagnoli))

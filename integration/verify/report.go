@@ -42,7 +42,8 @@ type Report struct {
 	finished bool
 }
 
-// AtLeastOnce says what of at-least-once was violated, all of it; nil when nothing was and there was something to judge. Duplicates are no violation of it.
+// AtLeastOnce says what of at-least-once was violated, all of it; nil when nothing was and there
+// was something to judge. Duplicates are no violation of it.
 func (r Report) AtLeastOnce() error {
 	return errors.Join(
 		r.nothing(),

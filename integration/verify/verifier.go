@@ -1,7 +1,8 @@
 package verify
 
-// Verifier puts the checks together: one log that goes along with the run, the committed offsets beside it, and the logs of readers that read at the end.
-// It is fed by [Watcher], or by hand. It is not for concurrent use.
+// Verifier puts the checks together: one log that goes along with the run, the committed offsets
+// beside it, and the logs of readers that read at the end. It is fed by [Watcher], or by hand. It
+// is not for concurrent use.
 type Verifier struct {
 	in      *Inputs
 	log     *Log
@@ -22,11 +23,12 @@ func (v *Verifier) Output(topic string, partition int32, offset int64, key, valu
 	v.log.Add(topic, partition, offset, key, value)
 }
 
-// Observe takes committed offsets. Before it, Output is to be given all outputs up to the ends that the brokers named after the offsets were read.
+// Observe takes committed offsets. Before it, Output is to be given all outputs up to the ends that
+// the brokers named after the offsets were read.
 func (v *Verifier) Observe(committed map[int32]int64) { v.offsets.Judge(committed, v.log) }
 
-// Finish takes the offsets that are left, and the logs of readers that began when all had stopped and read everything: what is committed, and with
-// what is not.
+// Finish takes the offsets that are left, and the logs of readers that began when all had stopped
+// and read everything: what is committed, and with what is not.
 func (v *Verifier) Finish(committed map[int32]int64, final, uncommitted *Log) {
 	v.offsets.Finish(committed, v.log)
 	v.divergence = v.log.diverges(final)

@@ -13,7 +13,8 @@ func sealed(text string) []byte {
 	return fmt.Appendf(nil, "%s|%08x", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
-// run is a run made by hand: two input partitions, "a" and "b" by turns in the first, "c" in the second, with fan-outs of 1, 0 and 2.
+// run is a run made by hand: two input partitions, "a" and "b" by turns in the first, "c" in the
+// second, with fan-outs of 1, 0 and 2.
 type run struct {
 	t  *testing.T
 	in *Inputs
@@ -124,8 +125,8 @@ func TestCleanRun(t *testing.T) {
 	require.Equal(t, 3, rep.Rounds)
 }
 
-// A worker dies after it produced and before it committed, and another one begins where offsets were committed; one that does not know yet that it
-// lost the partition goes on for a while.
+// A worker dies after it produced and before it committed, and another one begins where offsets
+// were committed; one that does not know yet that it lost the partition goes on for a while.
 func TestCleanRunWithDuplicates(t *testing.T) {
 	r := newRun(t)
 	r.outputs(0, 0, 6, "dead")

@@ -35,7 +35,8 @@ type Progress struct {
 // Done says that all outputs are there, and all inputs are covered by committed offsets.
 func (p Progress) Done() bool { return p.Missing == 0 && p.Open == 0 }
 
-// Watcher looks at a run while it goes on. Its methods may be called from any goroutine; Finish or Close is called once, at the end.
+// Watcher looks at a run while it goes on. Its methods may be called from any goroutine; Finish or
+// Close is called once, at the end.
 type Watcher struct {
 	target Target
 	cl     *kgo.Client
@@ -93,7 +94,8 @@ func (w *Watcher) loop(ctx context.Context) {
 	}
 }
 
-// roundTimeout bounds one look. A broker that was restarted may take that long; the next round asks for everything again.
+// roundTimeout bounds one look. A broker that was restarted may take that long; the next round asks
+// for everything again.
 const roundTimeout = 15 * time.Second
 
 // round looks once: the committed offsets first, then the ends, then the outputs up to there.
@@ -183,7 +185,8 @@ func (w *Watcher) now() (Progress, <-chan struct{}) {
 	return p, w.changed
 }
 
-// Await waits until the progress is as wanted. The error, when the context ends before, says how far the run is.
+// Await waits until the progress is as wanted. The error, when the context ends before, says how
+// far the run is.
 func (w *Watcher) Await(ctx context.Context, wanted func(Progress) bool) error {
 	for {
 		p, changed := w.now()
@@ -206,7 +209,8 @@ func errOr(err error) error {
 	return errors.New("went well")
 }
 
-// Finish judges the end of a run in which nobody produces or commits any more, closes the watcher, and reports.
+// Finish judges the end of a run in which nobody produces or commits any more, closes the watcher,
+// and reports.
 func (w *Watcher) Finish(ctx context.Context) (Report, error) {
 	defer w.Close()
 	w.cancel()

@@ -115,7 +115,8 @@ func TestWatcherSeesACleanRun(t *testing.T) {
 	require.NotZero(t, rep.Rounds)
 }
 
-// What is produced and committed between two questions of one round is no violation: many small steps, so that many fall there.
+// What is produced and committed between two questions of one round is no violation: many small
+// steps, so that many fall there.
 func TestWatcherAsksInTheRightOrder(t *testing.T) {
 	h := newHand(t)
 	const steps = 250

@@ -14,8 +14,8 @@ import (
 // queued is how many records are committed and not produced, at the most.
 const queued = 1000
 
-// commitBeforeProduce is the mistake that the verifier has to catch: records are handed to a queue, from which another stream produces them, and committed
-// when they are in the queue.
+// commitBeforeProduce is the mistake that the verifier has to catch: records are handed to a queue,
+// from which another stream produces them, and committed when they are in the queue.
 func commitBeforeProduce(ctx context.Context, s Settings, p *pace, cs settings.Consumer[string, []byte], ps settings.Producer[string, []byte]) error {
 	queue := make(chan *message, queued)
 	ended := make(chan error, 1)

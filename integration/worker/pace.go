@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// pace lets elements through at a rate, until it is hurried. Its wait is for one goroutine, its queue for any number.
+// pace lets elements through at a rate, until it is hurried. Its wait is for one goroutine, its
+// queue for any number.
 type pace struct {
 	every time.Duration // 0: all at once
 	next  time.Time

@@ -16,8 +16,9 @@ import (
 // variable tells a process that it is a worker, and which one.
 const variable = "VICUNA_INTEGRATION_WORKER"
 
-// Serve turns a process that was started to be a worker into it, and never returns there: it ends with status 0 after a clean stop (SIGTERM), 1 after any failure.
-// In any other process it does nothing. A TestMain calls it first of all.
+// Serve turns a process that was started to be a worker into it, and never returns there: it ends
+// with status 0 after a clean stop (SIGTERM), 1 after any failure. In any other process it does
+// nothing. A TestMain calls it first of all.
 func Serve() {
 	text, ok := os.LookupEnv(variable)
 	if !ok {
@@ -35,7 +36,8 @@ func serve(text string) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
 	}
-	// The level is high enough to tell how each partition came and went; the file is kept when the test fails.
+	// The level is high enough to tell how each partition came and went; the file is kept when the
+	// test fails.
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("worker", s.Instance)
 	slog.SetDefault(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -52,7 +54,8 @@ func serve(text string) error {
 	return err
 }
 
-// hurried is closed when the parent has closed our standard input: there is no need any more to go slowly.
+// hurried is closed when the parent has closed our standard input: there is no need any more to go
+// slowly.
 func hurried() <-chan struct{} {
 	hurry := make(chan struct{})
 	go func() {

@@ -20,8 +20,8 @@ import (
 type Service struct {
 	// Shortest and Longest bound the time of a call, which is random.
 	Shortest, Longest time.Duration
-	// Failing is the part of the calls that fail, from 0 to 1; for one record twice in a row at most, as
-	// how long an end takes where the dependency is well is no matter of luck.
+	// Failing is the part of the calls that fail, from 0 to 1; for one record twice in a row at
+	// most, as how long an end takes where the dependency is well is no matter of luck.
 	Failing float64
 	// GivesUp makes the service wrong: what has failed when the worker is asked to end is not
 	// tried again, while all that was called after it is written. It is there to be caught.
@@ -69,8 +69,8 @@ func (s Settings) caller(p *pace) func(context.Context, *message) (outputs, erro
 	}
 }
 
-// giveUpTimeout bounds the end of the service that gives up: nobody answers for what it has given up,
-// so its end comes no sooner. All else that has begun is finished by then.
+// giveUpTimeout bounds the end of the service that gives up: nobody answers for what it has given
+// up, so its end comes no sooner. All else that has begun is finished by then.
 const giveUpTimeout = time.Second
 
 // giveUpAtTheEnd is the mistake that the verifier has to catch. The calls are made in a second

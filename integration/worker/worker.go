@@ -15,10 +15,12 @@ import (
 	"github.com/vicuna-go/vicuna/integration/verify"
 )
 
-// stopTimeout is how long a clean stop may take before it counts as a failure: the drain, its commit, and leaving the group.
+// stopTimeout is how long a clean stop may take before it counts as a failure: the drain, its
+// commit, and leaving the group.
 const stopTimeout = 30 * time.Second
 
-// Worker is a worker that runs, is ended, and is started again with the same settings. It is not for concurrent use.
+// Worker is a worker that runs, is ended, and is started again with the same settings. It is not
+// for concurrent use.
 type Worker struct {
 	settings Settings
 	log      string
@@ -28,7 +30,8 @@ type Worker struct {
 	reins   io.Closer // its standard input
 }
 
-// New gives a worker that does not run yet. What it says goes to a file of its name in the folder, one run after the other.
+// New gives a worker that does not run yet. What it says goes to a file of its name in the folder,
+// one run after the other.
 func New(s Settings, folder string) *Worker {
 	return &Worker{settings: s, log: filepath.Join(folder, s.Instance+".log")}
 }
@@ -62,7 +65,8 @@ func (w *Worker) Start() error {
 	return nil
 }
 
-// Hurry lets the worker go as fast as it can, without pace and without work on records, from now on and when it is started again.
+// Hurry lets the worker go as fast as it can, without pace and without work on records, from now on
+// and when it is started again.
 func (w *Worker) Hurry() {
 	w.settings.Rate, w.settings.Work = 0, 0
 	if w.reins != nil {
@@ -105,7 +109,8 @@ func (w *Worker) Kill() error {
 	return p.Kill()
 }
 
-// Stop asks the worker to end (SIGTERM), and waits until it has drained. That it does not, or fails, is an error.
+// Stop asks the worker to end (SIGTERM), and waits until it has drained. That it does not, or
+// fails, is an error.
 func (w *Worker) Stop() error {
 	if err := w.Check(); err != nil || w.running == nil {
 		return err

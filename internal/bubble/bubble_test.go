@@ -11,7 +11,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/bubble"
 )
 
-// Under the race detector this ends the process with a SIGSEGV when two timers of a bubble fire at once.
+// Under the race detector this ends the process with a SIGSEGV when two timers of a bubble fire at
+// once.
 func TestTimersFire(t *testing.T) {
 	const each = 200
 	before := runtime.GOMAXPROCS(0)

@@ -13,7 +13,8 @@ import (
 
 // Stage is a committer stage of a run: it tells all groups that it knows of what its settings want.
 //
-// Elements are observed per goroutine: the embedded Observer is one goroutine's, and Another makes one for a second. What they count they count together.
+// Elements are observed per goroutine: the embedded Observer is one goroutine's, and Another makes
+// one for a second. What they count they count together.
 type Stage struct {
 	Observer
 
@@ -27,8 +28,8 @@ type Stage struct {
 	groups atomic.Pointer[[]Group]
 }
 
-// NewStage makes the stage while its graph is built, and arms the groups of the run and of the runs around it, those that are added later when they are. The settings must be
-// without problems (Err).
+// NewStage makes the stage while its graph is built, and arms the groups of the run and of the runs
+// around it, those that are added later when they are. The settings must be without problems (Err).
 func NewStage(run *core.Run, cm settings.Committer) *Stage {
 	s := &Stage{run: run, cm: cm, batch: int64(max(1, cm.MaxBatch()))}
 	s.stage = s
@@ -87,7 +88,8 @@ func (s *Stage) Wake() {
 	}
 }
 
-// Flush flushes all groups at the same time, and returns when all have answered, or given up because ctx has ended.
+// Flush flushes all groups at the same time, and returns when all have answered, or given up
+// because ctx has ended.
 func (s *Stage) Flush(ctx context.Context) error {
 	groups := s.Groups()
 	if len(groups) == 0 {
@@ -107,8 +109,9 @@ func (s *Stage) Flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Complete ends the stage, on its island and behind its last element: what was finished is committed when it returns, or the run has been stopped; with
-// settings.SendAndForget it is only asked for. A failure ends the run, should the group's own report not have done so before.
+// Complete ends the stage, on its island and behind its last element: what was finished is
+// committed when it returns, or the run has been stopped; with settings.SendAndForget it is only
+// asked for. A failure ends the run, should the group's own report not have done so before.
 func (s *Stage) Complete(isl *core.Island, info *core.StageInfo) {
 	switch {
 	case s.run.Stopped() || len(s.Groups()) == 0:
@@ -138,11 +141,13 @@ type Observer struct {
 	carried map[core.Token]struct{} // what the element in hand has under its token
 }
 
-// Observe is told of each element that is finished, before its token ends: behind that the element may be used again. t is the token, and v what may be a Committable, or a slice of
-// them, or nil.
+// Observe is told of each element that is finished, before its token ends: behind that the element
+// may be used again. t is the token, and v what may be a Committable, or a slice of them, or nil.
 //
-// What the element carries by its token is finished with that. A consumer's offset that came another way, by a channel from another graph or from this one, was handed over for it,
-// and this element answers that, once. Any other Committable is committed. A panic of a foreign Commit goes through.
+// What the element carries by its token is finished with that. A consumer's offset that came
+// another way, by a channel from another graph or from this one, was handed over for it, and this
+// element answers that, once. Any other Committable is committed. A panic of a foreign Commit goes
+// through.
 func (o *Observer) Observe(t core.Token, v any) {
 	switch v := v.(type) {
 	case Offset:
@@ -157,7 +162,8 @@ func (o *Observer) Observe(t core.Token, v any) {
 	}
 }
 
-// batch observes an element with several offsets, of which some may have come by its token and others by a channel.
+// batch observes an element with several offsets, of which some may have come by its token and
+// others by a channel.
 func (o *Observer) batch(t core.Token, cs []envelope.Committable) {
 	listed := t == 0
 	clear(o.carried)
@@ -173,7 +179,8 @@ func (o *Observer) batch(t core.Token, cs []envelope.Committable) {
 		if !v.HandedOver() {
 			continue
 		}
-		if !listed { // once, and not each offset by itself: a batch of thousands can have as many tokens
+		// once, and not each offset by itself: a batch of thousands can have as many tokens
+		if !listed {
 			listed = true
 			if o.carried == nil {
 				o.carried = map[core.Token]struct{}{}
@@ -196,7 +203,8 @@ func (o *Observer) carries(t core.Token, v Offset) bool {
 	return l == o.stage.run.Ledger && l.Carries(t, of)
 }
 
-// Count is called for each element that was observed, behind its token: the commit that a full batch asks for is to include it.
+// Count is called for each element that was observed, behind its token: the commit that a full
+// batch asks for is to include it.
 func (o *Observer) Count() {
 	if s := o.stage; s.seen.Add(1) >= s.due.Load() {
 		s.batchIsFull()

@@ -35,7 +35,8 @@ func TestStageArmsTheGroupsOfItsRun(t *testing.T) {
 	require.Equal(t, []settings.Committer{cm, other}, before.arms(), "each stage has its say")
 }
 
-// The committer stands in a child, and the group in any run around it; a group in a child is none of the parent's stages' business, nor of its neighbours'.
+// The committer stands in a child, and the group in any run around it; a group in a child is none
+// of the parent's stages' business, nor of its neighbours'.
 func TestStageArmsTheGroupsAroundIt(t *testing.T) {
 	run := newRun()
 	child := run.Child()
@@ -129,8 +130,9 @@ func TestObserve(t *testing.T) {
 	require.EqualValues(t, 1, g.flushes.Load())
 }
 
-// What an element carries by its token is finished with it, and no hand-over of another branch is touched. What came by a channel answers one, also inside of a batch, and beside others
-// that came by their tokens; an offset of another run is not this one's, even where the words are the same.
+// What an element carries by its token is finished with it, and no hand-over of another branch is
+// touched. What came by a channel answers one, also inside of a batch, and beside others that came
+// by their tokens; an offset of another run is not this one's, even where the words are the same.
 func TestObserveTellsTokensFromChannels(t *testing.T) {
 	run, other := newRun(), newRun()
 	isl := run.NewIsland()
@@ -203,7 +205,8 @@ func TestEachBatchWakesAllGroups(t *testing.T) {
 	require.EqualValues(t, 1, other.wakes.Load())
 }
 
-// Several goroutines count together: none of them knows of the others' elements, and each batch wakes once.
+// Several goroutines count together: none of them knows of the others' elements, and each batch
+// wakes once.
 func TestObserversCountTogether(t *testing.T) {
 	run := newRun()
 	g := &group{}
@@ -240,7 +243,8 @@ func TestGroupsThatHaveEndedAreForgotten(t *testing.T) {
 
 var errCommit, errOther = errors.New("the commit has failed"), errors.New("the other commit has failed")
 
-// Flush asks all groups at the same time: the slowest decides, not the sum of them, and all errors are told.
+// Flush asks all groups at the same time: the slowest decides, not the sum of them, and all errors
+// are told.
 func TestFlushAsksAllGroupsAtOnce(t *testing.T) {
 	run := newRun()
 	asked := make(chan struct{}, 3)

@@ -4,28 +4,36 @@ import "time"
 
 // Going ahead: what becomes of the elements behind a retry.
 //
-// A stage that retries in place is the first of its island, and stands behind a boundary (Island.Retries). While it pauses between two
-// attempts, nothing behind it moves, and its order wants just that. But a revoke waits for the elements of its partitions among them,
-// and the pause of an element that is kept may be longer than the revoke's deadline. So while assignments are being revoked the island goes ahead inside the
-// pause: it looks through what stands behind the element, pushes what is being revoked through the chain, and sets the rest aside, to be handled behind the
-// retry. Taking it from the boundary lets in what is blocked further upstream.
+// A stage that retries in place is the first of its island, and stands behind a boundary
+// (Island.Retries). While it pauses between two attempts, nothing behind it moves, and its order
+// wants just that. But a revoke waits for the elements of its partitions among them, and the pause
+// of an element that is kept may be longer than the revoke's deadline. So while assignments are
+// being revoked the island goes ahead inside the pause: it looks through what stands behind the
+// element, pushes what is being revoked through the chain, and sets the rest aside, to be handled
+// behind the retry. Taking it from the boundary lets in what is blocked further upstream.
 //
 // Invariants:
-//  1. An element goes ahead only if every record behind it is being revoked, and none is of an assignment of which the element that pauses, or one that
-//     was set aside before it, has a record too. So no partition's order changes, that of the revoked ones neither. Behind an element that is kept and has a record
-//     of an assignment that has ended, nothing goes ahead: the partition may have come back, under an index that does not tell.
+//  1. An element goes ahead only if every record behind it is being revoked, and none is of an
+//     assignment of which the element that pauses, or one that was set aside before it, has a
+//     record too. So no partition's order changes, that of the revoked ones neither. Behind an
+//     element that is kept and has a record of an assignment that has ended, nothing goes ahead:
+//     the partition may have come back, under an index that does not tell.
 //  2. No pause begins inside a pause: a stage that fails on such an element gives it up.
-//  3. The stage that pauses is the first of the chain and has pushed nothing yet. No stage behind it is at work, and holders behind it
-//     may be flushed: what they keep came before the element.
+//  3. The stage that pauses is the first of the chain and has pushed nothing yet. No stage behind
+//     it is at work, and holders behind it may be flushed: what they keep came before the element.
 //  4. What was set aside is given out before what comes from the boundary, in its order.
-//  5. No more than a limit is set aside. When that is reached, what is revoked and lies behind it waits for the retry, or for the revoke's deadline.
+//  5. No more than a limit is set aside. When that is reached, what is revoked and lies behind it
+//     waits for the retry, or for the revoke's deadline.
 //
-// What was set aside is input like what lies in a ring: a cancellation refuses it, a dropped assignment's elements are thrown away when it is given
-// out, and a hard stop leaves it where it is.
+// What was set aside is input like what lies in a ring: a cancellation refuses it, a dropped
+// assignment's elements are thrown away when it is given out, and a hard stop leaves it where it
+// is.
 //
-// Rejected: giving up what is behind the retry, for the next owner. It is not done twice, but a batch of it may be half done, and it is the most expensive work of
-// a stream that is lost: what has come as far as a stage that talks to the outside. Also rejected: retrying beside the island. What is behind a
-// retry of a kept partition waits for it for the sake of order, in a place that is not bounded by back-pressure then.
+// Rejected: giving up what is behind the retry, for the next owner. It is not done twice, but a
+// batch of it may be half done, and it is the most expensive work of a stream that is lost: what
+// has come as far as a stage that talks to the outside. Also rejected: retrying beside the island.
+// What is behind a retry of a kept partition waits for it for the sake of order, in a place that is
+// not bounded by back-pressure then.
 type ahead[T any] struct {
 	*Boundary[T]
 	isl   *Island
@@ -35,21 +43,26 @@ type ahead[T any] struct {
 	vals []T
 	toks []Token
 
-	// What Next gave out last. own: it was set aside before. The element at is in hand; cut: what is behind it was set aside, and its places are free.
+	// What Next gave out last. own: it was set aside before. The element at is in hand; cut: what
+	// is behind it was set aside, and its places are free.
 	chunk    Chunk[T]
 	at       int
 	own, cut bool
 
-	blocked  map[uint32]struct{} // orders (entry.order) that nothing may go ahead in (invariant 1) …
-	all      bool                // … or all
-	revokes  uint64              // that had begun when all that is set aside was looked through last
-	complete bool                // nothing more will come from the boundary
+	// orders (entry.order) that nothing may go ahead in (invariant 1) …
+	blocked map[uint32]struct{}
+	all     bool // … or all
+	// that had begun when all that is set aside was looked through last
+	revokes  uint64
+	complete bool // nothing more will come from the boundary
 }
 
-// DefaultAside is the number of elements that a retry sets aside at most, while what is behind it is revoked.
+// DefaultAside is the number of elements that a retry sets aside at most, while what is behind it
+// is revoked.
 const DefaultAside = 1 << 15
 
-// Retries declares that the island's first stage, and no other, pauses between attempts at an element (Pause).
+// Retries declares that the island's first stage, and no other, pauses between attempts at an
+// element (Pause).
 func (isl *Island) Retries() { isl.retries = true }
 
 // pausing is an ahead, whatever its elements are.
@@ -66,9 +79,9 @@ func newAhead[T any](isl *Island, b *Boundary[T], push func(T)) *ahead[T] {
 	return &ahead[T]{Boundary: b, isl: isl, push: push, limit: limit, blocked: map[uint32]struct{}{}}
 }
 
-// Pause waits between two attempts at the element in hand, until due or until whoever waits for the element
-// makes that sooner. It says how to go on; Halted is said by the run's being stopped, and a downstream that
-// wants no more ends the pause as TryAgain does (Unwanted tells).
+// Pause waits between two attempts at the element in hand, until due or until whoever waits for the
+// element makes that sooner. It says how to go on; Halted is said by the run's being stopped, and a
+// downstream that wants no more ends the pause as TryAgain does (Unwanted tells).
 func (isl *Island) Pause(due time.Time) Wait {
 	r, first, t := isl.run, isl.ahead, isl.frame.cur
 	isl.pending.flush(r.Ledger)
@@ -176,7 +189,8 @@ func (a *ahead[T]) input() bool {
 	return !a.complete && len(a.vals) < a.limit && a.Boundary.Ready()
 }
 
-// step goes ahead, by a chunk at most; false: there is nothing more at this moment. The frame is that of the element that pauses.
+// step goes ahead, by a chunk at most; false: there is nothing more at this moment. The frame is
+// that of the element that pauses.
 func (a *ahead[T]) step() (more bool) {
 	if !a.cut {
 		a.setAside()
@@ -235,7 +249,8 @@ func (a *ahead[T]) setAside() {
 	a.Boundary.Taken(len(c.Vals))
 }
 
-// again looks through all that is set aside: behind another element that pauses, and behind the begin of a revoke.
+// again looks through all that is set aside: behind another element that pauses, and behind the
+// begin of a revoke.
 func (a *ahead[T]) again() {
 	l := a.isl.run.Ledger
 	a.revokes = l.revokes.Load() // before the look
@@ -254,8 +269,9 @@ func (a *ahead[T]) again() {
 	a.aside.Store(int64(kept))
 }
 
-// goes ends an element whose partition is gone, or lets it go ahead; else it is to be set aside. Where a revoke has begun since all was looked through, it is: what is
-// of the same partition may be set aside already, and who comes first goes first.
+// goes ends an element whose partition is gone, or lets it go ahead; else it is to be set aside.
+// Where a revoke has begun since all was looked through, it is: what is of the same partition may
+// be set aside already, and who comes first goes first.
 func (a *ahead[T]) goes(v T, t Token) bool {
 	l := a.isl.run.Ledger
 	if t == 0 {

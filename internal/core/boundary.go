@@ -10,27 +10,32 @@ const DefaultCapacity = 2 * maxChunk
 
 // Boundary joins two islands: a bounded ring with one sender and one receiver.
 //
-// Goal: an element that is finished is visible to an idle receiver at once, also while the sender is inside a slow user function, at the price
-// of a few nanoseconds. So the fill index is published per element, and the receiver's parked flag looked at, while the free
-// index is published per chunk.
+// Goal: an element that is finished is visible to an idle receiver at once, also while the sender
+// is inside a slow user function, at the price of a few nanoseconds. So the fill index is published
+// per element, and the receiver's parked flag looked at, while the free index is published per
+// chunk.
 //
 // Invariants:
-//  1. Only the sender writes tail, vals[tail], toks[tail]; only the receiver writes head and clears what it has taken.
-//  2. The receiver parks only after it has raised its flag and then found tail unchanged; the sender looks at the flag after it has published
-//     tail. So a wake-up cannot be lost.
-//  3. An element is either taken by the receiver or refused to the sender, never neither: a receiver that wants no more publishes the tail
-//     that it saw (final) after it has set sealed. A sender that sees sealed behind its own store waits for final, and its element was taken
-//     if and only if its index is below it.
+//  1. Only the sender writes tail, vals[tail], toks[tail]; only the receiver writes head and clears
+//     what it has taken.
+//  2. The receiver parks only after it has raised its flag and then found tail unchanged; the
+//     sender looks at the flag after it has published tail. So a wake-up cannot be lost.
+//  3. An element is either taken by the receiver or refused to the sender, never neither: a
+//     receiver that wants no more publishes the tail that it saw (final) after it has set sealed. A
+//     sender that sees sealed behind its own store waits for final, and its element was taken if
+//     and only if its index is below it.
 //
-// Rejected: chunks handed over through a channel (an element is visible when its chunk is, which makes a linger timer
-// necessary, or a look at the receiver anyhow), and recycling them (a pool, poison, ownership).
+// Rejected: chunks handed over through a channel (an element is visible when its chunk is, which
+// makes a linger timer necessary, or a look at the receiver anyhow), and recycling them (a pool,
+// poison, ownership).
 type Boundary[T any] struct {
 	vals     []T
 	toks     []Token
 	mask     uint64
 	capacity uint64
 
-	ahead *runAhead // bounds what has begun; nil where nothing has, or the user has set the capacity
+	// bounds what has begun; nil where nothing has, or the user has set the capacity
+	ahead *runAhead
 
 	send     *Island
 	sendLink *Link // what the sender's chain is told when the receiver has cancelled
@@ -244,8 +249,9 @@ func (b *Boundary[T]) Cancel() {
 	}
 }
 
-// A receiver that is faster than its sender would fetch the sender's cache line for every few elements, and both would wait for that most of the time. Behind a small chunk it
-// lets some tenths of a microsecond pass before it looks again.
+// A receiver that is faster than its sender would fetch the sender's cache line for every few
+// elements, and both would wait for that most of the time. Behind a small chunk it lets some tenths
+// of a microsecond pass before it looks again.
 const (
 	smallChunk = 64
 	spins      = 800

@@ -6,15 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// calls are those of a stage's workers that run now. Each worker has a place of its own, and writes to no
-// other: a counter that all of them write costs more than the rest of a short call.
+// calls are those of a stage's workers that run now. Each worker has a place of its own, and writes
+// to no other: a counter that all of them write costs more than the rest of a short call.
 type calls struct {
 	mu     sync.Mutex
 	free   []*callPlace
 	places atomic.Pointer[[]*callPlace] // all that there are; replaced, never changed
 }
 
-// callPlace holds the token of the element whose call runs now, noToken where that has none, else 0.
+// callPlace holds the token of the element whose call runs now, noToken where that has none, else
+// 0.
 type callPlace struct {
 	token atomic.Uint64
 	_     [56]byte // to the end of the cache line

@@ -27,11 +27,12 @@ type composite struct {
 	abandoned atomic.Bool
 	returned  atomic.Bool
 	refused   atomic.Int32 // parts that were; of a split for branches without the frame's own
-	outs      int32        // of a split: how many went out; the frame's island writes it, before its own part ends
-	merged    bool         // a merge, and not a split
-	branches  bool         // a split for the branches of a Broadcast
-	untracked bool         // of a merge: it has elements without a token
-	void      atomic.Bool  // a merge with a member at or after a gap; see cut.go
+	// of a split: how many went out; the frame's island writes it, before its own part ends
+	outs      int32
+	merged    bool        // a merge, and not a split
+	branches  bool        // a split for the branches of a Broadcast
+	untracked bool        // of a merge: it has elements without a token
+	void      atomic.Bool // a merge with a member at or after a gap; see cut.go
 	gen       uint16
 	slot      uint32
 	members   []span
@@ -90,8 +91,8 @@ func (cs *composites) split(t Token, branches bool) Token {
 	return c.token()
 }
 
-// merge opens a composite of many tokens with one part. It keeps the slice. The caller holds the ledger's
-// cutMu.
+// merge opens a composite of many tokens with one part. It keeps the slice. The caller holds the
+// ledger's cutMu.
 func (cs *composites) merge(members []span, untracked bool) Token {
 	c := cs.get()
 	c.parts.Store(1)
@@ -102,7 +103,8 @@ func (cs *composites) merge(members []span, untracked bool) Token {
 	return c.token()
 }
 
-// anyUntracked reports whether some element behind tokens has none: of a batch in a batch, or of a part of one.
+// anyUntracked reports whether some element behind tokens has none: of a batch in a batch, or of a
+// part of one.
 func (cs *composites) anyUntracked(spans []span) bool {
 	for _, s := range spans {
 		if !s.first.composite() {
@@ -115,8 +117,8 @@ func (cs *composites) anyUntracked(spans []span) bool {
 	return false
 }
 
-// eachMerge calls f with every merge that is on its way. The caller holds the ledger's cutMu, so that none
-// is made meanwhile; none ends while f looks at it.
+// eachMerge calls f with every merge that is on its way. The caller holds the ledger's cutMu, so
+// that none is made meanwhile; none ends while f looks at it.
 func (cs *composites) eachMerge(f func(t Token, void bool)) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

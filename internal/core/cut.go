@@ -56,8 +56,8 @@ const (
 
 const noGap = ^uint64(0)
 
-// Claim begins the element behind a token, for a stage with effects; false: it lies after the cut, and
-// is to be given back. An element without a token begins always.
+// Claim begins the element behind a token, for a stage with effects; false: it lies after the cut,
+// and is to be given back. An element without a token begins always.
 func (l *Ledger) Claim(t Token) bool {
 	if t == 0 {
 		return true
@@ -114,8 +114,8 @@ func (l *Ledger) beginAll(t Token) {
 	})
 }
 
-// positions calls f with each run of positions behind a token, until it reports true, and reports that.
-// An assignment that has ended has no entry.
+// positions calls f with each run of positions behind a token, until it reports true, and reports
+// that. An assignment that has ended has no entry.
 func (l *Ledger) positions(t Token, f func(e *entry, first, last uint64) bool) bool {
 	if !t.composite() {
 		return f(l.entry(t.Index()), t.Position(), t.Position())
@@ -222,8 +222,8 @@ func (e *entry) setState(state uint64) bool {
 	}
 }
 
-// coverMerges raises the counts of busy entries so that each merge on its way lies before all its cuts
-// or after all of them (invariant 2). The caller holds cutMu.
+// coverMerges raises the counts of busy entries so that each merge on its way lies before all its
+// cuts or after all of them (invariant 2). The caller holds cutMu.
 func (l *Ledger) coverMerges() {
 	var mixed []Token
 	l.composites.eachMerge(func(t Token, void bool) {
@@ -257,8 +257,8 @@ func (l *Ledger) coverMerges() {
 	}
 }
 
-// mustRun reports whether a position behind a merge lies before its cut, or belongs to an assignment that
-// is kept. The caller holds cutMu.
+// mustRun reports whether a position behind a merge lies before its cut, or belongs to an
+// assignment that is kept. The caller holds cutMu.
 func (l *Ledger) mustRun(t Token) bool {
 	return l.positions(t, func(e *entry, first, _ uint64) bool {
 		if e == nil {
@@ -269,8 +269,8 @@ func (l *Ledger) mustRun(t Token) bool {
 	})
 }
 
-// gapAt makes a gap of every position behind a composite, as soon as one of its parts is given up: the
-// others are not waited for, or what follows would overtake it meanwhile.
+// gapAt makes a gap of every position behind a composite, as soon as one of its parts is given up:
+// the others are not waited for, or what follows would overtake it meanwhile.
 func (l *Ledger) gapAt(t Token) {
 	if l.run != nil && l.run.Stopped() {
 		return
@@ -291,8 +291,8 @@ func (l *Ledger) gapAt(t Token) {
 	}
 }
 
-// gap notes that a position was given up: nothing at or after it finishes any more.
-// It reports whether that is what the position is: it may have been given back before, or lie after a gap.
+// gap notes that a position was given up: nothing at or after it finishes any more. It reports
+// whether that is what the position is: it may have been given back before, or lie after a gap.
 func (l *Ledger) gap(e *entry, position uint64) bool {
 	if l.run != nil && l.run.Stopped() {
 		return true // everything is void

@@ -116,7 +116,8 @@ func (c *cuts) cutOf(a int) uint64 {
 
 func (c *cuts) isOpen(a int) bool { return c.l.entry(c.index[a]).word.Load()&stateMask == open }
 
-// What has begun may be claimed again after the freeze, by later stages, and what lies before it; nothing after it.
+// What has begun may be claimed again after the freeze, by later stages, and what lies before it;
+// nothing after it.
 func TestClaimAtACut(t *testing.T) {
 	c := newCuts(t, 2)
 	require.True(t, c.l.Claim(0))
@@ -150,7 +151,8 @@ func TestClaimAtACut(t *testing.T) {
 	require.False(t, c.l.Claim(c.at(later, 0)), "in a drain nothing begins")
 }
 
-// Claims that meet a freeze are decided by it: what was accepted lies before the cut, what was refused after it.
+// Claims that meet a freeze are decided by it: what was accepted lies before the cut, what was
+// refused after it.
 func TestClaimsDuringAFreeze(t *testing.T) {
 	for range 300 {
 		c := newCuts(t, 1)
@@ -259,7 +261,8 @@ func TestFreezeCoversMerges(t *testing.T) {
 	})
 }
 
-// The cuts are those of a fixpoint that is obviously right: the least in which every merge lies before all its cuts or after all of them.
+// The cuts are those of a fixpoint that is obviously right: the least in which every merge lies
+// before all its cuts or after all of them.
 func TestFreezeIsTheLeastFixpoint(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -318,7 +321,8 @@ func TestFreezeIsTheLeastFixpoint(t *testing.T) {
 	}
 }
 
-// What is given up lowers the cut to its position: what lies before it still finishes, nothing else does, and no merge with it.
+// What is given up lowers the cut to its position: what lies before it still finishes, nothing else
+// does, and no merge with it.
 func TestGap(t *testing.T) {
 	for name, freeze := range map[string]bool{"kept": false, "frozen": true} {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +438,8 @@ func TestLose(t *testing.T) {
 	require.Zero(t, c.r.GivenBack(), "it is nobody's to give back")
 }
 
-// However many assignments there were, those that have ended cost nothing: neither memory nor the work of the others.
+// However many assignments there were, those that have ended cost nothing: neither memory nor the
+// work of the others.
 func TestEntriesAreLinear(t *testing.T) {
 	orders := map[string]func(n int, es *entries){
 		"one at a time": func(n int, es *entries) {

@@ -12,28 +12,31 @@ const (
 	Complete
 )
 
-// Chunk is a run of elements that lie side by side. Their tokens are listed (Toks), or dense from First on, or none.
+// Chunk is a run of elements that lie side by side. Their tokens are listed (Toks), or dense from
+// First on, or none.
 type Chunk[T any] struct {
 	Vals  []T
 	Toks  []Token
 	First Token
 }
 
-// Intake is where an island takes its elements from. All methods are called on the island's goroutine.
+// Intake is where an island takes its elements from. All methods are called on the island's
+// goroutine.
 type Intake[T any] interface {
 	// Next returns what is there, at most a few hundred elements; it never blocks.
 	Next() (Chunk[T], Status)
-	// Taken says that the first n elements of the last chunk have been handled (or dropped) and their place is free.
+	// Taken says that the first n elements of the last chunk have been handled (or dropped) and
+	// their place is free.
 	Taken(n int)
 	// Ready reports whether Next would return something else than Empty.
 	Ready() bool
-	// Cancel says that no more is wanted; what was not taken is disposed of. No other method is called afterwards. It is not called behind
-	// Complete.
+	// Cancel says that no more is wanted; what was not taken is disposed of. No other method is
+	// called afterwards. It is not called behind Complete.
 	Cancel()
 }
 
-// Beginning is an Intake that begins a stream and can be stopped by a drain between any two elements: those that were not pushed are still the
-// user's (a slice), or will be delivered again.
+// Beginning is an Intake that begins a stream and can be stopped by a drain between any two
+// elements: those that were not pushed are still the user's (a slice), or will be delivered again.
 type Beginning interface {
 	// More reports whether there would have been more; a drain asks.
 	More() bool
@@ -41,7 +44,8 @@ type Beginning interface {
 
 // Waiter is an Intake that has its own way of waiting (a user's channel).
 type Waiter interface {
-	// Wait returns when there may be something, or when woken is readable, which it then has read: it reports which.
+	// Wait returns when there may be something, or when woken is readable, which it then has read:
+	// it reports which.
 	Wait(woken <-chan struct{}) (wasWoken bool)
 }
 
@@ -67,7 +71,8 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	ownWait, _ := in.(Waiter)
 	sweeper, _ := in.(Sweeper)
 	retry, _ := in.(*ahead[T])
-	// What ends the parking is looked at again when the parked flag is up: input, and a cancellation from another island.
+	// What ends the parking is looked at again when the parked flag is up: input, and a
+	// cancellation from another island.
 	ready := func() bool { return in.Ready() || isl.unwanted() }
 	complete := false
 	for {
@@ -75,7 +80,8 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			isl.publish()
 			return
 		}
-		// Kept here too: a push in idle may wait, and see a later epoch, which this loop has not looked into.
+		// Kept here too: a push in idle may wait, and see a later epoch, which this loop has not
+		// looked into.
 		seen := r.epoch.Load()
 		isl.seenEpoch = seen
 		if isl.noMore {
@@ -140,8 +146,8 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 	isl.sweptUpTo(sweptForEver)
 }
 
-// chunk pushes the elements of a chunk and returns how many were handled: fewer than there are when the run was stopped, the chain wants no
-// more, or a source is drained.
+// chunk pushes the elements of a chunk and returns how many were handled: fewer than there are when
+// the run was stopped, the chain wants no more, or a source is drained.
 func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) {
 	defer func() {
 		if isl.passPanics {
@@ -219,7 +225,8 @@ const (
 	leave
 )
 
-// attend is called between two elements while something wants attention; it is the only check that is made per element.
+// attend is called between two elements while something wants attention; it is the only check that
+// is made per element.
 func (isl *Island) attend(t Token, isSource bool) verdict {
 	a := isl.run.attention.Load()
 	switch {
@@ -247,8 +254,8 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 	return goOn
 }
 
-// DriveHere is Drive for the goroutine that calls the function it returns: a range loop's. A panic of the loop's body passes through. Call it once, behind
-// the run's start.
+// DriveHere is Drive for the goroutine that calls the function it returns: a range loop's. A panic
+// of the loop's body passes through. Call it once, behind the run's start.
 func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
 	isl.passPanics = true
 	st.Link.Up = func() { isl.noMore = true }

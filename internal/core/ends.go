@@ -7,9 +7,9 @@ import (
 
 // Deadlines of ends: until when what has begun is tried again.
 //
-// Who waits for a run's last elements, a drain or a revoke, waits until a deadline. Retries go on until
-// shortly before it, so that what is finished can still be committed. Then the element is given up, and
-// what lies before it goes on.
+// Who waits for a run's last elements, a drain or a revoke, waits until a deadline. Retries go on
+// until shortly before it, so that what is finished can still be committed. Then the element is
+// given up, and what lies before it goes on.
 
 // giveUpMargin is what is kept of a wait for the last commit.
 func giveUpMargin(wait time.Duration) time.Duration { return min(5*time.Second, wait/4) }
@@ -17,8 +17,8 @@ func giveUpMargin(wait time.Duration) time.Duration { return min(5*time.Second, 
 // shortestPause is the pause between attempts below which an element is given up instead.
 const shortestPause = 10 * time.Millisecond
 
-// When somebody waits, a pause takes no more than this part of what is left of the time, and no more than a
-// second: what failed for a moment holds nobody up for long, whatever back-off it has.
+// When somebody waits, a pause takes no more than this part of what is left of the time, and no
+// more than a second: what failed for a moment holds nobody up for long, whatever back-off it has.
 const (
 	pausesInAnEnd       = 8
 	longestPauseInAnEnd = time.Second
@@ -38,9 +38,9 @@ const (
 	CutAway
 )
 
-// Retry tells what to do now in the pause that began with a failure and lasts until due: how to go on, and
-// until when to wait, which is due from now on. It is asked again whenever the run's epoch has moved on, or the hurry was
-// raised.
+// Retry tells what to do now in the pause that began with a failure and lasts until due: how to go
+// on, and until when to wait, which is due from now on. It is asked again whenever the run's epoch
+// has moved on, or the hurry was raised.
 func (r *Run) Retry(t Token, due time.Time) (Wait, time.Time) {
 	now := time.Now()
 	if r.CutOff(t) {
@@ -114,8 +114,8 @@ func (r *Run) sweepFor() {
 	r.poke()
 }
 
-// FreezeFor makes the cut of assignments that are being revoked: what has begun is finished, and retried
-// until shortly before the time is over; nothing else begins. Raise the hurry afterwards.
+// FreezeFor makes the cut of assignments that are being revoked: what has begun is finished, and
+// retried until shortly before the time is over; nothing else begins. Raise the hurry afterwards.
 func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	l := r.Ledger
 	set := make([]*entry, 0, len(indexes))
@@ -140,8 +140,8 @@ func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	r.sweepFor()
 }
 
-// Hold makes the cut of assignments of which nothing else is to begin, and that nobody waits for: what has
-// begun is finished. It may be called within the functions of the run's stages.
+// Hold makes the cut of assignments of which nothing else is to begin, and that nobody waits for:
+// what has begun is finished. It may be called within the functions of the run's stages.
 func (r *Run) Hold(indexes ...uint32) {
 	set := make([]*entry, 0, len(indexes))
 	for _, index := range indexes {
@@ -178,8 +178,8 @@ func (r *Run) freezeAll() {
 	}
 }
 
-// Lose ends assignments that are somebody else's already: all of their elements are thrown away. It returns
-// how many outstanding positions each had.
+// Lose ends assignments that are somebody else's already: all of their elements are thrown away. It
+// returns how many outstanding positions each had.
 func (r *Run) Lose(indexes []uint32) []int {
 	r.everCut.Store(true)
 	lost := make([]int, len(indexes))
@@ -192,8 +192,8 @@ func (r *Run) Lose(indexes []uint32) []int {
 	return lost
 }
 
-// GiveUpFrom gives up what an assignment has from a position on, and what it has begun before is the
-// last: its time is over.
+// GiveUpFrom gives up what an assignment has from a position on, and what it has begun before is
+// the last: its time is over.
 func (r *Run) GiveUpFrom(index uint32, position uint64) {
 	if e := r.Ledger.entry(index); e != nil {
 		r.Ledger.cutMu.Lock()
@@ -203,8 +203,8 @@ func (r *Run) GiveUpFrom(index uint32, position uint64) {
 	}
 }
 
-// GivenBack counts the positions that were delivered to the stream and given back by a drain or a revoke,
-// because no stage with effects had begun them.
+// GivenBack counts the positions that were delivered to the stream and given back by a drain or a
+// revoke, because no stage with effects had begun them.
 func (r *Run) GivenBack() (n int64) {
 	r.mu.Lock()
 	n = r.givenBack.Load() // in one step with the children: one that leaves adds its own

@@ -2,9 +2,10 @@ package core
 
 import "sync/atomic"
 
-// entries finds assignments by their index. Indexes only grow and every element looks one up, so they
-// lie in pages: looking up takes no lock, adding and removing is constant work however many there are,
-// and a page whose assignments have all ended is let go. Adding and removing happen under Ledger.mu.
+// entries finds assignments by their index. Indexes only grow and every element looks one up, so
+// they lie in pages: looking up takes no lock, adding and removing is constant work however many
+// there are, and a page whose assignments have all ended is let go. Adding and removing happen
+// under Ledger.mu.
 type entries struct {
 	pages atomic.Pointer[[]atomic.Pointer[page]]
 	live  int // under Ledger.mu
@@ -70,7 +71,8 @@ func (es *entries) remove(index uint32) {
 	}
 }
 
-// each calls f with every entry; those that are added or removed meanwhile may be among them or not.
+// each calls f with every entry; those that are added or removed meanwhile may be among them or
+// not.
 func (es *entries) each(f func(*entry)) {
 	pages := es.pages.Load()
 	if pages == nil {

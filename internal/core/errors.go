@@ -53,8 +53,9 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic: %v", e.Value)
 }
 
-// place is the folder, file and line of the panic; "" where the stack does not tell. The stack lists two lines
-// for each call, the latest first, and those of the runtime's own after the call of panic are left out.
+// place is the folder, file and line of the panic; "" where the stack does not tell. The stack
+// lists two lines for each call, the latest first, and those of the runtime's own after the call of
+// panic are left out.
 func (e *PanicError) place() string {
 	lines := strings.Split(string(e.Stack), "\n")
 	for i := len(lines) - 2; i > 0; i-- {
@@ -78,7 +79,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// StuckError says that user code had not returned when the run ended: a goroutine is left behind, and nothing can be done about it.
+// StuckError says that user code had not returned when the run ended: a goroutine is left behind,
+// and nothing can be done about it.
 type StuckError struct {
 	// Stages are the stages, or chains of fused stages, that had not returned.
 	Stages []string
@@ -107,7 +109,8 @@ func (e *drainedError) Unwrap() []error {
 	return []error{ErrDrained, e.cause}
 }
 
-// OnlyDrained reports whether err says no more than that the run was drained and what had begun was finished.
+// OnlyDrained reports whether err says no more than that the run was drained and what had begun was
+// finished.
 func OnlyDrained(err error) bool {
 	_, ok := err.(*drainedError)
 	return ok

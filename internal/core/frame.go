@@ -28,7 +28,8 @@ type frame struct {
 	outs     int32
 	fate     fate
 	branches bool // the outputs are those of a Broadcast, one for each branch
-	// expanding: between the start of the frame and the next holder there is a stage that can emit several elements.
+	// expanding: between the start of the frame and the next holder there is a stage that can emit
+	// several elements.
 	expanding bool
 }
 
@@ -56,7 +57,8 @@ func (isl *Island) out() Token {
 	return fr.split
 }
 
-// Refused takes back an output that Out has counted with t: the push was refused by a cancelled downstream, or given up at a hard stop.
+// Refused takes back an output that Out has counted with t: the push was refused by a cancelled
+// downstream, or given up at a hard stop.
 func (isl *Island) Refused(t Token) {
 	if t == 0 {
 		return
@@ -70,11 +72,12 @@ func (isl *Island) Refused(t Token) {
 	isl.frame.fate = max(isl.frame.fate, f)
 }
 
-// Abandon gives up the element in hand: a stage failed on it, or a stage that has completed refuses it.
+// Abandon gives up the element in hand: a stage failed on it, or a stage that has completed refuses
+// it.
 func (isl *Island) Abandon() { isl.frame.fate = abandoned }
 
-// Claim begins the element in hand, for a stage with effects. False: it lies after the cut, and ends as
-// given back when the stage returns.
+// Claim begins the element in hand, for a stage with effects. False: it lies after the cut, and
+// ends as given back when the stage returns.
 func (isl *Island) Claim() bool {
 	t := isl.frame.cur
 	if t == 0 {
@@ -97,8 +100,8 @@ func (isl *Island) Claim() bool {
 	return false
 }
 
-// ClaimRun is [Island.Claim] for a stage whose effects take no time of the island's: it begins at once
-// what follows the element in its chunk, and will be pushed in any case.
+// ClaimRun is [Island.Claim] for a stage whose effects take no time of the island's: it begins at
+// once what follows the element in its chunk, and will be pushed in any case.
 func (isl *Island) ClaimRun() bool {
 	t := isl.frame.cur
 	if t == 0 {
@@ -123,8 +126,8 @@ func (isl *Island) GiveBack() {
 	isl.run.dropped.Add(1)
 }
 
-// TakeBack takes back an output of the element in hand that Out has counted with t: the element has ended in
-// the stage, as its fate says.
+// TakeBack takes back an output of the element in hand that Out has counted with t: the element has
+// ended in the stage, as its fate says.
 func (isl *Island) TakeBack(t Token) {
 	switch {
 	case t == 0:
@@ -147,15 +150,16 @@ func (isl *Island) Refuse() {
 	isl.frame.fate = max(isl.frame.fate, f)
 }
 
-// Enter starts a frame for an emission with a token of its own; Leave settles it and restores the outer one. expanding is what TakeExpanding returned when
-// the holder was built.
+// Enter starts a frame for an emission with a token of its own; Leave settles it and restores the
+// outer one. expanding is what TakeExpanding returned when the holder was built.
 func (isl *Island) Enter(t Token, expanding bool) (outer frame) {
 	outer = isl.frame
 	isl.frame = frame{cur: t, expanding: expanding}
 	return outer
 }
 
-// Finish ends the element in hand at the input of a finishing flow, before it pushes an untracked output (between Enter(0, …) and Leave).
+// Finish ends the element in hand at the input of a finishing flow, before it pushes an untracked
+// output (between Enter(0, …) and Leave).
 func (isl *Island) Finish() { isl.Done(isl.Out()) }
 
 // Leave settles the frame that Enter began.
@@ -187,8 +191,8 @@ func (isl *Island) Done(t Token) {
 	default:
 		isl.pending.done(isl.run.Ledger, t)
 		if isl.run.attention.Load()&attendHurry != 0 {
-			// Somebody waits for the last token. He has raised the hurry before he collected what was pending: either he has
-			// seen this one, or it is reported here.
+			// Somebody waits for the last token. He has raised the hurry before he collected what
+			// was pending: either he has seen this one, or it is reported here.
 			isl.pending.flush(isl.run.Ledger)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 // GivenUp counts the records of a partition that were given up in a stage.
 type GivenUp struct {
-	// Stage is the stage that gave them up; "" where that is not known: the run was stopped while they were
-	// somewhere on their way.
+	// Stage is the stage that gave them up; "" where that is not known: the run was stopped while
+	// they were somewhere on their way.
 	Stage string
 	// Topic and Partition are the records'; "" and -1 for elements that have no place in a topic.
 	Topic     string
@@ -75,8 +75,8 @@ func (e *GivenUpError) Unwrap() []error {
 	return []error{e.Cause, e.Because}
 }
 
-// GiveUp counts an element whose retries nobody waits for any longer: the run is drained, or its partition is
-// taken away, and the time is nearly over.
+// GiveUp counts an element whose retries nobody waits for any longer: the run is drained, or its
+// partition is taken away, and the time is nearly over.
 func (s *StageInfo) GiveUp(r *Run, t Token) {
 	s.givenUp.Add(1)
 	if t == 0 {
@@ -125,8 +125,8 @@ func (r *Run) NoteUndone(index uint32, undone func(below uint64, unanswered bool
 	}
 }
 
-// working are the stages with workers whose calls run now, or were running when the run was stopped, by the
-// tokens of single records. The caller holds the lock.
+// working are the stages with workers whose calls run now, or were running when the run was
+// stopped, by the tokens of single records. The caller holds the lock.
 func (r *Run) working() map[Token]string {
 	working := map[Token]string{}
 	for t, stage := range r.atWork {
@@ -176,8 +176,9 @@ func (g GivenUp) place() GivenUp {
 	return g
 }
 
-// AdoptEnd takes over the end of a child that has left. It reports whether its error says no more than that
-// its drain was cut short: that is no fault of its own, and what it has given up is counted already.
+// AdoptEnd takes over the end of a child that has left. It reports whether its error says no more
+// than that its drain was cut short: that is no fault of its own, and what it has given up is
+// counted already.
 func (r *Run) AdoptEnd(child error) bool {
 	if OnlyDrained(child) {
 		r.Cut()
@@ -201,7 +202,8 @@ func (r *Run) noteTimeout() bool {
 	return true
 }
 
-// GivenUps are the records that were given up so far, by stage and partition, with those of child runs.
+// GivenUps are the records that were given up so far, by stage and partition, with those of child
+// runs.
 func (r *Run) GivenUps() []GivenUp {
 	r.mu.Lock()
 	all := slices.Clone(r.givenUps)

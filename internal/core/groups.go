@@ -8,10 +8,12 @@ import (
 
 // Commit groups.
 //
-// A source whose offsets are committed has one group for each of its runs, and its group commits for as long as that run lasts. It commits nothing before a committer
-// stage has armed it; what that takes is between the two (internal/committing), and the engine only brings them together. The committer stands in the group's
-// own run or in one inside it: a partitioned source builds a child run for each partition, with the committer in the child and the group in the parent. Either may
-// come first, since chains are built from their end, and sources can begin late (Concat).
+// A source whose offsets are committed has one group for each of its runs, and its group commits
+// for as long as that run lasts. It commits nothing before a committer stage has armed it; what
+// that takes is between the two (internal/committing), and the engine only brings them together.
+// The committer stands in the group's own run or in one inside it: a partitioned source builds a
+// child run for each partition, with the committer in the child and the group in the parent. Either
+// may come first, since chains are built from their end, and sources can begin late (Concat).
 
 // A source that commits says so with NeedCommitter, and a graph without a committer stage is
 // refused when it has been built (CheckCommitters): it would commit nothing, for ever, and nothing
@@ -60,9 +62,9 @@ func (r *Run) HasSubGraphs() {
 }
 
 // CheckCommitters fails the graph, when it has been built, for each source of its run and of those
-// around it that needs a committer stage, and for which none is in the source's run, in this one, or
-// in one between the two. What a sub-graph lacks is a fault of the whole graph, which no policy of
-// Each skips.
+// around it that needs a committer stage, and for which none is in the source's run, in this one,
+// or in one between the two. What a sub-graph lacks is a fault of the whole graph, which no policy
+// of Each skips.
 func (b *Builder) CheckCommitters() {
 	found := false
 	for r := b.Run; r != nil; r = r.parent {
@@ -95,7 +97,8 @@ func (r *Run) failAround(err error) {
 	}
 }
 
-// AddGroup tells the run of a source that commits, for as long as the run lasts. Whoever watches this run or one inside it is told before AddGroup returns.
+// AddGroup tells the run of a source that commits, for as long as the run lasts. Whoever watches
+// this run or one inside it is told before AddGroup returns.
 func (r *Run) AddGroup(g CommitGroup) {
 	r.groups.mu.Lock()
 	r.groups.list = append(r.groups.list, g)
@@ -118,8 +121,9 @@ func (r *Run) tellOf(g CommitGroup) {
 	}
 }
 
-// EachGroup calls f with every group of the run and of those around it: with those that are there before it returns, and with those that are still to come as they are
-// added, on the goroutine that adds them. No lock is held meanwhile. A group that comes at this very moment may be told twice.
+// EachGroup calls f with every group of the run and of those around it: with those that are there
+// before it returns, and with those that are still to come as they are added, on the goroutine that
+// adds them. No lock is held meanwhile. A group that comes at this very moment may be told twice.
 func (r *Run) EachGroup(f func(CommitGroup)) {
 	r.groups.mu.Lock()
 	r.groups.watchers = append(r.groups.watchers, f)

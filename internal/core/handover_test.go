@@ -29,7 +29,8 @@ func (h *hands) count(base, mask uint64, n int) {
 	}
 }
 
-// An element is handed over once for each token that it carries: a batch of three parts of one record, three times. What is counted is what Carries and Positions tell of.
+// An element is handed over once for each token that it carries: a batch of three parts of one
+// record, three times. What is counted is what Carries and Positions tell of.
 func TestHandOverIsCountedForEachToken(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger

@@ -21,16 +21,16 @@ func (h *Held) Len() int { return len(h.toks) }
 // Emission is what a holder is about to emit: one token for all of it.
 type Emission struct {
 	Token Token
-	// Kept reports, for each element, whether it is emitted; nil is all of them. Those that lie after
-	// the cut are given back.
+	// Kept reports, for each element, whether it is emitted; nil is all of them. Those that lie
+	// after the cut are given back.
 	Kept func(i int) bool
 	// Empty: nothing is left.
 	Empty bool
 }
 
-// Emit makes one token of all that is held, and holds nothing any more. What lies after the cut is given
-// back, in one step with making the token: so a merge lies before all its cuts when it is made. A merge
-// with elements that have no token has begun, since nobody would deliver those again.
+// Emit makes one token of all that is held, and holds nothing any more. What lies after the cut is
+// given back, in one step with making the token: so a merge lies before all its cuts when it is
+// made. A merge with elements that have no token has begun, since nobody would deliver those again.
 func (h *Held) Emit(isl *Island) (em Emission) {
 	toks := h.toks
 	l := isl.run.Ledger
@@ -77,8 +77,8 @@ func (h *Held) Emit(isl *Island) (em Emission) {
 	return em
 }
 
-// Sweep gives back what lies after the cut, and reports what is kept; nil is all of it. Holders call it
-// before they look at whether there is anything to emit.
+// Sweep gives back what lies after the cut, and reports what is kept; nil is all of it. Holders
+// call it before they look at whether there is anything to emit.
 func (h *Held) Sweep(isl *Island) (kept func(i int) bool) {
 	if h.tracked == 0 || !isl.run.everCut.Load() {
 		return nil

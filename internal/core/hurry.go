@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// hurry is a level, shared by a run and its children: the number of reasons why what is held should come out now (a revoke, a transaction's commit, a
-// drain, a source that its tracker holds back). While it is above zero every holder emits what it has when its input is empty or a chunk ends,
-// Kafka sinks flush their linger, and finished tokens are reported at once. It is not a message in the stream: those cannot be
-// aligned at a Merge with a quiet channel or at a Concat's unread input.
+// hurry is a level, shared by a run and its children: the number of reasons why what is held should
+// come out now (a revoke, a transaction's commit, a drain, a source that its tracker holds back).
+// While it is above zero every holder emits what it has when its input is empty or a chunk ends,
+// Kafka sinks flush their linger, and finished tokens are reported at once. It is not a message in
+// the stream: those cannot be aligned at a Merge with a quiet channel or at a Concat's unread
+// input.
 type hurry struct {
 	level atomic.Int32
 
@@ -45,7 +47,8 @@ func (r *Run) leaveHurry() {
 	delete(r.hurry.runs, r)
 }
 
-// RaiseHurry adds a reason to hurry and wakes everybody, so that each raise is seen, also the second.
+// RaiseHurry adds a reason to hurry and wakes everybody, so that each raise is seen, also the
+// second.
 func (r *Run) RaiseHurry() {
 	h := r.hurry
 	h.mu.Lock()
@@ -84,7 +87,8 @@ func (r *Run) HurryRaised() <-chan struct{} {
 	return r.hurry.c
 }
 
-// revoking reports whether every record behind a token belongs to an assignment that is being taken away.
+// revoking reports whether every record behind a token belongs to an assignment that is being taken
+// away.
 func (l *Ledger) revoking(t Token) bool {
 	if t.composite() {
 		for _, s := range l.composites.members(t) {
@@ -98,8 +102,9 @@ func (l *Ledger) revoking(t Token) bool {
 	return e == nil || e.revoking.Load()
 }
 
-// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until it
-// reports true, and reports that; 0 is that of an assignment that has ended. One may come several times.
+// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until
+// it reports true, and reports that; 0 is that of an assignment that has ended. One may come
+// several times.
 func (l *Ledger) anyOrder(t Token, f func(order uint32) bool) bool {
 	if !t.composite() {
 		if e := l.entry(t.Index()); e != nil {

@@ -7,11 +7,14 @@ import (
 	"strconv"
 )
 
-// Who waits for the end of a run inside one of its own functions waits for himself. Two things tell it:
+// Who waits for the end of a run inside one of its own functions waits for himself. Two things tell
+// it:
 //
-//   - the goroutine: those that run user functions are known by their ids. A goroutine has no name that a program could ask for otherwise; the trace of its stack begins with it, in every
+//   - the goroutine: those that run user functions are known by their ids. A goroutine has no name
+//     that a program could ask for otherwise; the trace of its stack begins with it, in every
 //     version of Go so far. Where that cannot be read, nobody is found inside;
-//   - the context that the run has given to a function of its own, also where that has started goroutines for which it waits.
+//   - the context that the run has given to a function of its own, also where that has started
+//     goroutines for which it waits.
 
 type runKey struct{}
 
@@ -36,12 +39,14 @@ func (r *Run) Here() (leave func()) {
 	}
 }
 
-// Within says that the run is run by a function of another one, if ctx is that function's: that one waits for it.
+// Within says that the run is run by a function of another one, if ctx is that function's: that one
+// waits for it.
 func (r *Run) Within(ctx context.Context) {
 	r.within, _ = ctx.Value(runKey{}).(*Run)
 }
 
-// CalledFromWithin reports whether the caller is a function that the run, or one inside it, waits for.
+// CalledFromWithin reports whether the caller is a function that the run, or one inside it, waits
+// for.
 func (r *Run) CalledFromWithin(ctx context.Context) bool {
 	for c, _ := ctx.Value(runKey{}).(*Run); c != nil; {
 		if c == r {
@@ -68,7 +73,8 @@ func (r *Run) works(id uint64) bool {
 	return ours
 }
 
-// goroutineID is the number in the first line of the goroutine's trace; 0 where that does not read as it should.
+// goroutineID is the number in the first line of the goroutine's trace; 0 where that does not read
+// as it should.
 func goroutineID() uint64 {
 	var buf [40]byte
 	line, ok := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))

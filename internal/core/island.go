@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Stage is the fused rest of a chain, as an operator sees its downstream. Push and Done are called on the island's goroutine only, Done once,
-// after the last Push. Link carries cancellation the other way.
+// Stage is the fused rest of a chain, as an operator sees its downstream. Push and Done are called
+// on the island's goroutine only, Done once, after the last Push. Link carries cancellation the
+// other way.
 type Stage[T any] struct {
 	Push func(T)
 	Done func()
@@ -45,7 +46,8 @@ type At struct {
 
 // output is an end of the chain that leads to another goroutine; it may be cancelled from there.
 type output interface {
-	// checkCancelled passes a cancellation by the receiver on to the island's link. It runs on the island's goroutine.
+	// checkCancelled passes a cancellation by the receiver on to the island's link. It runs on the
+	// island's goroutine.
 	checkCancelled()
 }
 
@@ -54,15 +56,16 @@ type watch func()
 
 func (w watch) checkCancelled() { w() }
 
-// Watch makes the island call f whenever it looks around, and before it parks: for a sink that is told from elsewhere to cancel its link. Whoever tells
-// it wakes the island.
+// Watch makes the island call f whenever it looks around, and before it parks: for a sink that is
+// told from elsewhere to cancel its link. Whoever tells it wakes the island.
 func (isl *Island) Watch(f func()) { isl.outputs = append(isl.outputs, watch(f)) }
 
 // Island is one goroutine of a run and the fused chain that it drives.
 type Island struct {
 	run *Run
 
-	// Written per element, by the island. Others' cores look at parked and at pending's words per element too: those lie on cache lines of their own.
+	// Written per element, by the island. Others' cores look at parked and at pending's words per
+	// element too: those lie on cache lines of their own.
 	_          [64]byte
 	frame      frame
 	stage      *StageInfo // the stage whose user function was called last, for a panic
@@ -86,11 +89,12 @@ type Island struct {
 	retries      bool        // the first stage pauses between attempts
 	ahead        pausing     // nil without such a stage, and inside a pause
 
-	wake       chan struct{}
-	timer      *time.Timer
-	seenEpoch  uint64
-	busySince  atomic.Int64
-	chunkSince atomic.Int64  // since when it is at its chunk, also while it is held back; 0 is at none
+	wake      chan struct{}
+	timer     *time.Timer
+	seenEpoch uint64
+	busySince atomic.Int64
+	// since when it is at its chunk, also while it is held back; 0 is at none
+	chunkSince atomic.Int64
 	swept      atomic.Uint32 // up to this drop
 	yield      atomic.Uint32 // noYield, or what Yield has asked for
 
@@ -100,32 +104,36 @@ type Island struct {
 	_       [64]byte
 }
 
-// NewIsland adds an island to the run. Its goroutine starts with the run, or at once where the run has started.
+// NewIsland adds an island to the run. Its goroutine starts with the run, or at once where the run
+// has started.
 func (r *Run) NewIsland() *Island {
 	isl := &Island{run: r, wake: make(chan struct{}, 1)}
 	r.addIsland(isl)
 	return isl
 }
 
-// KeepsUnbegun reports whether elements that the island has passed on, and that have not begun, may lie somewhere.
+// KeepsUnbegun reports whether elements that the island has passed on, and that have not begun, may
+// lie somewhere.
 func (isl *Island) KeepsUnbegun() bool { return isl.keepsUnbegun.Load() }
 
 // Run is the run that the island belongs to.
 func (isl *Island) Run() *Run { return isl.run }
 
-// Expanding declares that a stage of the chain can emit several elements for one: tokens of frames that reach it are split.
+// Expanding declares that a stage of the chain can emit several elements for one: tokens of frames
+// that reach it are split.
 func (isl *Island) Expanding() { isl.frame.expanding = true }
 
-// TakeExpanding is called by a holder while it is built: it returns whether a stage behind it expands, which concerns the frames of its emissions;
-// those that begin before it end in it.
+// TakeExpanding is called by a holder while it is built: it returns whether a stage behind it
+// expands, which concerns the frames of its emissions; those that begin before it end in it.
 func (isl *Island) TakeExpanding() bool {
 	e := isl.frame.expanding
 	isl.frame.expanding = false
 	return e
 }
 
-// AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from their end): under hurry it runs when
-// the island's input is empty or a chunk ends. deadline, where not nil, says when flush has to run because of time; zero is never.
+// AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from
+// their end): under hurry it runs when the island's input is empty or a chunk ends. deadline, where
+// not nil, says when flush has to run because of time; zero is never.
 func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Time) {
 	isl.flushers = append([]func(time.Time){flush}, isl.flushers...)
 	if deadline != nil {
@@ -136,7 +144,8 @@ func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Ti
 // Token is that of the element in hand.
 func (isl *Island) Token() Token { return isl.frame.cur }
 
-// HandOver records that the element in hand is about to be handed, by the stage in hand, to code outside of the graph, which finishes it by its Committable.
+// HandOver records that the element in hand is about to be handed, by the stage in hand, to code
+// outside of the graph, which finishes it by its Committable.
 func (isl *Island) HandOver() { isl.run.Ledger.HandOver(isl.frame.cur, isl.stage.Name) }
 
 // Withdraw takes the HandOver of the element in hand back.
@@ -155,7 +164,8 @@ func (isl *Island) Wake() {
 	}
 }
 
-// park waits until Wake is called, ready is true, a deadline of a holder has come, or the run's epoch has moved on.
+// park waits until Wake is called, ready is true, a deadline of a holder has come, or the run's
+// epoch has moved on.
 func (isl *Island) park(ready func() bool, deadline time.Time) {
 	isl.publish()
 	isl.parked.Store(1)
@@ -263,8 +273,8 @@ func Send[T any](isl *Island, ch chan<- T, v T) Sent {
 	return Halted
 }
 
-// beginHandOver lets the element in hand be handed to user code, unless it lies after the cut. No cut is
-// made until endHandOver.
+// beginHandOver lets the element in hand be handed to user code, unless it lies after the cut. No
+// cut is made until endHandOver.
 func (isl *Island) beginHandOver() bool {
 	for {
 		isl.handing.Store(1)
@@ -292,8 +302,8 @@ func (isl *Island) endHandOver(tracked, taken bool) {
 	isl.handing.Store(0)
 }
 
-// Await parks until ready, on behalf of a sink or a push that waits. It reports false when the run was stopped hard first. Holders are not
-// flushed meanwhile: a push that waits is inside a frame.
+// Await parks until ready, on behalf of a sink or a push that waits. It reports false when the run
+// was stopped hard first. Holders are not flushed meanwhile: a push that waits is inside a frame.
 func (isl *Island) Await(ready func() bool) bool {
 	isl.pending.flush(isl.run.Ledger)
 	for !ready() {
@@ -330,14 +340,16 @@ func (isl *Island) guard(f func()) {
 	f()
 }
 
-// idle does what is due between two elements when no input is there or a chunk has ended: finished tokens are reported, holders
-// whose time has come (or all, under hurry) emit, cancellations from other islands arrive. It returns the next deadline.
+// idle does what is due between two elements when no input is there or a chunk has ended: finished
+// tokens are reported, holders whose time has come (or all, under hurry) emit, cancellations from
+// other islands arrive. It returns the next deadline.
 func (isl *Island) idle() (next time.Time) {
 	isl.publish()
 	isl.unwanted()
 	isl.pending.flush(isl.run.Ledger)
 	if len(isl.flushers) > 0 {
-		isl.guard(func() { next = isl.flush() }) // may take long: what is finished was reported before
+		// may take long: what is finished was reported before
+		isl.guard(func() { next = isl.flush() })
 		isl.pending.flush(isl.run.Ledger)
 	}
 	return next

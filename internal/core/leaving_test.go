@@ -21,7 +21,8 @@ func (nobody) Locate(uint64) (string, int32, int64, bool) {
 	return "", 0, 0, false
 }
 
-// What is being revoked is counted once each, until it is released; else islands would go ahead for ever.
+// What is being revoked is counted once each, until it is released; else islands would go ahead for
+// ever.
 func TestLeavingIsCounted(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger
@@ -44,7 +45,8 @@ func TestLeavingIsCounted(t *testing.T) {
 	_ = r.Discard(ErrStopped)
 }
 
-// Who has read the count and finds an assignment not revoked yet finds another count once it is: else he would not look again at what he has set aside.
+// Who has read the count and finds an assignment not revoked yet finds another count once it is:
+// else he would not look again at what he has set aside.
 func TestRevokesAreCountedBehindTheFlag(t *testing.T) {
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})
 	l := r.Ledger

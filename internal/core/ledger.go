@@ -6,14 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// Assignment accounts for the tokens of one assignment of one partition, from its start (or a seek, a rewind, a new
-// run) to its end. The ledger calls it from any goroutine, with positions given as a word: base is a multiple of 64 and bit i of
-// mask stands for position base+i. Done and Abandon are idempotent: marks may be repeated, also for positions behind the frontier.
+// Assignment accounts for the tokens of one assignment of one partition, from its start (or a seek,
+// a rewind, a new run) to its end. The ledger calls it from any goroutine, with positions given as
+// a word: base is a multiple of 64 and bit i of mask stands for position base+i. Done and Abandon
+// are idempotent: marks may be repeated, also for positions behind the frontier.
 type Assignment interface {
 	// Done marks positions of which no part travels any more and none was abandoned.
 	Done(base, mask uint64)
-	// HandOver says, before an element is handed to code outside of the graph, by the stage of that name, that the positions are done only when that is answered: by
-	// one who has finished the element, or by the record's explicit Commit. Each call counts.
+	// HandOver says, before an element is handed to code outside of the graph, by the stage of that
+	// name, that the positions are done only when that is answered: by one who has finished the
+	// element, or by the record's explicit Commit. Each call counts.
 	HandOver(base, mask uint64, stage string)
 	// Withdraw takes one HandOver of each position back: it did not take place after all.
 	Withdraw(base, mask uint64)
@@ -60,8 +62,9 @@ type entry struct {
 	order      uint32        // the index of the first of the partition's assignments that overlap
 	word       atomic.Uint64 // count and state; see cut.go
 	revoking   atomic.Bool
-	gap        atomic.Uint64 // nothing at or after it finishes: something there was given up; written under Ledger.cutMu
-	deadline   atomic.Int64  // of the revoke: when retries of its elements are given up; 0 is none
+	// nothing at or after it finishes: something there was given up; written under Ledger.cutMu
+	gap      atomic.Uint64
+	deadline atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
 
 	givenUp map[uint64]struct{} // positions that are counted as given up; under Run.mu
 
@@ -72,9 +75,9 @@ type entry struct {
 
 func newLedger() *Ledger { return &Ledger{next: firstIndex} }
 
-// Register gives the assignment a fresh index. During a drain it begins nothing. after is the index of an
-// assignment of the same partition that is still being revoked, or 0: the order of the partition's records
-// holds over both.
+// Register gives the assignment a fresh index. During a drain it begins nothing. after is the index
+// of an assignment of the same partition that is still being revoked, or 0: the order of the
+// partition's records holds over both.
 func (l *Ledger) Register(a Assignment, after uint32) (uint32, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,7 +176,8 @@ func (l *Ledger) ended(one span, many []span, how fate, last bool) {
 	}
 }
 
-// End ends a token that is not in a frame any more, on a goroutine that is no island, as done or as abandoned.
+// End ends a token that is not in a frame any more, on a goroutine that is no island, as done or as
+// abandoned.
 func (l *Ledger) End(t Token, done bool) {
 	f := abandoned
 	if done {
@@ -189,8 +193,9 @@ func (l *Ledger) doneWord(word Token, mask uint64) {
 	}
 }
 
-// HandOver records that the element with this token is about to be handed to code outside of the graph, by the stage of that name: once for each token that the element carries. A batch
-// of two parts of one record is handed over twice, since each of them is going to be finished.
+// HandOver records that the element with this token is about to be handed to code outside of the
+// graph, by the stage of that name: once for each token that the element carries. A batch of two
+// parts of one record is handed over twice, since each of them is going to be finished.
 func (l *Ledger) HandOver(t Token, stage string) {
 	l.each(span{t, 1}, func(a Assignment, base, mask uint64) { a.HandOver(base, mask, stage) })
 }
@@ -217,7 +222,8 @@ func (l *Ledger) each(s span, f func(a Assignment, base, mask uint64)) {
 	}
 }
 
-// Carries reports whether an element with one token has another one's position under it, as itself, as a part of it or as a record of a batch.
+// Carries reports whether an element with one token has another one's position under it, as itself,
+// as a part of it or as a record of a batch.
 func (l *Ledger) Carries(t, of Token) bool {
 	if !t.composite() {
 		return t == of
@@ -268,7 +274,8 @@ func (l *Ledger) Locate(t Token) (topic string, partition int32, offset int64, o
 	return e.assignment.Locate(t.Position())
 }
 
-// isAt reports whether a token is that of a record. Of an element of several records nothing is known from outside: its token may end meanwhile and be used again.
+// isAt reports whether a token is that of a record. Of an element of several records nothing is
+// known from outside: its token may end meanwhile and be used again.
 func (l *Ledger) isAt(t Token, topic string, partition int32, offset int64) bool {
 	if t == 0 || t.composite() {
 		return false

@@ -2,8 +2,9 @@ package core
 
 import "sync"
 
-// Line is what a stage knows of what lies upstream of it: whether the elements that reach it may have
-// begun already, so that an end has to wait for all that the stage takes in. nil is a source's: nothing.
+// Line is what a stage knows of what lies upstream of it: whether the elements that reach it may
+// have begun already, so that an end has to wait for all that the stage takes in. nil is a
+// source's: nothing.
 type Line struct {
 	begins bool
 
@@ -24,8 +25,8 @@ func (l *Line) Join(up *Line) {
 	l.ups = append(l.ups, up)
 }
 
-// Begins is the line after a stage that begins elements, or lets them wait for each other: one with effects,
-// a branch beside others, a batch.
+// Begins is the line after a stage that begins elements, or lets them wait for each other: one with
+// effects, a branch beside others, a batch.
 func (l *Line) Begins() *Line {
 	after := &Line{begins: true}
 	after.Join(l)
@@ -50,8 +51,9 @@ func (l *Line) begun() bool {
 	return false
 }
 
-// KeepsUnbegun declares that a stage of the island keeps elements, or hands them over to others, before anything has
-// begun them: when their partition is paused, they have to be held back (Run.Hold).
+// KeepsUnbegun declares that a stage of the island keeps elements, or hands them over to others,
+// before anything has begun them: when their partition is paused, they have to be held back
+// (Run.Hold).
 func (at At) KeepsUnbegun() {
 	isl, line := at.Island, at.Line
 	isl.run.OnStart(func() {
@@ -70,7 +72,8 @@ func (at At) Begun() At {
 	return at
 }
 
-// Joint is the place after a stage that joins several inputs on an island of its own; each is told with Input.
+// Joint is the place after a stage that joins several inputs on an island of its own; each is told
+// with Input.
 func Joint(isl *Island) At { return At{Island: isl, Line: NewLine()} }
 
 // Input tells a joint of one of its inputs.

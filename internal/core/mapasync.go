@@ -16,26 +16,27 @@ const (
 	Again Outcome = ^Outcome(0)
 )
 
-// Window is the number of elements that a stage with n workers takes in at most: enough that one slow call
-// in fifty keeps the others busy.
+// Window is the number of elements that a stage with n workers takes in at most: enough that one
+// slow call in fifty keeps the others busy.
 func Window(n int) int { return max(1024, 64*n) }
 
-// shortWindow is that of a stage after another with effects: what it takes in has begun, and an end waits
-// for it. With the element that waits to be taken in these are two calls for each worker.
+// shortWindow is that of a stage after another with effects: what it takes in has begun, and an end
+// waits for it. With the element that waits to be taken in these are two calls for each worker.
 func shortWindow(n int) int { return 2*n - 1 }
 
-// MapAsync is a stage that runs up to n calls at once. Results go on in input order, or, where unordered,
-// as they come.
+// MapAsync is a stage that runs up to n calls at once. Results go on in input order, or, where
+// unordered, as they come.
 type MapAsync[A, B any] struct {
 	Name      string
 	N         int
 	Unordered bool
-	// Ahead is how many elements are taken in beside those in work; 0 is as the stage's place asks for.
+	// Ahead is how many elements are taken in beside those in work; 0 is as the stage's place asks
+	// for.
 	Ahead int
 	// Repeatable: a call begins nothing, since it may be made again.
 	Repeatable bool
-	// Call works on one element, on a worker's goroutine. failed is how often it failed before. With Again
-	// it says when the pause ends.
+	// Call works on one element, on a worker's goroutine. failed is how often it failed before.
+	// With Again it says when the pause ends.
 	Call func(a A, t Token, failed int, s *StageInfo) (b B, how Outcome, until time.Time)
 }
 
@@ -147,8 +148,9 @@ func (m *MapAsync[A, B]) begin(r *Run, t Token, first bool) bool {
 	return !r.CutOff(t)
 }
 
-// cells is the transport of an unordered stage: elements lie in cells that any order can free. Cell numbers travel through three rings: free (receiver
-// to sender), in (sender to workers), out (workers to receiver, by ticket). A number is in one of them at a time, so none can overflow.
+// cells is the transport of an unordered stage: elements lie in cells that any order can free. Cell
+// numbers travel through three rings: free (receiver to sender), in (sender to workers), out
+// (workers to receiver, by ticket). A number is in one of them at a time, so none can overflow.
 type cells[A, B any] struct {
 	ins   []A
 	outs  []B
@@ -217,7 +219,8 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			if k >= c.inTail.Load() || !begins.may() {
 				return 0, false
 			}
-			// Before the claim: the place in the ring may be written again as soon as it is claimed.
+			// Before the claim: the place in the ring may be written again as soon as it is
+			// claimed.
 			cell := c.in[k&c.mask].Load()
 			if c.claim.CompareAndSwap(k, k+1) {
 				return uint64(cell), true
@@ -281,8 +284,8 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	}
 }
 
-// space waits for a free cell; false where the receiver has cancelled, the run was stopped, or the element in
-// hand came to lie after the cut.
+// space waits for a free cell; false where the receiver has cancelled, the run was stopped, or the
+// element in hand came to lie after the cut.
 func (c *cells[A, B]) space() bool {
 	room := false
 	c.send.Await(func() bool {
@@ -367,7 +370,8 @@ func (c *cells[A, B]) Ready() bool {
 	return ok || c.closed.Load() && c.inTail.Load() == c.lhead
 }
 
-// Cancel refuses what is finished and what will be: the receiver stays until the calls that run have come back.
+// Cancel refuses what is finished and what will be: the receiver stays until the calls that run
+// have come back.
 func (c *cells[A, B]) Cancel() {
 	c.cancelled.Store(true)
 	c.refused()

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// pauses keeps the pieces of work of a stage that wait for another attempt: a pause holds no worker. One
-// goroutine watches over them while there are any. It looks at those whose time has come, and at all of them
-// when somebody begins to wait for elements (hurry) or nobody wants any of them any more.
+// pauses keeps the pieces of work of a stage that wait for another attempt: a pause holds no
+// worker. One goroutine watches over them while there are any. It looks at those whose time has
+// come, and at all of them when somebody begins to wait for elements (hurry) or nobody wants any of
+// them any more.
 type pauses struct {
 	ready   atomic.Int32 // pieces whose pause is over, that no worker has taken
 	waiting atomic.Int32 // pieces in a pause
@@ -65,12 +66,14 @@ func poke(c chan struct{}) {
 	}
 }
 
-// pause lets a piece of work wait until a time, or until whoever waits for its element makes that sooner.
+// pause lets a piece of work wait until a time, or until whoever waits for its element makes that
+// sooner.
 func (w *workers) pause(work uint64, t Token, until time.Time, stale func() bool) {
 	p := &w.pauses
 	p.mu.Lock()
 	p.waiting.Add(1)
-	// A raise that is not seen here is seen by the watcher, which finds the piece: it looks under this lock.
+	// A raise that is not seen here is seen by the watcher, which finds the piece: it looks under
+	// this lock.
 	first := w.keep(pausedWork{work, t, until, stale})
 	start := len(p.paused) > 0 && !p.running
 	p.running = p.running || start
@@ -86,8 +89,8 @@ func (w *workers) pause(work uint64, t Token, until time.Time, stale func() bool
 	}
 }
 
-// keep puts a piece among the pauses, the ready ones where its pause is over, and reports whether it is now
-// the first whose pause ends. The caller holds the lock, and has counted it as waiting.
+// keep puts a piece among the pauses, the ready ones where its pause is over, and reports whether
+// it is now the first whose pause ends. The caller holds the lock, and has counted it as waiting.
 func (w *workers) keep(pw pausedWork) (first bool) {
 	p := &w.pauses
 	what, until := w.run.Retry(pw.token, pw.until)
@@ -131,8 +134,8 @@ func (w *workers) watchPauses() {
 // review looks at all pauses: nobody may want their elements any more.
 func (w *workers) review() { poke(w.pauses.look) }
 
-// endPauses makes ready what is due, of all of them or of those whose time has come, and tells when the next
-// will be; false: none is left, and the goroutine ends.
+// endPauses makes ready what is due, of all of them or of those whose time has come, and tells when
+// the next will be; false: none is left, and the goroutine ends.
 func (w *workers) endPauses(all bool) (next time.Time, any bool) {
 	p := &w.pauses
 	p.mu.Lock()

@@ -68,7 +68,8 @@ func (s *staff) add(n uint64) {
 	synctest.Wait()
 }
 
-// A pause holds no worker; when as many pieces wait as there are workers, nothing new begins, unless somebody waits for an end.
+// A pause holds no worker; when as many pieces wait as there are workers, nothing new begins,
+// unless somebody waits for an end.
 func TestPausesHoldNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var healed atomic.Bool
@@ -119,7 +120,8 @@ func TestPausesHoldNoWorker(t *testing.T) {
 	})
 }
 
-// A revoke makes the pauses of its elements short, and those of no others; shortly before its deadline they are over.
+// A revoke makes the pauses of its elements short, and those of no others; shortly before its
+// deadline they are over.
 func TestRevokeShortensPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStaff(t, 4, func(uint64) bool { return true })

@@ -5,12 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// pending coalesces the done tokens of one goroutine: up to 64 positions of one word are marked with one call to the assignment instead of
-// one each. The bits are published per token, so that a commit loop or a revoke can take them at any time: a slow element does
-// not hide the finished ones before it.
+// pending coalesces the done tokens of one goroutine: up to 64 positions of one word are marked
+// with one call to the assignment instead of one each. The bits are published per token, so that a
+// commit loop or a revoke can take them at any time: a slow element does not hide the finished ones
+// before it.
 //
-// One writer, any number of readers. word and bits belong together only while seq is even and unchanged (a
-// sequence lock); marks are idempotent, so a reader and the writer may both report the same bits.
+// One writer, any number of readers. word and bits belong together only while seq is even and
+// unchanged (a sequence lock); marks are idempotent, so a reader and the writer may both report the
+// same bits.
 type pending struct {
 	seq  atomic.Uint32
 	word atomic.Uint64
@@ -27,7 +29,9 @@ func (p *pending) done(l *Ledger, t Token) {
 		p.turn(l, t&^63)
 	}
 	p.b |= 1 << (t & 63)
-	p.bits.Store(p.b) // with a full fence, as the hurry's check behind it needs: who raises it reads the bits behind that
+	// with a full fence, as the hurry's check behind it needs: who raises it reads the bits behind
+	// that
+	p.bits.Store(p.b)
 }
 
 // turn goes on to another word.
@@ -43,7 +47,8 @@ func (p *pending) begin(w Token) {
 	p.seq.Add(1)
 }
 
-// flush reports what is pending. The bits are cleared after the assignment has seen them: a reader in between reports them twice, never not at all.
+// flush reports what is pending. The bits are cleared after the assignment has seen them: a reader
+// in between reports them twice, never not at all.
 func (p *pending) flush(l *Ledger) {
 	if p.b == 0 {
 		return
@@ -70,8 +75,9 @@ func (p *pending) collect(l *Ledger) {
 	}
 }
 
-// Finisher ends tokens on a goroutine that is no island: a client's acknowledgements. One goroutine at a time may use it. What it has not reported
-// yet is read with everybody else's by CollectPending.
+// Finisher ends tokens on a goroutine that is no island: a client's acknowledgements. One goroutine
+// at a time may use it. What it has not reported yet is read with everybody else's by
+// CollectPending.
 type Finisher struct {
 	run     *Run
 	pending pending

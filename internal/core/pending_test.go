@@ -21,9 +21,10 @@ func (m *marks) Return(base, mask uint64)                   {}
 func (m *marks) Cut(position, begun uint64, gap bool) int   { return 0 }
 func (m *marks) Locate(uint64) (string, int32, int64, bool) { return "", 0, 0, false }
 
-// A token that is finished while somebody raises the hurry is reported: by who finished it, who looks at the hurry behind the bits, or by who raised it, who reads the
-// bits behind the hurry. That takes a fence between the bits and the look; without one both can miss, most of the time where earlier stores are still on
-// their way to memory that is in no cache, as here.
+// A token that is finished while somebody raises the hurry is reported: by who finished it, who
+// looks at the hurry behind the bits, or by who raised it, who reads the bits behind the hurry.
+// That takes a fence between the bits and the look; without one both can miss, most of the time
+// where earlier stores are still on their way to memory that is in no cache, as here.
 func TestFinishedUnderARaiseIsSeen(t *testing.T) {
 	const rounds = 20_000
 	r := NewRun(context.Background(), Limits{Drain: time.Second, Close: time.Second})

@@ -22,14 +22,18 @@ const (
 // Limits bounds the end of a run.
 type Limits struct {
 	Drain time.Duration // from the start of a drain to the hard stop
-	Close time.Duration // for what is to be collected and closed after the last island, and for user code after a hard stop
+	// for what is to be collected and closed after the last island, and for user code after a hard
+	// stop
+	Close time.Duration
 }
 
 // Run is one run of a graph.
 type Run struct {
-	// Ledger accounts for the tokens of this run. A child run has its own: what travels in it when it is stopped hard is void.
+	// Ledger accounts for the tokens of this run. A child run has its own: what travels in it when
+	// it is stopped hard is void.
 	Ledger *Ledger
-	// Aside is the number of elements that a retry sets aside at most; 0 is DefaultAside. It is set before the stages are built.
+	// Aside is the number of elements that a retry sets aside at most; 0 is DefaultAside. It is set
+	// before the stages are built.
 	Aside int
 
 	parent *Run
@@ -45,9 +49,10 @@ type Run struct {
 	dropped   atomic.Int64 // elements thrown away because they lay after a cut
 	givenBack atomic.Int64 // positions that a freeze has given back
 	yieldMu   sync.Mutex
-	yields    int // islands that were told to yield and have not; under yieldMu, as the attention bit is
-	sweepMu   sync.Mutex
-	drops     atomic.Uint32 // how many there were
+	// islands that were told to yield and have not; under yieldMu, as the attention bit is
+	yields  int
+	sweepMu sync.Mutex
+	drops   atomic.Uint32 // how many there were
 
 	userCtx    context.Context
 	cancelUser context.CancelCauseFunc
@@ -74,26 +79,28 @@ type Run struct {
 	stages    []*StageInfo
 	children  map[*Run]struct{}
 	live      map[int]*goroutine
-	minders   int            // goroutines that watch over a child; the run ends after its children
-	childless chan struct{}  // closed when minders becomes 0, where somebody waits for that
-	ids       map[uint64]int // goroutines that run functions of the user's on behalf of this run, by id
-	reported  []error        // what children had to say besides the reason for their end
-	within    *Run           // the run inside whose function this one is run
-	nextLive  int
-	ended     bool
-	lingers   bool
-	onDrain   []func()
-	onEnd     []func(context.Context) error
-	onLast    []func(context.Context) error
-	fault     error
-	late      error // of a stage, after the run was stopped
-	stopErr   error
-	cause     error // why it is drained
+	minders   int           // goroutines that watch over a child; the run ends after its children
+	childless chan struct{} // closed when minders becomes 0, where somebody waits for that
+	// goroutines that run functions of the user's on behalf of this run, by id
+	ids      map[uint64]int
+	reported []error // what children had to say besides the reason for their end
+	within   *Run    // the run inside whose function this one is run
+	nextLive int
+	ended    bool
+	lingers  bool
+	onDrain  []func()
+	onEnd    []func(context.Context) error
+	onLast   []func(context.Context) error
+	fault    error
+	late     error // of a stage, after the run was stopped
+	stopErr  error
+	cause    error // why it is drained
 
-	givenUps    []GivenUp
-	givenUpAt   map[GivenUp]int  // by place, in givenUps
-	atWork      map[Token]string // by token: the stage whose call for it was running when the run was stopped
-	drainGaveUp bool             // something was given up in the drain
+	givenUps  []GivenUp
+	givenUpAt map[GivenUp]int // by place, in givenUps
+	// by token: the stage whose call for it was running when the run was stopped
+	atWork      map[Token]string
+	drainGaveUp bool // something was given up in the drain
 
 	result error
 }
@@ -103,10 +110,12 @@ type loop struct {
 	f   func()
 }
 
-// NewRun prepares a run. Its user functions' context has ctx's values; ctx's cancellation means drain, and is watched by Supervise.
+// NewRun prepares a run. Its user functions' context has ctx's values; ctx's cancellation means
+// drain, and is watched by Supervise.
 func NewRun(ctx context.Context, limits Limits) *Run { return newRun(ctx, limits, newHurry()) }
 
-// Child prepares a run inside this one: it shares the hurry, it is drained and stopped with its parent.
+// Child prepares a run inside this one: it shares the hurry, it is drained and stopped with its
+// parent.
 func (r *Run) Child() *Run {
 	c := newRun(r.userCtx, r.limits, r.hurry)
 	c.parent = r
@@ -177,7 +186,8 @@ func (r *Run) Limits() Limits { return r.limits }
 
 func (r *Run) clock() int64 { return int64(time.Since(r.start)) + 1 }
 
-// CollectPending reports the finished tokens that islands have not reported yet, also those behind a slow element.
+// CollectPending reports the finished tokens that islands have not reported yet, also those behind
+// a slow element.
 func (r *Run) CollectPending() {
 	r.mu.Lock()
 	islands := r.islands[:len(r.islands):len(r.islands)]
@@ -216,8 +226,9 @@ func (r *Run) FailAt(s *StageInfo, t Token, err error) {
 	r.Fail(err)
 }
 
-// Fail ends the run with a fault: the first one counts. A fault of a stage whose context the run has ended
-// already is none, and one that comes after that for another reason does not hide why the run has ended.
+// Fail ends the run with a fault: the first one counts. A fault of a stage whose context the run
+// has ended already is none, and one that comes after that for another reason does not hide why the
+// run has ended.
 func (r *Run) Fail(err error) {
 	r.mu.Lock()
 	switch {
@@ -256,8 +267,8 @@ func (r *Run) Stop(err error) {
 	r.poke()
 }
 
-// Why is what has ended the run, or begun to: its fault, a stop, or the cause of its drain. "completed" is none
-// of these.
+// Why is what has ended the run, or begun to: its fault, a stop, or the cause of its drain.
+// "completed" is none of these.
 func (r *Run) Why() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -321,15 +332,16 @@ func (r *Run) OnDrain(f func()) {
 	f()
 }
 
-// OnEnd calls f when every island has ended, the last registered first, with a context that ends with the close time-out. Its error is added to the
-// run's.
+// OnEnd calls f when every island has ended, the last registered first, with a context that ends
+// with the close time-out. Its error is added to the run's.
 func (r *Run) OnEnd(f func(context.Context) error) {
 	r.mu.Lock()
 	r.onEnd = append(r.onEnd, f)
 	r.mu.Unlock()
 }
 
-// OnLast calls f behind all that OnEnd has registered: for sources whose last offsets depend on outcomes that sinks still collect.
+// OnLast calls f behind all that OnEnd has registered: for sources whose last offsets depend on
+// outcomes that sinks still collect.
 func (r *Run) OnLast(f func(context.Context) error) {
 	r.mu.Lock()
 	r.onLast = append(r.onLast, f)
@@ -362,7 +374,8 @@ func (r *Run) setLoop(isl *Island, f func()) {
 	r.mu.Unlock()
 }
 
-// OnStart calls f when the run starts, or the part of it that is being built (Concat), before its islands: for goroutines beside them.
+// OnStart calls f when the run starts, or the part of it that is being built (Concat), before its
+// islands: for goroutines beside them.
 func (r *Run) OnStart(f func()) {
 	r.TryStart(func() error {
 		f()
@@ -370,8 +383,9 @@ func (r *Run) OnStart(f func()) {
 	})
 }
 
-// TryStart is OnStart for what can fail: a client that has to be made. An error ends the run with it: no island starts, and no function that was registered behind
-// f is called. A panic is an error too.
+// TryStart is OnStart for what can fail: a client that has to be made. An error ends the run with
+// it: no island starts, and no function that was registered behind f is called. A panic is an error
+// too.
 func (r *Run) TryStart(f func() error) {
 	r.mu.Lock()
 	r.starts = append(r.starts, f)
@@ -421,8 +435,8 @@ func (r *Run) Go(what string, f func()) {
 	r.launch(&goroutine{what: what}, f)
 }
 
-// GoChild is Go for who watches over a child. Should user code not return, the run waits for its children all the same: each is bounded by itself, and tells of the functions
-// that it has left.
+// GoChild is Go for who watches over a child. Should user code not return, the run waits for its
+// children all the same: each is bounded by itself, and tells of the functions that it has left.
 func (r *Run) GoChild(what string, f func()) {
 	r.launch(&goroutine{what: what, minder: true}, f)
 }
@@ -445,8 +459,8 @@ func (r *Run) launch(g *goroutine, f func()) {
 	}()
 }
 
-// GoUser is Go for user code that makes elements. release says that they are not wanted any more: should nothing but such code be left, the run
-// waits for it no longer than the close time-out.
+// GoUser is Go for user code that makes elements. release says that they are not wanted any more:
+// should nothing but such code be left, the run waits for it no longer than the close time-out.
 func (r *Run) GoUser(what string, f func()) (release func()) {
 	g := &goroutine{what: what}
 	leave := r.enterAs(g)
@@ -470,8 +484,9 @@ func (r *Run) GoUser(what string, f func()) (release func()) {
 	}
 }
 
-// Serve is Go for what serves the run until behind its last island: a loop that commits what was finished. The run does not wait for it. Who calls it calls
-// stop in an OnEnd hook, which closes quit and waits until f has returned; stop is harmless when repeated.
+// Serve is Go for what serves the run until behind its last island: a loop that commits what was
+// finished. The run does not wait for it. Who calls it calls stop in an OnEnd hook, which closes
+// quit and waits until f has returned; stop is harmless when repeated.
 func (r *Run) Serve(what string, f func(quit <-chan struct{})) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -494,7 +509,8 @@ func (r *Run) Serve(what string, f func(quit <-chan struct{})) (stop func()) {
 	})
 }
 
-// enter counts the caller's goroutine, or one that is about to start, as one that the run waits for.
+// enter counts the caller's goroutine, or one that is about to start, as one that the run waits
+// for.
 func (r *Run) enter(what string) (leave func()) { return r.enterAs(&goroutine{what: what}) }
 
 func (r *Run) enterAs(g *goroutine) (leave func()) {
@@ -539,7 +555,8 @@ func (r *Run) checkEnded() {
 	}
 }
 
-// Supervise starts the islands, watches over the run to its end and returns its outcome. ctx's end begins a drain.
+// Supervise starts the islands, watches over the run to its end and returns its outcome. ctx's end
+// begins a drain.
 func (r *Run) Supervise(ctx context.Context) error {
 	if ctx.Err() != nil {
 		r.Drain(context.Cause(ctx)) // before any source begins
@@ -561,7 +578,8 @@ func (r *Run) Supervise(ctx context.Context) error {
 	return err
 }
 
-// await waits until every goroutine has ended, through drain and hard stop; it returns what is stuck.
+// await waits until every goroutine has ended, through drain and hard stop; it returns what is
+// stuck.
 func (r *Run) await(ctx context.Context) *StuckError {
 	ctxDone := ctx.Done()
 	drainC, stopC, lingerC := (<-chan struct{})(r.drainC), (<-chan struct{})(r.stopC), (<-chan struct{})(r.lingerC)
@@ -598,7 +616,8 @@ func (r *Run) await(ctx context.Context) *StuckError {
 	}
 }
 
-// awaitChildren waits until every child is over: what ends with the run is theirs to write until then, and what they report belongs to its outcome.
+// awaitChildren waits until every child is over: what ends with the run is theirs to write until
+// then, and what they report belongs to its outcome.
 func (r *Run) awaitChildren() {
 	for {
 		r.mu.Lock()
@@ -615,7 +634,8 @@ func (r *Run) awaitChildren() {
 	}
 }
 
-// Report adds to the outcome what a child that was ended by this run's end had to say besides: outcomes that it has not waited for, functions that have not returned.
+// Report adds to the outcome what a child that was ended by this run's end had to say besides:
+// outcomes that it has not waited for, functions that have not returned.
 func (r *Run) Report(errs ...error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -688,7 +708,8 @@ func (r *Run) finish(stuck *StuckError) error {
 	return errors.Join(errs...)
 }
 
-// Discard ends a run that was built and is not going to start: what was opened while building is closed.
+// Discard ends a run that was built and is not going to start: what was opened while building is
+// closed.
 func (r *Run) Discard(err error) error {
 	r.Stop(err)
 	e := r.finish(nil)
@@ -710,8 +731,8 @@ func (r *Run) Err() error {
 	return r.result
 }
 
-// Leave removes a child that is over from its parent, which goes on counting what the child has given
-// back and given up.
+// Leave removes a child that is over from its parent, which goes on counting what the child has
+// given back and given up.
 func (r *Run) Leave(child *Run) {
 	back, up := child.GivenBack(), child.GivenUps()
 	r.mu.Lock()
@@ -726,7 +747,8 @@ func (r *Run) Leave(child *Run) {
 // Dropped counts the elements that were thrown away because their partition was taken away.
 func (r *Run) Dropped() int64 { return r.dropped.Load() }
 
-// Stages reads the counters of all stages, in the order in which elements meet them where that is a line.
+// Stages reads the counters of all stages, in the order in which elements meet them where that is a
+// line.
 func (r *Run) Stages() []StageCounts {
 	r.mu.Lock()
 	stages := r.stages[:len(r.stages):len(r.stages)]
@@ -742,7 +764,8 @@ func (r *Run) Stages() []StageCounts {
 	return counts
 }
 
-// Outstanding reads how many positions were delivered and are not finished, in this run and its children, and the age of the oldest.
+// Outstanding reads how many positions were delivered and are not finished, in this run and its
+// children, and the age of the oldest.
 func (r *Run) Outstanding() (n int, oldest time.Duration) {
 	r.Ledger.entries.each(func(e *entry) {
 		a, ok := e.assignment.(interface {
@@ -767,7 +790,8 @@ func (r *Run) Outstanding() (n int, oldest time.Duration) {
 	return n, oldest
 }
 
-// CallOn names a stage whose function is being called for a record, of those with workers; "" where none is known.
+// CallOn names a stage whose function is being called for a record, of those with workers; "" where
+// none is known.
 func (r *Run) CallOn(topic string, partition int32, offset int64) string {
 	r.mu.Lock()
 	stages := r.stages[:len(r.stages):len(r.stages)]
@@ -791,7 +815,8 @@ func (r *Run) Calling() []string {
 	return r.stagesThat(func(s StageCounts) bool { return s.Calls > 0 })
 }
 
-// Holding lists the stages that have elements in front of them, or on their way to a broker, by name.
+// Holding lists the stages that have elements in front of them, or on their way to a broker, by
+// name.
 func (r *Run) Holding() []string {
 	return r.stagesThat(func(s StageCounts) bool { return s.Buffered > 0 })
 }

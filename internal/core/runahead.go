@@ -7,11 +7,12 @@ import (
 
 // How far begun elements may run ahead of a slow stage.
 //
-// An end finishes what has begun, so what has begun and waits for a slow stage is what a drain owes. But a stage
-// that is fast wants full chunks, and results that wait for one slow call before them are no sign of a slow
-// stage. So the room for begun elements begins small, and doubles whenever it is used up while the receiver
-// keeps up: it is idle, or came back for more within stall. Where the receiver is still at what it took, or is
-// held back itself, the room is halved, and whoever fills it waits.
+// An end finishes what has begun, so what has begun and waits for a slow stage is what a drain
+// owes. But a stage that is fast wants full chunks, and results that wait for one slow call before
+// them are no sign of a slow stage. So the room for begun elements begins small, and doubles
+// whenever it is used up while the receiver keeps up: it is idle, or came back for more within
+// stall. Where the receiver is still at what it took, or is held back itself, the room is halved,
+// and whoever fills it waits.
 type runAhead struct {
 	least uint64
 	most  uint64
@@ -47,15 +48,16 @@ func (a *runAhead) room(n uint64, recv *Island) bool {
 	return n < a.limit.Load()
 }
 
-// slow reports whether the island has been at its chunk for long, in a function or because it is held back.
+// slow reports whether the island has been at its chunk for long, in a function or because it is
+// held back.
 func (isl *Island) slow() bool {
 	since := isl.chunkSince.Load()
 	return since != 0 && isl.run.clock()-since > stall
 }
 
-// beginning decides whether a stage with workers begins another call: not while results wait for a slow
-// receiver, since an end would have to wait for all of them. While somebody waits for an end nothing is held
-// back: what has not begun is refused then.
+// beginning decides whether a stage with workers begins another call: not while results wait for a
+// slow receiver, since an end would have to wait for all of them. While somebody waits for an end
+// nothing is held back: what has not begun is refused then.
 type beginning struct {
 	run   *Run
 	recv  *Island
@@ -72,7 +74,8 @@ func (b *beginning) may() bool {
 		return true
 	}
 	b.held.Store(true)
-	return b.ahead.room(b.begun.Load()-b.taken.Load(), b.recv) // the receiver may have come in between
+	// the receiver may have come in between
+	return b.ahead.room(b.begun.Load()-b.taken.Load(), b.recv)
 }
 
 // resume is called by the receiver when it has taken results.

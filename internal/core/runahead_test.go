@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The room for what has begun doubles when it is used up while the receiver keeps up, and halves while it is slow.
+// The room for what has begun doubles when it is used up while the receiver keeps up, and halves
+// while it is slow.
 func TestRunAhead(t *testing.T) {
 	c := newCuts(t, 0)
 	recv := c.r.NewIsland()
@@ -62,7 +63,8 @@ func TestRunAhead(t *testing.T) {
 	require.False(t, a.room(3, recv), "the most is less than the least")
 }
 
-// A call that must not begin, because results wait, begins when the receiver has taken some; when somebody waits for an end, nothing is held back.
+// A call that must not begin, because results wait, begins when the receiver has taken some; when
+// somebody waits for an end, nothing is held back.
 func TestBeginning(t *testing.T) {
 	c := newCuts(t, 0)
 	c.r.start = c.r.start.Add(-time.Hour)

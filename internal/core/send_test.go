@@ -23,7 +23,8 @@ func sending(c *cuts, ch chan<- uint64, toks ...Token) (how func() []Sent) {
 	return func() []Sent { return <-over }
 }
 
-// An element that waits for a receiver when a cut is made has not begun: the send is withdrawn. What the receiver has taken has begun.
+// An element that waits for a receiver when a cut is made has not begun: the send is withdrawn.
+// What the receiver has taken has begun.
 func TestSendIsWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ch := newCuts(t, 2), make(chan uint64)
@@ -43,7 +44,8 @@ func TestSendIsWithdrawn(t *testing.T) {
 	})
 }
 
-// What has begun elsewhere is waited with after a freeze, and so is what has no token; a hard stop ends that.
+// What has begun elsewhere is waited with after a freeze, and so is what has no token; a hard stop
+// ends that.
 func TestSendOfWhatHasBegunWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ch := newCuts(t, 1), make(chan uint64)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Serial runs functions one after the other, on a goroutine that exists while there are any: a user's callbacks, which must not run in a client's promises. The zero
-// value is ready.
+// Serial runs functions one after the other, on a goroutine that exists while there are any: a
+// user's callbacks, which must not run in a client's promises. The zero value is ready.
 type Serial struct {
 	mu      sync.Mutex
 	queue   []func()
@@ -46,7 +46,8 @@ func (s *Serial) run() {
 	}
 }
 
-// call calls a function. Should that end the goroutine (runtime.Goexit; FailNow of a test does that), another one goes on with the rest.
+// call calls a function. Should that end the goroutine (runtime.Goexit; FailNow of a test does
+// that), another one goes on with the rest.
 func (s *Serial) call(f func(), rest []func()) {
 	returned := false
 	defer func() {

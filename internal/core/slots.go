@@ -2,12 +2,12 @@ package core
 
 import "sync/atomic"
 
-// Slots is a ring of places for results that are worked out elsewhere, in any order, and taken in the order in which the places were
-// reserved: MapAsync's calls, a producer's acknowledgements.
+// Slots is a ring of places for results that are worked out elsewhere, in any order, and taken in
+// the order in which the places were reserved: MapAsync's calls, a producer's acknowledgements.
 //
-// The sender reserves a slot (and waits while there is none), some goroutine settles it, the receiver takes the settled ones from
-// the front. No allocation, no channel and no lock per element; the receiver is woken only when the slot that it waits for is
-// settled.
+// The sender reserves a slot (and waits while there is none), some goroutine settles it, the
+// receiver takes the settled ones from the front. No allocation, no channel and no lock per
+// element; the receiver is woken only when the slot that it waits for is settled.
 type Slots[T any] struct {
 	vals  []T
 	toks  []Token
@@ -48,7 +48,8 @@ const (
 	slotPassed          // the receiver has taken it before its turn; see pass
 )
 
-// NewSlots joins the sender's chain to the receiving island. size is how many slots are in use at most.
+// NewSlots joins the sender's chain to the receiving island. size is how many slots are in use at
+// most.
 func NewSlots[T any](at At, size int, recv *Island) *Slots[T] {
 	n := 1
 	for n < size {
@@ -72,8 +73,8 @@ func (s *Slots[T]) Size() int { return len(s.vals) }
 // Len is the number of slots that are reserved or not taken.
 func (s *Slots[T]) Len() int { return max(0, int(s.tail.Load())-int(s.head.Load())) }
 
-// Reserve counts the element in hand as an output and gives it a slot. It waits while there is none; false: the element was refused.
-// The slot must be published with Publish.
+// Reserve counts the element in hand as an output and gives it a slot. It waits while there is
+// none; false: the element was refused. The slot must be published with Publish.
 func (s *Slots[T]) Reserve() (slot uint64, ok bool) {
 	t := s.tail.Load()
 	if t-s.chead >= s.limit && !s.space() || s.cancelled.Load() {
@@ -129,7 +130,8 @@ func (s *Slots[T]) settle(slot uint64, how uint32) {
 	state := &s.state[slot&s.mask]
 	state.Store(how)
 	if s.cancelled.Load() {
-		// Either the sweep of Cancel found the state that was just stored, or this goroutine disposes of the slot.
+		// Either the sweep of Cancel found the state that was just stored, or this goroutine
+		// disposes of the slot.
 		if state.CompareAndSwap(how, slotTaken) {
 			s.dispose(slot, how)
 		}
@@ -167,7 +169,8 @@ func (s *Slots[T]) Close() {
 	s.recv.Wake()
 }
 
-// Next implements Intake. The free index is published here, before the receiver may park, so that settle can compare with it.
+// Next implements Intake. The free index is published here, before the receiver may park, so that
+// settle can compare with it.
 func (s *Slots[T]) Next() (Chunk[T], Status) {
 	for {
 		i := s.lhead & s.mask
@@ -211,10 +214,10 @@ func (s *Slots[T]) endSlot(i uint64, how uint32) {
 	}
 }
 
-// pass looks, while the front is not settled and partitions are being taken away, for a result of theirs
-// that is: it may be given out before its turn, since nobody who stays asked for its place. It overtakes
-// nothing of its own partitions. What waits at the front may belong to a partition that is kept, and may
-// be tried again for longer than the revoke waits.
+// pass looks, while the front is not settled and partitions are being taken away, for a result of
+// theirs that is: it may be given out before its turn, since nobody who stays asked for its place.
+// It overtakes nothing of its own partitions. What waits at the front may belong to a partition
+// that is kept, and may be tried again for longer than the revoke waits.
 func (s *Slots[T]) pass() bool {
 	l := s.recv.run.Ledger
 	if l.leaving.Load() == 0 {
@@ -244,7 +247,8 @@ func (s *Slots[T]) pass() bool {
 			blocked[order] = true
 			return order == 0
 		}) {
-			return false // of an assignment that has ended: the partition may have come back in another order
+			// of an assignment that has ended: the partition may have come back in another order
+			return false
 		}
 	}
 	return false
@@ -296,7 +300,8 @@ func (s *Slots[T]) passable() bool {
 // Cancelled reports whether the receiver wants no more.
 func (s *Slots[T]) Cancelled() bool { return s.cancelled.Load() }
 
-// Cancel implements Intake: what is settled and was not taken is refused, and so is what will be settled.
+// Cancel implements Intake: what is settled and was not taken is refused, and so is what will be
+// settled.
 func (s *Slots[T]) Cancel() {
 	s.cancelled.Store(true)
 	if s.refused != nil {
@@ -310,7 +315,8 @@ func (s *Slots[T]) Cancel() {
 	s.send.Wake()
 }
 
-// Unread adds up what the results that were settled and not taken count. Call it when the receiver has ended.
+// Unread adds up what the results that were settled and not taken count. Call it when the receiver
+// has ended.
 func (s *Slots[T]) Unread(count func(T) int64) (n int64) {
 	for slot := s.head.Load(); slot < s.tail.Load(); slot++ {
 		if i := slot & s.mask; s.state[i].Load() == slotResult {

@@ -47,7 +47,8 @@ func (r *ring) take() (vs []int) {
 	}
 }
 
-// Results of partitions that are being taken away pass unfinished ones of those that are kept, in the order of each partition.
+// Results of partitions that are being taken away pass unfinished ones of those that are kept, in
+// the order of each partition.
 func TestResultsPassKeptOnes(t *testing.T) {
 	r := newRing(t, 3)
 	r.reserve(r.at(0, 0), r.at(1, 0), r.at(2, 0), r.at(1, 1), r.at(0, 1), r.at(1, 2), r.at(1, 3))
@@ -87,7 +88,8 @@ func TestPassedAndNotTaken(t *testing.T) {
 	require.Equal(t, []int{1}, r.take())
 }
 
-// Behind an element that is kept, with a record of a partition that is taken away, nothing of that passes.
+// Behind an element that is kept, with a record of a partition that is taken away, nothing of that
+// passes.
 func TestNothingPassesItsOwn(t *testing.T) {
 	r := newRing(t, 3)
 	r.reserve(r.merge(false, r.at(0, 0), r.at(1, 0)), r.at(1, 1), r.at(2, 0))
@@ -100,7 +102,8 @@ func TestNothingPassesItsOwn(t *testing.T) {
 	require.Equal(t, []int{0, 1}, r.take())
 }
 
-// Behind an element with a record of an assignment that has ended nothing passes: the partition may have come back under another index.
+// Behind an element with a record of an assignment that has ended nothing passes: the partition may
+// have come back under another index.
 func TestNothingPassesAnEndedIndex(t *testing.T) {
 	r := newRing(t, 3)
 	r.reserve(r.merge(false, r.at(0, 0), r.at(1, 0)), r.at(2, 0))
@@ -127,7 +130,8 @@ func TestReturnedSlots(t *testing.T) {
 	require.EqualValues(t, 1, r.r.Dropped())
 }
 
-// How long a pause lasts: until it is due, sooner where somebody waits for the element, and not at all where nobody does.
+// How long a pause lasts: until it is due, sooner where somebody waits for the element, and not at
+// all where nobody does.
 func TestRetry(t *testing.T) {
 	const margin = 5 * time.Second
 	for name, row := range map[string]struct {

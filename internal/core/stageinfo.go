@@ -2,22 +2,24 @@ package core
 
 import "sync/atomic"
 
-// StageInfo names a stage and counts what it does. The counters are the island's own integers, published once a chunk.
+// StageInfo names a stage and counts what it does. The counters are the island's own integers,
+// published once a chunk.
 type StageInfo struct {
 	Name string
 
-	in       uint64 // the island's own
-	pubIn    atomic.Uint64
-	skipped  atomic.Uint64
-	retried  atomic.Uint64
-	givenUp  atomic.Uint64
-	calls    *calls                        // user calls that run now, of stages with workers
-	counted  atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
-	buffered atomic.Pointer[func() int]    // elements that wait in front of the stage, where it has a boundary
+	in      uint64 // the island's own
+	pubIn   atomic.Uint64
+	skipped atomic.Uint64
+	retried atomic.Uint64
+	givenUp atomic.Uint64
+	calls   *calls                        // user calls that run now, of stages with workers
+	counted atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
+	// elements that wait in front of the stage, where it has a boundary
+	buffered atomic.Pointer[func() int]
 }
 
-// AddStage registers a stage of the island under a name for errors and snapshots. Chains are built from their end: stages are
-// added downstream first.
+// AddStage registers a stage of the island under a name for errors and snapshots. Chains are built
+// from their end: stages are added downstream first.
 func (isl *Island) AddStage(name string) *StageInfo {
 	s := &StageInfo{Name: name}
 	isl.stages = append(isl.stages, s)
@@ -25,7 +27,8 @@ func (isl *Island) AddStage(name string) *StageInfo {
 	return s
 }
 
-// AddSource is AddStage for a stage that the island's intake belongs to: it counts what is taken from there.
+// AddSource is AddStage for a stage that the island's intake belongs to: it counts what is taken
+// from there.
 func (isl *Island) AddSource(name string) *StageInfo {
 	isl.source = isl.AddStage(name)
 	return isl.source
@@ -42,7 +45,8 @@ func (s *StageInfo) publish() { s.pubIn.Store(s.in) }
 // Buffers says how to read the number of elements that wait in front of the stage.
 func (s *StageInfo) Buffers(n func() int) { s.buffered.Store(&n) }
 
-// Counts says how to read the number of elements that have reached the stage, where it has a boundary.
+// Counts says how to read the number of elements that have reached the stage, where it has a
+// boundary.
 func (s *StageInfo) Counts(n func() uint64) { s.counted.Store(&n) }
 
 // StageCounts is a reading of a stage's counters.

@@ -7,26 +7,36 @@ import (
 
 // The sweep: how long dropped elements are looked for.
 //
-// Behind a Drop, every island asks the ledger about every tracked element that it takes, and every worker does. That must end when nothing can be found
-// any more, or a stream that has lost a partition once is slower for the rest of its run.
+// Behind a Drop, every island asks the ledger about every tracked element that it takes, and every
+// worker does. That must end when nothing can be found any more, or a stream that has lost a
+// partition once is slower for the rest of its run.
 //
-// Drops are numbered. An island is swept up to a drop when, between two elements, it finds that its intake cannot give it an element of an assignment
-// that was dropped until then: a source, because an assignment is dropped only behind the moment from which its intake gives out nothing more of it; any other, when
-// the islands that send to it are swept, and it has taken what was on its way at that time. When all islands are swept up to the last drop, the attention bit is cleared.
+// Drops are numbered. An island is swept up to a drop when, between two elements, it finds that its
+// intake cannot give it an element of an assignment that was dropped until then: a source, because
+// an assignment is dropped only behind the moment from which its intake gives out nothing more of
+// it; any other, when the islands that send to it are swept, and it has taken what was on its way
+// at that time. When all islands are swept up to the last drop, the attention bit is cleared.
 //
 // Invariants:
-//  1. A swept island sends no element whose records are all of dropped assignments. A holder in it may keep some, but throws them away when it emits (Held.Emit), whatever the bit says. Should what it
-//     emits come to be dropped as a whole later, that is another drop.
-//  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in between is not lost.
-//  3. An island that becomes swept pokes the run: those behind it look again, also where nothing comes.
+//  1. A swept island sends no element whose records are all of dropped assignments. A holder in it
+//     may keep some, but throws them away when it emits (Held.Emit), whatever the bit says. Should
+//     what it emits come to be dropped as a whole later, that is another drop.
+//  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in
+//     between is not lost.
+//  3. An island that becomes swept pokes the run: those behind it look again, also where nothing
+//     comes.
 //
-// An island that is inside a slow function, or blocked, is not swept: then the looks go on. An intake that does not know keeps them for the whole run.
+// An island that is inside a slow function, or blocked, is not swept: then the looks go on. An
+// intake that does not know keeps them for the whole run.
 //
-// Rejected: counting what travels under dropped indexes. Finished tokens are reported twice at times, and their trackers are closed.
+// Rejected: counting what travels under dropped indexes. Finished tokens are reported twice at
+// times, and their trackers are closed.
 
-// Sweeper is an Intake that begins no stream: it can say whether it may give out something that was dropped.
+// Sweeper is an Intake that begins no stream: it can say whether it may give out something that was
+// dropped.
 type Sweeper interface {
-	// Swept reports whether everything was taken that was sent before the senders were swept up to a drop. It is called between two chunks.
+	// Swept reports whether everything was taken that was sent before the senders were swept up to
+	// a drop. It is called between two chunks.
 	Swept(drop uint32) bool
 }
 
@@ -73,7 +83,8 @@ type sweep struct {
 	until uint64
 }
 
-// over reports whether everything was taken that was sent before the sender was swept. sent is read behind that, so it covers it.
+// over reports whether everything was taken that was sent before the sender was swept. sent is read
+// behind that, so it covers it.
 func (s *sweep) over(drop uint32, send *Island, sent *atomic.Uint64, taken uint64) bool {
 	if send.swept.Load() < drop {
 		return false
@@ -90,7 +101,8 @@ func (b *Boundary[T]) Swept(drop uint32) bool { return b.sweep.over(drop, b.send
 // Swept implements Sweeper.
 func (s *Slots[T]) Swept(drop uint32) bool { return s.sweep.over(drop, s.send, &s.tail, s.lhead) }
 
-// Swept implements Sweeper. Cells are taken in any order, so those are counted that were sent before.
+// Swept implements Sweeper. Cells are taken in any order, so those are counted that were sent
+// before.
 func (c *cells[A, B]) Swept(drop uint32) bool {
 	if c.send.swept.Load() < drop {
 		return false

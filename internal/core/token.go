@@ -2,12 +2,12 @@ package core
 
 import "fmt"
 
-// Token identifies one delivery of one record: the index of the assignment that issued it (24 bits) and its position in it
-// (40 bits). It is one word so that it can lie beside an element without weight for the garbage collector.
-// The zero Token is none.
+// Token identifies one delivery of one record: the index of the assignment that issued it (24 bits)
+// and its position in it (40 bits). It is one word so that it can lie beside an element without
+// weight for the garbage collector. The zero Token is none.
 //
-// An index is never used again by the same ledger: a late acknowledgement of an earlier assignment cannot mark a
-// new one. Positions are dense delivery numbers, not offsets (offsets have gaps).
+// An index is never used again by the same ledger: a late acknowledgement of an earlier assignment
+// cannot mark a new one. Positions are dense delivery numbers, not offsets (offsets have gaps).
 type Token uint64
 
 const (

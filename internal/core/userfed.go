@@ -2,8 +2,9 @@ package core
 
 import "context"
 
-// userFed is the receiving end of a source in user code: an iterator, a function. The code has a goroutine and a boundary of its own, because nobody knows when it
-// comes back. When a drain begins, or no more is wanted, what it has given is the rest, whether it comes back or not.
+// userFed is the receiving end of a source in user code: an iterator, a function. The code has a
+// goroutine and a boundary of its own, because nobody knows when it comes back. When a drain
+// begins, or no more is wanted, what it has given is the rest, whether it comes back or not.
 type userFed[T any] struct {
 	*Boundary[T]
 	run    *Run
@@ -13,8 +14,8 @@ type userFed[T any] struct {
 	sealed  bool
 }
 
-// FromUser builds a source in user code. produce runs on its own goroutine; emit reports false when no more is wanted, ctx is cancelled then
-// and when a drain begins.
+// FromUser builds a source in user code. produce runs on its own goroutine; emit reports false when
+// no more is wanted, ctx is cancelled then and when a drain begins.
 func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce func(ctx context.Context, emit func(T) bool) error) {
 	r := b.Run
 	recv := r.NewIsland()
@@ -33,7 +34,8 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 		}
 		before := bd.ltail
 		bd.Push(v)
-		if bd.sealed.Load() { // then nothing more is accepted; whether this one was, invariant 3 tells
+		// then nothing more is accepted; whether this one was, invariant 3 tells
+		if bd.sealed.Load() {
 			return bd.ltail != before && before < bd.final.Load()-1
 		}
 		return bd.ltail != before
@@ -49,7 +51,8 @@ func FromUser[T any](b *Builder, name string, next func(At) Stage[T], produce fu
 				if err := produce(ctx, emit); err != nil {
 					send.Fail(info, err)
 				}
-				if r.Draining() { // its context has ended: whether it would have gone on, nobody knows
+				// its context has ended: whether it would have gone on, nobody knows
+				if r.Draining() {
 					r.Cut()
 				}
 			})

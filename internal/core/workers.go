@@ -4,10 +4,11 @@ import "sync/atomic"
 
 // workers runs the calls of one stage on up to n goroutines.
 //
-// A worker claims one piece of work at a time: claiming several gives half the price per element with an instant function, but puts slow
-// calls behind each other and deadlocks calls that wait for each other. Workers are started and woken one by one and only while there is a
-// backlog, as the Go scheduler does with its threads: at most one wake-up is under way; the woken worker clears that mark when it has claimed (or found
-// nothing), and wakes the next if there is more.
+// A worker claims one piece of work at a time: claiming several gives half the price per element
+// with an instant function, but puts slow calls behind each other and deadlocks calls that wait for
+// each other. Workers are started and woken one by one and only while there is a backlog, as the Go
+// scheduler does with its threads: at most one wake-up is under way; the woken worker clears that
+// mark when it has claimed (or found nothing), and wakes the next if there is more.
 type workers struct {
 	run *Run
 	n   int32
@@ -33,8 +34,9 @@ func newWorkers(r *Run, n int, name string) *workers {
 	return w
 }
 
-// next takes a piece of work whose pause is over, or else a new one. While as many wait for another attempt
-// as there are workers, nothing new begins: whatever is wrong, it would only come to wait as well.
+// next takes a piece of work whose pause is over, or else a new one. While as many wait for another
+// attempt as there are workers, nothing new begins: whatever is wrong, it would only come to wait
+// as well.
 func (w *workers) next() (uint64, bool) {
 	if w.pauses.ready.Load() > 0 {
 		if slot, ok := w.pauses.take(); ok {

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// code is what the repository's packages declare, those of modules inside it and files of all build tags included.
+// code is what the repository's packages declare, those of modules inside it and files of all build
+// tags included.
 type code struct {
 	packages map[string]*declared // by path from the root, with slashes
 }

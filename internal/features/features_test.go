@@ -31,7 +31,8 @@ var files = map[string]string{
 	"README.md":                 "# vicuna\n",
 }
 
-// write makes the repository with a table in which the row of each id given stands in place of its todo row.
+// write makes the repository with a table in which the row of each id given stands in place of its
+// todo row.
 func write(t *testing.T, rows map[string]string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -1,14 +1,17 @@
-// Command features is behind `make features`: it reads the table in docs/features.md, checks that what it claims is there,
-// and prints how many rows of each letter are done. It runs in the root of the repository.
+// Command features is behind `make features`: it reads the table in docs/features.md, checks that
+// what it claims is there, and prints how many rows of each letter are done. It runs in the root of
+// the repository.
 //
 // What it checks:
 //   - every id is there once, and no other;
-//   - a state is `done`, `part: what is missing`, `todo`, or `outside: why`, the last for the five ids only that are not a library's matter;
+//   - a state is `done`, `part: what is missing`, `todo`, or `outside: why`, the last for the five
+//     ids only that are not a library's matter;
 //   - a done or part row has a test, and something in the API or in the docs that the test is for;
 //   - every identifier, test and page that a done or part row names exists.
 //
-// Identifiers are `package.Name`, `package.Type.Method` and `package.Type.Field`; tests are `package.TestName`, also
-// fuzz tests and examples. A package is called by its name, or by the end of its path where two have the same (`stream/streamtest`, `cmd/demo`).
+// Identifiers are `package.Name`, `package.Type.Method` and `package.Type.Field`; tests are
+// `package.TestName`, also fuzz tests and examples. A package is called by its name, or by the end
+// of its path where two have the same (`stream/streamtest`, `cmd/demo`).
 package main
 
 import (

@@ -54,8 +54,9 @@ var (
 	linkText    = regexp.MustCompile(`!?\[([^\]]*)\]\([^)]*\)`)
 )
 
-// anchorsOf gives the anchors that GitHub makes of a page's headings, and those that it sets itself. Headings are those with number signs; in
-// fenced code there are none. The second heading of the same anchor gets -1, the third -2.
+// anchorsOf gives the anchors that GitHub makes of a page's headings, and those that it sets
+// itself. Headings are those with number signs; in fenced code there are none. The second heading
+// of the same anchor gets -1, the third -2.
 func anchorsOf(text string) map[string]bool {
 	anchors := map[string]bool{}
 	counts := map[string]int{}
@@ -92,7 +93,8 @@ func anchorsOf(text string) map[string]bool {
 	return anchors
 }
 
-// slugOf is a heading in small letters with hyphens for spaces, without any other sign than hyphens and underscores.
+// slugOf is a heading in small letters with hyphens for spaces, without any other sign than hyphens
+// and underscores.
 func slugOf(heading string) string {
 	heading = linkText.ReplaceAllString(heading, "$1")
 	return strings.Map(func(r rune) rune {

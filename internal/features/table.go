@@ -43,7 +43,8 @@ var (
 
 const columns = 6
 
-// parseTable reads the rows of all the tables in the text, which are the lines that begin with a bar; those of the head and under it are passed over.
+// parseTable reads the rows of all the tables in the text, which are the lines that begin with a
+// bar; those of the head and under it are passed over.
 func parseTable(text string) (rows []row, problems []string) {
 	number := 0
 	for line := range strings.Lines(text) {

@@ -11,9 +11,11 @@ import (
 type state uint8
 
 const (
-	live      state = iota
-	rewinding       // from some place on it is read again: something was given up, or held back; what lies before is waited for
-	revoking        // nothing more is delivered; what travels is waited for
+	live state = iota
+	// from some place on it is read again: something was given up, or held back; what lies before
+	// is waited for
+	rewinding
+	revoking // nothing more is delivered; what travels is waited for
 	ended
 )
 
@@ -40,13 +42,16 @@ type Assignment[T any] struct {
 // Partition is the one that is assigned.
 func (a *Assignment[T]) Partition() Partition { return a.partition }
 
-// Position is the one that the first element of the next delivery gets; a Committable remembers its element's.
+// Position is the one that the first element of the next delivery gets; a Committable remembers its
+// element's.
 func (a *Assignment[T]) Position() uint64 { return a.tracker.Position() }
 
-// Commit finishes a position that was handed to user code; see [tracker.Tracker.Commit]. Any goroutine, any number of times, at any time.
+// Commit finishes a position that was handed to user code; see [tracker.Tracker.Commit]. Any
+// goroutine, any number of times, at any time.
 func (a *Assignment[T]) Commit(position uint64) { a.tracker.Commit(position) }
 
-// Answer answers one hand-over of a position; see [tracker.Tracker.Answer]. Any goroutine, at any time.
+// Answer answers one hand-over of a position; see [tracker.Tracker.Answer]. Any goroutine, at any
+// time.
 func (a *Assignment[T]) Answer(position uint64) { a.tracker.Answer(position) }
 
 // Token is that of a position, and the ledger in which it is one.
@@ -54,7 +59,8 @@ func (a *Assignment[T]) Token(position uint64) (*core.Ledger, core.Token) {
 	return a.feed.run.Ledger, core.MakeToken(a.index, position)
 }
 
-// Room is how many elements should be delivered now: what the tracker and the queue have room for. [Feed.Listen] tells when there is more.
+// Room is how many elements should be delivered now: what the tracker and the queue have room for.
+// [Feed.Listen] tells when there is more.
 func (a *Assignment[T]) Room() int {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
@@ -64,14 +70,16 @@ func (a *Assignment[T]) Room() int {
 	return max(0, min(a.tracker.Room(), a.feed.opts.Queue-a.queued))
 }
 
-// Starved reports whether nothing waits in the queue while something travels: where no more is delivered, only that can make room.
+// Starved reports whether nothing waits in the queue while something travels: where no more is
+// delivered, only that can make room.
 func (a *Assignment[T]) Starved() bool {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
 	return a.state == live && a.queued == a.lent && a.tracker.Outstanding() > 0
 }
 
-// Charged is what deliveries were charged with that are not given back: bytes, and all of their elements.
+// Charged is what deliveries were charged with that are not given back: bytes, and all of their
+// elements.
 func (a *Assignment[T]) Charged() (bytes, records int64) {
 	return a.charged.Load(), a.chargedRecords.Load()
 }
@@ -86,17 +94,18 @@ func (a *Assignment[T]) Queued() int {
 	return a.queued - a.lent
 }
 
-// Waiting is [Assignment.Queued] with the elements that the island has in hand and may not have come to.
+// Waiting is [Assignment.Queued] with the elements that the island has in hand and may not have
+// come to.
 func (a *Assignment[T]) Waiting() int {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
 	return a.queued
 }
 
-// Pause keeps elements from beginning, or lets them go on. What is queued is kept from the island, and of
-// what that has in hand it goes on with no further element. Where stages after it keep elements that have
-// not begun, those are given back: the assignment is rewound to them once all before them is finished.
-// Any goroutine, and within the functions of the stream.
+// Pause keeps elements from beginning, or lets them go on. What is queued is kept from the island,
+// and of what that has in hand it goes on with no further element. Where stages after it keep
+// elements that have not begun, those are given back: the assignment is rewound to them once all
+// before them is finished. Any goroutine, and within the functions of the stream.
 func (a *Assignment[T]) Pause(paused bool) {
 	f := a.feed
 	f.mu.Lock()
@@ -127,8 +136,8 @@ func (a *Assignment[T]) Full() bool { return a.tracker.Full() }
 // current reports whether the partition is assigned by it; the caller holds the lock.
 func (a *Assignment[T]) current() bool { return a.state == live || a.state == rewinding }
 
-// Rewinding reports whether it waits to be read again from a record that was given up: what is fetched
-// meanwhile is not wanted.
+// Rewinding reports whether it waits to be read again from a record that was given up: what is
+// fetched meanwhile is not wanted.
 func (a *Assignment[T]) Rewinding() bool {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
@@ -142,21 +151,24 @@ func (a *Assignment[T]) Live() bool {
 	return a.state == live && !a.feed.cancelled
 }
 
-// Deliver queues elements, and counts them as outstanding. at tells offset and leader epoch of the i-th; it is called at once and must call nothing of
-// the feed. The slice is the feed's from now on. It reports false, and nothing has happened, where the assignment has ended.
+// Deliver queues elements, and counts them as outstanding. at tells offset and leader epoch of the
+// i-th; it is called at once and must call nothing of the feed. The slice is the feed's from now
+// on. It reports false, and nothing has happened, where the assignment has ended.
 func (a *Assignment[T]) Deliver(vals []T, at func(i int) (offset int64, epoch int32)) bool {
 	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.Delivered(len(vals), at) })
 }
 
-// Offsets tells where the elements of a delivery lie: one behind the other from First on, or, where At is given, where that says.
+// Offsets tells where the elements of a delivery lie: one behind the other from First on, or, where
+// At is given, where that says.
 type Offsets struct {
 	First int64
 	Epoch int32
 	At    func(i int) (offset int64, epoch int32)
 }
 
-// DeliverCharged is [Assignment.Deliver] with the number of bytes that the elements hold in memory, the lease under which they are given back when none of the elements is
-// outstanding, and, unless that is nil, the lot that is then told if all are done.
+// DeliverCharged is [Assignment.Deliver] with the number of bytes that the elements hold in memory,
+// the lease under which they are given back when none of the elements is outstanding, and, unless
+// that is nil, the lot that is then told if all are done.
 func (a *Assignment[T]) DeliverCharged(vals []T, at Offsets, bytes int64, lease *tracker.Lease, lot tracker.Lot) bool {
 	return a.deliver(vals, bytes, lease, lot, func(t *tracker.Tracker) uint64 {
 		if at.At != nil {
@@ -212,7 +224,8 @@ func (a *Assignment[T]) Oldest() (offset int64, age time.Duration, ok bool) {
 	return a.tracker.Oldest()
 }
 
-// Unanswered tells of the first record that is not done, where it waits for nothing but answers to its hand-overs.
+// Unanswered tells of the first record that is not done, where it waits for nothing but answers to
+// its hand-overs.
 func (a *Assignment[T]) Unanswered() (u tracker.Unanswered, ok bool) { return a.tracker.Unanswered() }
 
 // reclaim takes the queue back, except what the island has in hand; the caller holds the lock.

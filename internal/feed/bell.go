@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Bell tells everybody who listens that there is something to look at. It is a level: listen, then look, then wait. Ringing costs one load while nobody
-// listens. The zero Bell is ready.
+// Bell tells everybody who listens that there is something to look at. It is a level: listen, then
+// look, then wait. Ringing costs one load while nobody listens. The zero Bell is ready.
 type Bell struct {
 	armed atomic.Bool
 	mu    sync.Mutex

@@ -17,7 +17,8 @@ func offsetsFrom(o int64) func(int) (int64, int32) {
 	return func(i int) (int64, int32) { return o + int64(i), 0 }
 }
 
-// A paused partition's elements wait, and those of others do not; a revoke takes them back, paused or not.
+// A paused partition's elements wait, and those of others do not; a revoke takes them back, paused
+// or not.
 func TestPause(t *testing.T) {
 	_, f, in := bench(feed.Options{})
 	a, b := assign(t, f, p0), assign(t, f, p1)
@@ -72,7 +73,8 @@ func TestQueuedAndWaiting(t *testing.T) {
 	require.Equal(t, 200, a.Waiting())
 }
 
-// Next is the first that the island never got, Undone the first that is not finished; both are offsets, gaps included.
+// Next is the first that the island never got, Undone the first that is not finished; both are
+// offsets, gaps included.
 func TestEndTells(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		run, f, in := bench(feed.Options{Plain: true})
@@ -113,7 +115,8 @@ func TestEndTells(t *testing.T) {
 	})
 }
 
-// Charges are given back when the elements are finished or taken back, and are not made where nothing is delivered.
+// Charges are given back when the elements are finished or taken back, and are not made where
+// nothing is delivered.
 func TestCharges(t *testing.T) {
 	run, f, in := bench(feed.Options{Plain: true})
 	a := assign(t, f, p0)

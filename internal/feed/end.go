@@ -13,13 +13,17 @@ type End struct {
 	// Mark is the last that may be committed, where Committable is true.
 	Mark        tracker.Mark
 	Committable bool
-	// Next is the offset of the first record that was delivered and never given to the island; -1 where there is none.
+	// Next is the offset of the first record that was delivered and never given to the island; -1
+	// where there is none.
 	Next int64
-	// Undone is the offset of the first record that was delivered and is not finished; -1 where there is none.
+	// Undone is the offset of the first record that was delivered and is not finished; -1 where
+	// there is none.
 	Undone int64
-	// Unanswered is that record, where it waited for nothing but answers to its hand-overs; no Answers are missing where that is not so.
+	// Unanswered is that record, where it waited for nothing but answers to its hand-overs; no
+	// Answers are missing where that is not so.
 	Unanswered tracker.Unanswered
-	// Outstanding is the number of records that were neither finished nor given up, and are dropped.
+	// Outstanding is the number of records that were neither finished nor given up, and are
+	// dropped.
 	Outstanding int
 }
 
@@ -30,10 +34,10 @@ type Revocation[T any] struct {
 	by time.Time
 }
 
-// Revoke begins to end the partitions' assignments, within a time: it delivers nothing more of them, takes
-// back what has passed no operator, makes the cut, and hurries the run. What has begun is finished, and
-// nothing else begins. It does not wait. Partitions that are not assigned, or are being revoked already, are
-// left out. A partition may be assigned again while it is being revoked.
+// Revoke begins to end the partitions' assignments, within a time: it delivers nothing more of
+// them, takes back what has passed no operator, makes the cut, and hurries the run. What has begun
+// is finished, and nothing else begins. It does not wait. Partitions that are not assigned, or are
+// being revoked already, are left out. A partition may be assigned again while it is being revoked.
 func (f *Feed[T]) Revoke(within time.Duration, partitions ...Partition) *Revocation[T] {
 	r := &Revocation[T]{f: f, by: time.Now().Add(within)}
 	f.mu.Lock()
@@ -52,8 +56,9 @@ func (f *Feed[T]) Revoke(within time.Duration, partitions ...Partition) *Revocat
 	return r
 }
 
-// Wait waits until nothing of the partitions is outstanding, or the time is over; the rest is dropped. What
-// it returns is to be committed now: afterwards nothing of these assignments is committable.
+// Wait waits until nothing of the partitions is outstanding, or the time is over; the rest is
+// dropped. What it returns is to be committed now: afterwards nothing of these assignments is
+// committable.
 func (r *Revocation[T]) Wait() []End {
 	defer r.f.run.LowerHurry()
 	if len(r.as) == 0 {
@@ -65,7 +70,8 @@ func (r *Revocation[T]) Wait() []End {
 	return r.f.end(r.as, false)
 }
 
-// await waits until nothing of the assignments is outstanding, or the time is up, or the run is stopped or over.
+// await waits until nothing of the assignments is outstanding, or the time is up, or the run is
+// stopped or over.
 func (f *Feed[T]) await(as []*Assignment[T], timeUp <-chan time.Time) {
 	for {
 		changed := f.bell.Listen()
@@ -94,7 +100,8 @@ func anyOutstanding[T any](as []*Assignment[T]) bool {
 	return false
 }
 
-// Lose ends the partitions' assignments at once: they are somebody else's already, and nothing of them is committed.
+// Lose ends the partitions' assignments at once: they are somebody else's already, and nothing of
+// them is committed.
 func (f *Feed[T]) Lose(partitions ...Partition) []End {
 	f.mu.Lock()
 	var as []*Assignment[T]
@@ -159,7 +166,8 @@ func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 		first := a.state != ended
 		f.setState(a, ended)
 		f.remove(a)
-		next := a.next // under the lock: the island may have some in hand, and gives those back later
+		// under the lock: the island may have some in hand, and gives those back later
+		next := a.next
 		f.mu.Unlock()
 		if !first {
 			continue // lost while it was being revoked
@@ -177,10 +185,11 @@ type Rewound[T any] struct {
 	From int64
 }
 
-// Rewind gives a fresh assignment to each partition from which an element was given up, or that was paused
-// while elements that had not begun lay in the stream, unless the feed or the run is ending. What lies before
-// that element is finished first; until then the stream hurries, and the partition is left out. The poller
-// calls it when it is woken, and goes on from there. What was committable under the old assignment still is.
+// Rewind gives a fresh assignment to each partition from which an element was given up, or that was
+// paused while elements that had not begun lay in the stream, unless the feed or the run is ending.
+// What lies before that element is finished first; until then the stream hurries, and the partition
+// is left out. The poller calls it when it is woken, and goes on from there. What was committable
+// under the old assignment still is.
 func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
 	if !f.abandoned.Swap(false) && f.rewinding.Load() == 0 {
 		return nil, nil
@@ -240,7 +249,8 @@ func (f *Feed[T]) ending() bool {
 	return f.cancelled || f.complete || f.run.Draining() || f.run.Stopped()
 }
 
-// Settle hurries the run and waits until nothing is outstanding; false when ctx ends or the run is stopped first. The poller must have stopped.
+// Settle hurries the run and waits until nothing is outstanding; false when ctx ends or the run is
+// stopped first. The poller must have stopped.
 func (f *Feed[T]) Settle(ctx context.Context) bool {
 	f.run.RaiseHurry()
 	defer f.run.LowerHurry()
@@ -263,8 +273,9 @@ func (f *Feed[T]) Settle(ctx context.Context) bool {
 	}
 }
 
-// Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and has not committed yet, are waited for until ctx ends,
-// except behind a hard stop or where downstream wanted no more.
+// Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and
+// has not committed yet, are waited for until ctx ends, except behind a hard stop or where
+// downstream wanted no more.
 func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx), false) }
 
 // Await is the waiting of Finish alone; it returns the assignments that are still there.

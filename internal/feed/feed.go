@@ -9,7 +9,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// DefaultQueue is the number of elements that wait in a partition's queue at most, as far as Room can help it.
+// DefaultQueue is the number of elements that wait in a partition's queue at most, as far as Room
+// can help it.
 const DefaultQueue = 1024
 
 // Partition names a partition of a topic.
@@ -28,15 +29,19 @@ type Options struct {
 	Plain bool
 	// Once: what has begun is never delivered again, whatever became of it.
 	Once bool
-	// More says, when a drain begins, whether there would have been more elements; nil is always. It is called with no lock held.
+	// More says, when a drain begins, whether there would have been more elements; nil is always.
+	// It is called with no lock held.
 	More func() bool
-	// Moved is called when some frontier has moved: there is more to commit. It must not block. nil is nobody.
+	// Moved is called when some frontier has moved: there is more to commit. It must not block. nil
+	// is nobody.
 	Moved func()
-	// Bell is rung when something changes; several feeds of one poller share it. nil is one of the feed's own.
+	// Bell is rung when something changes; several feeds of one poller share it. nil is one of the
+	// feed's own.
 	Bell *Bell
 }
 
-// Feed joins a poller to an island. Its methods may be called from any goroutine, except that one goroutine at a time delivers.
+// Feed joins a poller to an island. Its methods may be called from any goroutine, except that one
+// goroutine at a time delivers.
 type Feed[T any] struct {
 	run  *core.Run
 	isl  *core.Island
@@ -74,15 +79,16 @@ func New[T any](isl *core.Island, o Options) *Feed[T] {
 	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, bell: o.Bell, live: map[Partition]*Assignment[T]{}}
 }
 
-// Listen returns a channel that is closed when something changes that a poller may wait for: there is room, nothing is outstanding, something was
-// abandoned, a queue has run low, the feed was cancelled. Listen first, then look, then wait.
+// Listen returns a channel that is closed when something changes that a poller may wait for: there
+// is room, nothing is outstanding, something was abandoned, a queue has run low, the feed was
+// cancelled. Listen first, then look, then wait.
 func (f *Feed[T]) Listen() <-chan struct{} { return f.bell.Listen() }
 
 // Ring wakes those who listen.
 func (f *Feed[T]) Ring() { f.bell.Ring() }
 
-// NeedsRewind reports whether something was given up since Rewind looked last, or is ready to be read again:
-// Rewind would find something to do.
+// NeedsRewind reports whether something was given up since Rewind looked last, or is ready to be
+// read again: Rewind would find something to do.
 func (f *Feed[T]) NeedsRewind() bool { return f.abandoned.Load() || f.rewindable() }
 
 // Rewinding reports whether a partition waits to be read again.
@@ -91,8 +97,8 @@ func (f *Feed[T]) Rewinding() bool { return f.rewinding.Load() > 0 }
 // ErrAssigned says that the partition is assigned already.
 var ErrAssigned = errors.New("vicuna: the partition is assigned already")
 
-// Assign begins an assignment of a partition that has none in this feed, or one that is being revoked. start is what is committable until something of it is
-// finished; usually the zero Mark.
+// Assign begins an assignment of a partition that has none in this feed, or one that is being
+// revoked. start is what is committable until something of it is finished; usually the zero Mark.
 func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -141,7 +147,8 @@ func (f *Feed[T]) notify(ev tracker.Event) {
 	}
 }
 
-// Complete says that nothing more will be delivered: the island completes when the queues are empty.
+// Complete says that nothing more will be delivered: the island completes when the queues are
+// empty.
 func (f *Feed[T]) Complete() {
 	f.over.Store(true)
 	f.mu.Lock()
@@ -151,11 +158,13 @@ func (f *Feed[T]) Complete() {
 	f.bell.Ring()
 }
 
-// Over reports whether nothing more can be delivered: the feed is complete, or its island has cancelled it.
+// Over reports whether nothing more can be delivered: the feed is complete, or its island has
+// cancelled it.
 func (f *Feed[T]) Over() bool { return f.over.Load() }
 
-// Hold says whether the poller is held back by what is outstanding: by a full tracker with an empty queue, or at the end of its records. That is a
-// reason to hurry, for holders would wait for more elements for ever; and each call looks for finished tokens that were not reported.
+// Hold says whether the poller is held back by what is outstanding: by a full tracker with an empty
+// queue, or at the end of its records. That is a reason to hurry, for holders would wait for more
+// elements for ever; and each call looks for finished tokens that were not reported.
 func (f *Feed[T]) Hold(held bool) {
 	f.mu.Lock()
 	change := held != f.holding
@@ -172,7 +181,8 @@ func (f *Feed[T]) Hold(held bool) {
 	}
 }
 
-// Each calls visit with every live assignment, under the feed's lock: visit calls nothing but the assignment's methods that say so.
+// Each calls visit with every live assignment, under the feed's lock: visit calls nothing but the
+// assignment's methods that say so.
 func (f *Feed[T]) Each(visit func(*Assignment[T])) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -181,11 +191,12 @@ func (f *Feed[T]) Each(visit func(*Assignment[T])) {
 	}
 }
 
-// Collect reports the finished tokens that islands have not reported yet. A commit loop calls it before it reads what is committable.
+// Collect reports the finished tokens that islands have not reported yet. A commit loop calls it
+// before it reads what is committable.
 func (f *Feed[T]) Collect() { f.run.CollectPending() }
 
-// remove takes an assignment out of the turns; the caller holds the lock. The last one takes its place, so
-// that tens of thousands can go at once.
+// remove takes an assignment out of the turns; the caller holds the lock. The last one takes its
+// place, so that tens of thousands can go at once.
 func (f *Feed[T]) remove(a *Assignment[T]) {
 	if a.at < 0 {
 		return
@@ -212,8 +223,8 @@ func (f *Feed[T]) remove(a *Assignment[T]) {
 	}
 }
 
-// all are the assignments of a partition that have not ended: the current one, and those before it that are
-// being revoked. The caller holds the lock.
+// all are the assignments of a partition that have not ended: the current one, and those before it
+// that are being revoked. The caller holds the lock.
 func (f *Feed[T]) all(p Partition) (as []*Assignment[T]) {
 	for a := f.live[p]; a != nil; a = a.before {
 		as = append(as, a)
@@ -221,8 +232,8 @@ func (f *Feed[T]) all(p Partition) (as []*Assignment[T]) {
 	return as
 }
 
-// setState changes the state of an assignment; the caller holds the lock. While one waits to be rewound the
-// stream hurries.
+// setState changes the state of an assignment; the caller holds the lock. While one waits to be
+// rewound the stream hurries.
 func (f *Feed[T]) setState(a *Assignment[T], s state) {
 	was := a.state
 	a.state = s

@@ -195,7 +195,8 @@ func TestEndsWhileTheIslandGivesBack(t *testing.T) {
 	}
 }
 
-// A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at its deadline.
+// A revoke takes back what waits, also of a chunk that the island did not finish; and it ends at
+// its deadline.
 func TestRevoke(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		run, f, in := bench(feed.Options{})

@@ -91,7 +91,8 @@ func (in intake[T]) More() bool {
 	return queued > 0 || f.opts.More()
 }
 
-// Cancel takes everything back that waits: a drain has begun, or downstream wants no more. Nothing is rewound from now on.
+// Cancel takes everything back that waits: a drain has begun, or downstream wants no more. Nothing
+// is rewound from now on.
 func (in intake[T]) Cancel() {
 	f := in.f
 	f.over.Store(true)

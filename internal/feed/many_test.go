@@ -12,7 +12,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// Assigning, revoking, losing and ending tens of thousands of partitions costs about the same for each.
+// Assigning, revoking, losing and ending tens of thousands of partitions costs about the same for
+// each.
 func TestManyPartitions(t *testing.T) {
 	const many = 50_000
 	for name, end := range map[string]func(f *feed.Feed[int], ps []feed.Partition) int{

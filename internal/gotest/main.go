@@ -1,13 +1,15 @@
-// Command gotest is behind `make test`, `make race` and `make integration`: it runs `go test`, shows what failed and one line for each package,
-// and ends with the line
+// Command gotest is behind `make test`, `make race` and `make integration`: it runs `go test`,
+// shows what failed and one line for each package, and ends with the line
 //
 //	N passed, N failed
 //
-// in which tests and subtests are counted, and, as one failure each, what failed with no test to blame (a package that does not compile, a process that ended).
+// in which tests and subtests are counted, and, as one failure each, what failed with no test to
+// blame (a package that does not compile, a process that ended).
 //
-// Without -C it tests the library in both builds. The second one has the build tag synctests, with which franz-go's locks
-// let a testing/synctest bubble's clock go on; it runs the packages in which the tag changes a file, the others having been tested
-// word for word by the first. Then it vets what only that build compiles, and the modules inside the repository, so that none of them rots
+// Without -C it tests the library in both builds. The second one has the build tag synctests, with
+// which franz-go's locks let a testing/synctest bubble's clock go on; it runs the packages in which
+// the tag changes a file, the others having been tested word for word by the first. Then it vets
+// what only that build compiles, and the modules inside the repository, so that none of them rots
 // unseen. With -race only the tests run.
 //
 // With -C it makes one run in that folder with the arguments given.
@@ -27,8 +29,8 @@ import (
 	"time"
 )
 
-// The tests of a package are to take no more than two minutes, and up to ten times that under the race
-// detector; what takes longer than these hangs.
+// The tests of a package are to take no more than two minutes, and up to ten times that under the
+// race detector; what takes longer than these hangs.
 const (
 	timeout     = "-timeout=10m"
 	raceTimeout = "-timeout=20m"
@@ -104,7 +106,8 @@ func (r *runner) test(name, dir string, args ...string) {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Dir, cmd.Env = dir, environment(slices.Contains(args, "-tags="+tag))
 	rep := newReport(r.out, r.verbose)
-	// One writer for both: go test has its own errors on the second, and they belong between the events.
+	// One writer for both: go test has its own errors on the second, and they belong between the
+	// events.
 	cmd.Stdout, cmd.Stderr = rep, rep
 	err := cmd.Run()
 	rep.close()

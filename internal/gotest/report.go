@@ -18,7 +18,8 @@ type event struct {
 }
 
 // report reads events as they are written to it, prints what a person wants to see, and counts.
-// What a test prints is kept until it ends and shown only if it failed, or, for a skipped one, the reason.
+// What a test prints is kept until it ends and shown only if it failed, or, for a skipped one, the
+// reason.
 type report struct {
 	out     io.Writer
 	verbose bool
@@ -108,7 +109,8 @@ func (r *report) packageEnded(e event) {
 		}
 		return
 	}
-	// Tests that were running when the process ended have no end of their own; what they said is the best clue.
+	// Tests that were running when the process ended have no end of their own; what they said is
+	// the best clue.
 	for key, unfinished := range r.output {
 		if key[0] == e.Package && key[1] != "" {
 			r.show(unfinished)

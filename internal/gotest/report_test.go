@@ -90,7 +90,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// A module of its own, with one package that the tag changes, one that it does not, and one test that fails in each build.
+// A module of its own, with one package that the tag changes, one that it does not, and one test
+// that fails in each build.
 func TestLibraryRunsBothBuilds(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -99,7 +99,8 @@ func producerOptions(cfg settings.ProducerConfig, w *watch, r Refusals) []kgo.Op
 	opts := []kgo.Opt{
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.RetryBackoffFn(backoff),
-		// A topic that was just made is not known to every broker at once, and four answers come within a second: the delivery time-out says how long a record may wait.
+		// A topic that was just made is not known to every broker at once, and four answers come
+		// within a second: the delivery time-out says how long a record may wait.
 		kgo.UnknownTopicRetries(-1),
 	}
 	opts = append(opts, cfg.ClientOptions()...)
@@ -134,8 +135,9 @@ func clientOptions(cfg common, w *watch) []kgo.Opt {
 		kgo.WithLogger(newLogger(cfg.Logger())),
 		kgo.WithHooks(w),
 		kgo.Dialer(dialer(cfg, w)),
-		// A broker that is being stopped takes a connection and closes it. By default franz-go reads that as wrong TLS or SASL settings, and fails all that is buffered; the
-		// watch tells of settings that lead nowhere.
+		// A broker that is being stopped takes a connection and closes it. By default franz-go
+		// reads that as wrong TLS or SASL settings, and fails all that is buffered; the watch tells
+		// of settings that lead nowhere.
 		kgo.AlwaysRetryEOF(),
 	}
 	if mechanisms := cfg.SASL(); len(mechanisms) > 0 {

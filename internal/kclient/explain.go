@@ -15,9 +15,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/partition"
 )
 
-// DeliveryTimeoutError says that a record had no outcome within its delivery
-// time-out, or was failed together with one that had none (Neighbour). It may have been written all the same: a broker that took it and
-// whose answer was lost cannot be told from one that never saw it.
+// DeliveryTimeoutError says that a record had no outcome within its delivery time-out, or was
+// failed together with one that had none (Neighbour). It may have been written all the same: a
+// broker that took it and whose answer was lost cannot be told from one that never saw it.
 //
 // errors.Is finds [kgo.ErrRecordTimeout] in it; errors.As finds an
 // [*UnreachableError] where no broker could be reached.

@@ -74,9 +74,9 @@ func Unreachable(cl *kgo.Client) *UnreachableError {
 	return nil
 }
 
-// Obstacle returns what keeps a client from writing to a topic, as far as is known:
-// an [*UnreachableError] where no broker is reached or all refuse the client, or the error that the brokers
-// answer with for the topic; else nil. It does not wait.
+// Obstacle returns what keeps a client from writing to a topic, as far as is known: an
+// [*UnreachableError] where no broker is reached or all refuse the client, or the error that the
+// brokers answer with for the topic; else nil. It does not wait.
 func Obstacle(cl *kgo.Client, topic string) error {
 	if w := watchOf(cl); w != nil {
 		if u := w.state(); u != nil {
@@ -86,7 +86,8 @@ func Obstacle(cl *kgo.Client, topic string) error {
 			return u
 		}
 	}
-	_, _, err := cl.PartitionLeader(topic, math.MaxInt32) // of no partition it tells the topic's error
+	// of no partition it tells the topic's error
+	_, _, err := cl.PartitionLeader(topic, math.MaxInt32)
 	return err
 }
 

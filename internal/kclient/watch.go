@@ -76,7 +76,9 @@ type watch struct {
 	before  uint64    // heard, at that time
 	dials   int       // since then, or since the last warning
 	lastErr error     // since then
-	refused error     // why a broker that was dialled did not let the client in, by a refused login say; nil when one has
+	// why a broker that was dialled did not let the client in, by a refused login say; nil when one
+	// has
+	refused error
 	closed  bool
 	timer   *time.Timer
 }

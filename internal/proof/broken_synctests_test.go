@@ -14,7 +14,8 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-// A stand-in that is broken in one place is found out. In a bubble alone: here it waits for what does not come any more, which takes time where time is real.
+// A stand-in that is broken in one place is found out. In a bubble alone: here it waits for what
+// does not come any more, which takes time where time is real.
 func TestBrokenStandInIsFound(t *testing.T) {
 	all(t, kafkatest.Virtual, []test{
 		{"commits at delivery", commitsAtDelivery},
@@ -42,7 +43,8 @@ func revokeDoesNotDrain(t *testing.T, k *kafkatest.Broker) {
 	require.Zero(t, f.lost, f) // doubled, not lost: what was dropped is delivered again
 }
 
-// overtakenUntil makes one of the first records of each partition take until then, and the middle is where others of its partition have overtaken it.
+// overtakenUntil makes one of the first records of each partition take until then, and the middle
+// is where others of its partition have overtaken it.
 func (w *world) overtakenUntil(then <-chan struct{}) {
 	const held = 101
 	var mu sync.Mutex

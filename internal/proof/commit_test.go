@@ -14,10 +14,12 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// interval is how long a finished record is uncommitted at most: islands and acknowledgements report runs of records, and a run that does not grow is looked for.
+// interval is how long a finished record is uncommitted at most: islands and acknowledgements
+// report runs of records, and a run that does not grow is looked for.
 const interval = 50 * time.Millisecond
 
-// commitLoop commits whenever some frontier has moved; while one commit is on its way the next one gathers.
+// commitLoop commits whenever some frontier has moved; while one commit is on its way the next one
+// gathers.
 func (m *member) commitLoop(quit <-chan struct{}) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -30,7 +32,8 @@ func (m *member) commitLoop(quit <-chan struct{}) {
 			m.feed.Collect()
 		}
 		switch err := m.commit(m.cl.Context()); {
-		case err == nil, kerr.IsRetriable(err), errors.Is(err, kerr.RebalanceInProgress): // then the next round commits it
+		case err == nil, kerr.IsRetriable(err), errors.Is(err, kerr.RebalanceInProgress):
+			// then the next round commits it
 		case m.cl.Context().Err() == nil:
 			m.run.Fail(err)
 			return
@@ -38,8 +41,8 @@ func (m *member) commitLoop(quit <-chan struct{}) {
 	}
 }
 
-// commit collects and commits what is finished, both under the lock that a revoke takes for its own commit: what is collected is committed before
-// the revoke returns, or not at all.
+// commit collects and commits what is finished, both under the lock that a revoke takes for its own
+// commit: what is collected is committed before the revoke returns, or not at all.
 func (m *member) commit(ctx context.Context) error {
 	m.committing <- struct{}{}
 	defer func() { <-m.committing }()

@@ -9,7 +9,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// perPartition is the number of records in each partition: enough that a rebalance falls into the middle.
+// perPartition is the number of records in each partition: enough that a rebalance falls into the
+// middle.
 const perPartition = 2000
 
 // rebalance lets a second member join a copy in its middle, and says what came of it.
@@ -25,8 +26,8 @@ func (w *world) rebalance(first, second *member) (f finding) {
 	return f
 }
 
-// A second member takes half of the partitions while records are everywhere in the graph: nothing is lost, nothing doubled, and at no time is an offset committed
-// below which something is missing.
+// A second member takes half of the partitions while records are everywhere in the graph: nothing
+// is lost, nothing doubled, and at no time is an offset committed below which something is missing.
 func cleanRebalance(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
 	first, second := newMember(w.consumer()...), newMember(w.consumer()...)
@@ -53,7 +54,8 @@ func (w *world) crashInTheMiddle(first, second *member) (f finding) {
 	return f
 }
 
-// A member crashes: its records are delivered again from what it has committed, so nothing is lost; what it had produced and not committed is doubled.
+// A member crashes: its records are delivered again from what it has committed, so nothing is lost;
+// what it had produced and not committed is doubled.
 func crash(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
 	f := w.crashInTheMiddle(newMember(w.consumer()...), newMember(w.consumer()...))
@@ -62,7 +64,8 @@ func crash(t *testing.T, k *kafkatest.Broker) {
 	require.True(t, w.whole(f.committed), f)
 }
 
-// A function of the user's fails: the run ends, what was finished without a gap is committed, and the next run goes on behind it.
+// A function of the user's fails: the run ends, what was finished without a gap is committed, and
+// the next run goes on behind it.
 func fault(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
 	w.function = w.failsInTheMiddle

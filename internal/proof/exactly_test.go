@@ -22,7 +22,8 @@ var (
 	errForeign = errors.New("the session's source stands in a graph of another run")
 )
 
-// session makes a session that copies. Its Batch waits for longer than the test lasts, unless it is hurried.
+// session makes a session that copies. Its Batch waits for longer than the test lasts, unless it is
+// hurried.
 func (w *world) session(id string, call func(context.Context, piece) (*envelope.Record[string, string], error)) *session {
 	return &session{
 		opts: w.consumer(kgo.TransactionalID(id)),
@@ -77,7 +78,8 @@ func (w *world) run(sessions ...*session) (f finding) {
 	return f
 }
 
-// A function of the user's fails in the middle of a transaction: it is aborted, with records that were written, and everything comes again.
+// A function of the user's fails in the middle of a transaction: it is aborted, with records that
+// were written, and everything comes again.
 func abortedAndCommitted(t *testing.T, k *kafkatest.Broker) {
 	w := newWorld(t, k, perPartition)
 	s := w.session("one", w.failsInTheMiddle)

@@ -17,10 +17,11 @@ import (
 type breakage int
 
 const (
-	sound            breakage = iota
-	commitAtDelivery          // offsets are committed when the stream gets the record, not when it is finished
-	noDrain                   // a revoke waits for nothing
-	noSettle                  // a transaction is committed while its records are on their way
+	sound breakage = iota
+	// offsets are committed when the stream gets the record, not when it is finished
+	commitAtDelivery
+	noDrain  // a revoke waits for nothing
+	noSettle // a transaction is committed while its records are on their way
 )
 
 // message is a record with its place in an assignment.
@@ -33,10 +34,12 @@ type message struct {
 // Commit implements envelope.Committable.
 func (m *message) Commit() { m.assignment.Commit(m.position) }
 
-// member stands in for package consumer: a member of a group whose offsets are committed when it is safe.
+// member stands in for package consumer: a member of a group whose offsets are committed when it is
+// safe.
 //
-// The poller blocks rebalances from a poll until it has handed the records over, which takes no time worth mentioning: handing over never waits for downstream.
-// So records of one assignment are never delivered to the next one of the same partition.
+// The poller blocks rebalances from a poll until it has handed the records over, which takes no
+// time worth mentioning: handing over never waits for downstream. So records of one assignment are
+// never delivered to the next one of the same partition.
 type member struct {
 	opts   []kgo.Opt
 	within time.Duration // the deadline of a revoke
@@ -46,8 +49,10 @@ type member struct {
 	feed *feed.Feed[*message]
 	cl   *kgo.Client
 
-	moved      chan struct{} // there is more to commit
-	committing chan struct{} // held while offsets are collected and committed; a channel, since a bubble's clock does not wait for a mutex
+	moved chan struct{} // there is more to commit
+	// held while offsets are collected and committed; a channel, since a bubble's clock does not
+	// wait for a mutex
+	committing chan struct{}
 	committed  map[feed.Partition]tracker.Mark
 
 	mu          sync.Mutex
@@ -247,7 +252,8 @@ func (m *member) forget(ps []feed.Partition) {
 	m.feed.Ring() // what is paused is resumed: it may come back
 }
 
-// crash makes the end of the run the end of a process: nothing more is committed, and the group is not told.
+// crash makes the end of the run the end of a process: nothing more is committed, and the group is
+// not told.
 func (m *member) crash(ctl *stream.Control) {
 	m.mu.Lock()
 	m.crashed = true

@@ -14,7 +14,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
-// The first use has its package. Here it stands behind a source with tokens, in memory, of which both partitions are finished, through the sink and through the flow.
+// The first use has its package. Here it stands behind a source with tokens, in memory, of which
+// both partitions are finished, through the sink and through the flow.
 func produce(t *testing.T, k *kafkatest.Broker) {
 	w := &world{t: t, k: k}
 	const n = 2000

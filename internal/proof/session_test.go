@@ -13,11 +13,14 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// session stands in for package transactional: what one poll brings, some hundreds of records, is one transaction.
+// session stands in for package transactional: what one poll brings, some hundreds of records, is
+// one transaction.
 //
-// The user's graph runs as a child of the session's run. It goes on from one committed transaction to the next, which only waits until nothing is on its way; a
-// transaction that cannot be committed ends it hard, and the next one runs the blueprint again. The session's client commits the offsets of everything that was polled, so
-// everything that was polled has to be finished, not the contiguous part alone. Rebalances wait for the end of a transaction.
+// The user's graph runs as a child of the session's run. It goes on from one committed transaction
+// to the next, which only waits until nothing is on its way; a transaction that cannot be committed
+// ends it hard, and the next one runs the blueprint again. The session's client commits the offsets
+// of everything that was polled, so everything that was polled has to be finished, not the
+// contiguous part alone. Rebalances wait for the end of a transaction.
 type session struct {
 	opts   []kgo.Opt
 	broken breakage
@@ -112,7 +115,8 @@ func (s *session) transaction(fetches kgo.Fetches) error {
 	return nil
 }
 
-// settle waits until everything that was delivered is finished; false where something was given up, or the run has ended.
+// settle waits until everything that was delivered is finished; false where something was given up,
+// or the run has ended.
 func (s *session) settle() bool {
 	if s.broken == noSettle {
 		return true
@@ -202,10 +206,12 @@ func (s *session) source() stream.Source[*kgo.Record] {
 	})
 }
 
-// wholeTransactions hides that the intake can be stopped by a drain between two elements: the session completes it behind a transaction instead.
+// wholeTransactions hides that the intake can be stopped by a drain between two elements: the
+// session completes it behind a transaction instead.
 type wholeTransactions struct{ core.Intake[*kgo.Record] }
 
-// sink writes in the session's transaction. (producer.PlainSink refuses transactional clients, and rightly.)
+// sink writes in the session's transaction. (producer.PlainSink refuses transactional clients, and
+// rightly.)
 func (s *session) sink() stream.Sink[*kgo.Record] {
 	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[*kgo.Record] {
 		isl, run := at.Island, b.Run

@@ -42,7 +42,8 @@ type world struct {
 	middle chan struct{}
 	failed atomic.Bool
 
-	function func(context.Context, piece) (*envelope.Record[string, string], error) // what a member's MapAsync calls; slowly
+	// what a member's MapAsync calls; slowly
+	function func(context.Context, piece) (*envelope.Record[string, string], error)
 }
 
 func newWorld(t *testing.T, k *kafkatest.Broker, n int) *world {
@@ -54,7 +55,8 @@ func newWorld(t *testing.T, k *kafkatest.Broker, n int) *world {
 		for i := range recs {
 			recs[i] = kgo.StringRecord(strconv.Itoa(i))
 		}
-		for batch := range slices.Chunk(recs, 50) { // small ones, so that the partitions' records mix
+		// small ones, so that the partitions' records mix
+		for batch := range slices.Chunk(recs, 50) {
 			kafkatest.ProduceTo(t, k, in, p, batch...)
 		}
 	}
@@ -85,12 +87,14 @@ func pieces(rec *kgo.Record) iter.Seq[piece] {
 // wanted is the copies' Filter.
 func wanted(p piece) bool { return (p.number+p.copy)%5 != 0 }
 
-// unevenly is what the copies' MapAsync calls: it takes from no time to some milliseconds, so that results overtake each other.
+// unevenly is what the copies' MapAsync calls: it takes from no time to some milliseconds, so that
+// results overtake each other.
 func (w *world) unevenly(ctx context.Context, p piece) (*envelope.Record[string, string], error) {
 	return w.call(ctx, p, time.Duration(rand.IntN(8))*250*time.Microsecond)
 }
 
-// slowly takes much longer now and then, so that at any time there are results in each partition that have overtaken another.
+// slowly takes much longer now and then, so that at any time there are results in each partition
+// that have overtaken another.
 func (w *world) slowly(ctx context.Context, p piece) (*envelope.Record[string, string], error) {
 	if rand.IntN(100) == 0 {
 		return w.call(ctx, p, 100*time.Millisecond)
@@ -122,7 +126,8 @@ func (w *world) settings() settings.Producer[string, string] {
 	return ps
 }
 
-// consumer gives the options of a client that reads the topic in small portions, so that partitions fill up and are paused.
+// consumer gives the options of a client that reads the topic in small portions, so that partitions
+// fill up and are paused.
 func (w *world) consumer(more ...kgo.Opt) []kgo.Opt {
 	return append(append(w.k.ClientOptions(),
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(in), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -196,8 +201,9 @@ func (w *world) committed() map[int32]int64 {
 
 // finding is what a look at the topics shows.
 type finding struct {
-	looks     int // while the copy ran
-	early     int // pieces that were missing, at some look, though their record's offset was committed
+	looks int // while the copy ran
+	// pieces that were missing, at some look, though their record's offset was committed
+	early     int
 	lost      int // pieces that are missing in the end
 	doubled   int // pieces that are there more than once, counted as often as they are too many
 	committed map[int32]int64
@@ -207,10 +213,12 @@ func (f finding) String() string {
 	return fmt.Sprintf("%d looks, early %d, lost %d, doubled %d, committed %v", f.looks, f.early, f.lost, f.doubled, f.committed)
 }
 
-// quiet is how long nothing may change before a copy counts as being at rest: longer than a crashed member's session.
+// quiet is how long nothing may change before a copy counts as being at rest: longer than a crashed
+// member's session.
 const quiet = 3 * time.Second
 
-// watch looks at the topics again and again until everything is copied and committed, or nothing changes any more for so long.
+// watch looks at the topics again and again until everything is copied and committed, or nothing
+// changes any more for so long.
 func (w *world) watch(f *finding, quiet time.Duration) {
 	expected := w.expected()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -232,8 +240,9 @@ func (w *world) watch(f *finding, quiet time.Duration) {
 	}
 }
 
-// look counts what is there now. Committed offsets are read first: what they cover has to be there already. It need not be visible: of two sessions, one's committed
-// records may stand behind the other's open transaction.
+// look counts what is there now. Committed offsets are read first: what they cover has to be there
+// already. It need not be visible: of two sessions, one's committed records may stand behind the
+// other's open transaction.
 func (w *world) look(f *finding, expected map[string]piece) {
 	f.looks++
 	f.committed = w.committed()

@@ -30,7 +30,8 @@ type dependency struct {
 	begun, answered, running atomic.Int64 // calls
 }
 
-// quick answers within 5 to 50 ms, slow within half a second, and both fail twice in a hundred calls.
+// quick answers within 5 to 50 ms, slow within half a second, and both fail twice in a hundred
+// calls.
 func quick() dependency {
 	return dependency{shortest: 5 * time.Millisecond, longest: 50 * time.Millisecond, failing: 0.02}
 }

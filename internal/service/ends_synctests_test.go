@@ -274,7 +274,8 @@ func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 					w.down.Store(true)
 					pass(200 * time.Millisecond)
 					second.start()
-					pass(3 * downTimeout) // in cooperative groups the revoke begins with a second join
+					// in cooperative groups the revoke begins with a second join
+					pass(3 * downTimeout)
 					w.down.Store(false)
 					second.works(100)
 					w.worked()

@@ -106,7 +106,8 @@ func (w *world) roll(restarts int) {
 	require.LessOrEqual(w.t, slowestEnd, longestEnd*time.Duration(w.graph.begins))
 	join := longestJoin
 	if w.protocol.static {
-		join += session // one that has gone stays in the group for so long, and the next join waits for it
+		// one that has gone stays in the group for so long, and the next join waits for it
+		join += session
 	}
 	require.LessOrEqual(w.t, slowestJoin, join)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// all says that every test is to run with everything: each shape of a service in each protocol, from
-// each source, at more moments. That takes some minutes (VICUNA_TESTS=all).
+// all says that every test is to run with everything: each shape of a service in each protocol,
+// from each source, at more moments. That takes some minutes (VICUNA_TESTS=all).
 func all() bool { return os.Getenv("VICUNA_TESTS") == "all" }
 
 // protocolsFor are all for the source that is used most, one for each of the others.

@@ -26,7 +26,8 @@ const (
 type slowShape struct {
 	name  string
 	graph func(d *dependency, src stream.Source[order]) stream.Graph
-	// calls is how many calls one after the other an end may take, and slack what it may take beside them.
+	// calls is how many calls one after the other an end may take, and slack what it may take
+	// beside them.
 	calls int
 	slack time.Duration
 }
@@ -69,8 +70,8 @@ func committed() stream.Sink[order] {
 	}).To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
-// An end, and a member that joins, take as long as the calls that run, not as long as all that wait:
-// what has not begun is given back.
+// An end, and a member that joins, take as long as the calls that run, not as long as all that
+// wait: what has not begun is given back.
 func TestEndsOfSlowCalls(t *testing.T) {
 	eachSlowShape(t, func(w *world, s slowShape, call time.Duration) {
 		m := w.member()

@@ -136,7 +136,8 @@ func (w *world) committed() (offsets [partitions]int64) {
 func (w *world) worked() {
 	w.t.Helper()
 	w.stopWriting()
-	// At most once commits ahead of the work: what is committed is handed out when the answer has come.
+	// At most once commits ahead of the work: what is committed is handed out when the answer has
+	// come.
 	idle := 0
 	w.await("everything to be committed and worked on", func() bool {
 		if idle++; w.committed() != w.sent || w.outstanding() > 0 {

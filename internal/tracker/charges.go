@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Lease is memory that several deliveries hold together: those of one response of a broker, where records point into it. It is given back when the last of them
-// is finished.
+// Lease is memory that several deliveries hold together: those of one response of a broker, where
+// records point into it. It is given back when the last of them is finished.
 type Lease struct {
 	left    atomic.Int64
 	bytes   atomic.Int64
@@ -58,12 +58,14 @@ func (l *Lease) Done() {
 	}
 }
 
-// Lot is what the elements of a delivery were made of. Finished is called once, by whoever finishes or collects the last of them, if each was done: none was given up, taken back or handed to
-// user code, and the assignment has not ended before. From then on nobody has them. It must not block, and takes no lock but its own.
+// Lot is what the elements of a delivery were made of. Finished is called once, by whoever finishes
+// or collects the last of them, if each was done: none was given up, taken back or handed to user
+// code, and the assignment has not ended before. From then on nobody has them. It must not block,
+// and takes no lock but its own.
 type Lot interface{ Finished() }
 
-// charges remembers, for each delivery, what it holds in memory and how many of its positions are outstanding: a record that is stuck keeps the memory of its own delivery
-// alive, and of no other.
+// charges remembers, for each delivery, what it holds in memory and how many of its positions are
+// outstanding: a record that is stuck keeps the memory of its own delivery alive, and of no other.
 type charges struct {
 	all  []charge
 	head int // charges before it are given back
@@ -103,7 +105,8 @@ func (c *charges) add(end uint64, n int, bytes int64, lease *Lease, lot Lot) {
 	c.all = append(c.all, charge{first: end - uint64(n), end: end, left: n, bytes: bytes, lease: lease, lot: lot})
 }
 
-// settle counts positions down that are not outstanding any more. Somebody may still have those of kept.
+// settle counts positions down that are not outstanding any more. Somebody may still have those of
+// kept.
 func (c *charges) settle(base, mask, kept uint64, f *freed) {
 	if len(c.all) == c.head {
 		return

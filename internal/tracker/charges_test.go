@@ -38,7 +38,8 @@ type plainLease struct {
 	freedRecords int
 }
 
-// charge may charge the n positions that were just delivered, under a lease of their own or that of the delivery before.
+// charge may charge the n positions that were just delivered, under a lease of their own or that of
+// the delivery before.
 func (b *both) charge(n int, x, y byte) {
 	if x%8 == 7 {
 		return // without
@@ -74,7 +75,8 @@ func (b *both) charge(n int, x, y byte) {
 	}
 }
 
-// compareCharges says that what is given back is what holds no position any more, that a lease goes with its last holder, once and whole, and that a lot is told when all of it is done and nobody
+// compareCharges says that what is given back is what holds no position any more, that a lease goes
+// with its last holder, once and whole, and that a lot is told when all of it is done and nobody
 // has any.
 func (b *both) compareCharges() {
 	freed, records := int64(0), 0

@@ -8,7 +8,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// A cut gives back what is outstanding from it on: that is not outstanding, not done, and nobody is told that it was given up.
+// A cut gives back what is outstanding from it on: that is not outstanding, not done, and nobody is
+// told that it was given up.
 func TestCut(t *testing.T) {
 	var events tracker.Event
 	tr := tracker.New(tracker.Options{Notify: func(ev tracker.Event) { events |= ev }})
@@ -76,7 +77,8 @@ func TestDeliveredAfterACut(t *testing.T) {
 	require.EqualValues(t, 4, mark.Offset)
 }
 
-// What lies after the cut holds its memory until it is thrown away, or the assignment ends: somebody may have it. Its lot is not used again.
+// What lies after the cut holds its memory until it is thrown away, or the assignment ends:
+// somebody may have it. Its lot is not used again.
 func TestReturnGivesChargesBack(t *testing.T) {
 	for name, end := range map[string]func(tr *tracker.Tracker){
 		"returned":   func(tr *tracker.Tracker) { tr.Return(0, 0xff00) },
@@ -117,7 +119,8 @@ func TestReturnGivesChargesBack(t *testing.T) {
 	}
 }
 
-// What is given up makes a gap: its cut comes first, and has given it back; then it counts as given up.
+// What is given up makes a gap: its cut comes first, and has given it back; then it counts as given
+// up.
 func TestAbandonAfterACut(t *testing.T) {
 	var events tracker.Event
 	tr := tracker.New(tracker.Options{Notify: func(ev tracker.Event) { events |= ev }})

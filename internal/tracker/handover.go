@@ -8,18 +8,22 @@ import (
 
 // Hand-overs.
 //
-// A record that is handed to code outside of the graph is not done when its parts have ended: each hand-over has to be answered. One that gave the element to another
-// graph is answered when a committing stage there finishes it, and each finish answers one ([Tracker.Answer]): a record that went out in two envelopes is done with the
-// second. One that gave it to the user is answered by his Commit, which says that the record is done, answers all of them, and stays.
+// A record that is handed to code outside of the graph is not done when its parts have ended: each
+// hand-over has to be answered. One that gave the element to another graph is answered when a
+// committing stage there finishes it, and each finish answers one ([Tracker.Answer]): a record that
+// went out in two envelopes is done with the second. One that gave it to the user is answered by
+// his Commit, which says that the record is done, answers all of them, and stays.
 //
-// Nearly always a position is handed over once, and by the assignment's one stage that does so. That is a bit in its word. What is beyond that is in maps.
+// Nearly always a position is handed over once, and by the assignment's one stage that does so.
+// That is a bit in its word. What is beyond that is in maps.
 //
-// Rejected: to remember each hand-over by itself, so that an answer names the one that it is for. All that comes back from outside is the record's Committable, which is the
-// same for all of them.
+// Rejected: to remember each hand-over by itself, so that an answer names the one that it is for.
+// All that comes back from outside is the record's Committable, which is the same for all of them.
 type handOvers struct {
-	extra  map[uint64]int    // unanswered hand-overs of a position beyond the first
-	stages []string          // those that handed anything over, 64 at most
-	others map[uint64]uint64 // which of them handed a position over (bit i is stages[i]), where that is not the first alone
+	extra  map[uint64]int // unanswered hand-overs of a position beyond the first
+	stages []string       // those that handed anything over, 64 at most
+	// which of them handed a position over (bit i is stages[i]), where that is not the first alone
+	others map[uint64]uint64
 }
 
 // forget is told of positions that are not outstanding any more.
@@ -97,7 +101,8 @@ func (h *handOvers) names(position uint64) (names []string) {
 	return names
 }
 
-// HandOver notes that the positions are about to be handed to code outside of the graph, by a stage, which has a name. Each call counts.
+// HandOver notes that the positions are about to be handed to code outside of the graph, by a
+// stage, which has a name. Each call counts.
 func (t *Tracker) HandOver(base, mask uint64, stage string) {
 	if t.opts.Plain && !t.lots.Load() {
 		return
@@ -119,7 +124,8 @@ func (t *Tracker) HandOver(base, mask uint64, stage string) {
 	t.handedOver.Store(true)
 }
 
-// HandedOver reports whether anything was ever handed over. Where that is not so, there is nothing to answer.
+// HandedOver reports whether anything was ever handed over. Where that is not so, there is nothing
+// to answer.
 func (t *Tracker) HandedOver() bool { return t.handedOver.Load() }
 
 // Withdraw takes one hand-over of each position back, because it did not take place after all.
@@ -129,8 +135,8 @@ func (t *Tracker) Withdraw(base, mask uint64) {
 	}
 }
 
-// Answer says that an element that was handed over is finished: it answers one hand-over of the position. Where none is unanswered it does nothing, also for those that are
-// still to come.
+// Answer says that an element that was handed over is finished: it answers one hand-over of the
+// position. Where none is unanswered it does nothing, also for those that are still to come.
 func (t *Tracker) Answer(position uint64) { t.answer(position&^63, 1<<(position&63)) }
 
 func (t *Tracker) answer(base, mask uint64) {
@@ -159,7 +165,8 @@ type Unanswered struct {
 	Stages []string
 }
 
-// Unanswered tells of the first record that is not done, where all its parts have ended and hand-overs of it are not answered.
+// Unanswered tells of the first record that is not done, where all its parts have ended and
+// hand-overs of it are not answered.
 func (t *Tracker) Unanswered() (u Unanswered, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// offsets maps positions to offsets. Most offsets follow their neighbours, so runs are kept instead of one number each.
+// offsets maps positions to offsets. Most offsets follow their neighbours, so runs are kept instead
+// of one number each.
 type offsets struct {
 	runs []run
 	head int // runs before it are behind the frontier

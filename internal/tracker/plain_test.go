@@ -6,7 +6,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// plain is a tracker that is obviously right: a struct for each position, everything counted from the start.
+// plain is a tracker that is obviously right: a struct for each position, everything counted from
+// the start.
 type plain struct {
 	limit     int
 	noManual  bool

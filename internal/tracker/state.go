@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Committable tells what may be committed; false where that is nothing: no position is finished, or the tracker is closed.
+// Committable tells what may be committed; false where that is nothing: no position is finished, or
+// the tracker is closed.
 func (t *Tracker) Committable() (Mark, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -23,7 +24,8 @@ func (t *Tracker) committable() (Mark, bool) {
 	return Mark{Offset: offset + 1, Epoch: epoch}, true
 }
 
-// Oldest tells the offset of the first record that is not done, how long ago it was delivered, and false where there is none.
+// Oldest tells the offset of the first record that is not done, how long ago it was delivered, and
+// false where there is none.
 func (t *Tracker) Oldest() (offset int64, age time.Duration, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,8 +50,8 @@ func (t *Tracker) Outstanding() int {
 	return t.outstanding
 }
 
-// Travelling is [Tracker.Outstanding] without those that only wait for user code to call Commit. Where that is
-// not 0, the next change is told ([Less]).
+// Travelling is [Tracker.Outstanding] without those that only wait for user code to call Commit.
+// Where that is not 0, the next change is told ([Less]).
 func (t *Tracker) Travelling() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +74,8 @@ func (t *Tracker) Abandoned() bool {
 	return (t.abandoned > 0 || t.gap) && !t.closed
 }
 
-// Room is how many more positions should be delivered. A full tracker has none until a quarter of its limit is finished.
+// Room is how many more positions should be delivered. A full tracker has none until a quarter of
+// its limit is finished.
 func (t *Tracker) Room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

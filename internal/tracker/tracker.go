@@ -20,11 +20,13 @@ const (
 	Room
 	// Abandoned: a position was given up and has to be delivered again.
 	Abandoned
-	// Less: fewer positions may travel than Travelling has told. It is told once after each call of that.
+	// Less: fewer positions may travel than Travelling has told. It is told once after each call of
+	// that.
 	Less
 )
 
-// DefaultLimit is the number of positions, from the first that is not finished on, at which a tracker is full.
+// DefaultLimit is the number of positions, from the first that is not finished on, at which a
+// tracker is full.
 const DefaultLimit = 1 << 17
 
 // Options of a [Tracker]. The zero value is usable.
@@ -32,21 +34,25 @@ type Options struct {
 	// Topic and Partition are told by Locate.
 	Topic     string
 	Partition int32
-	// Limit is the number of positions, from the first that is not finished on, at which the tracker is full. It is a limit for those who
-	// deliver: the tracker takes what it is given. 0 is DefaultLimit.
+	// Limit is the number of positions, from the first that is not finished on, at which the
+	// tracker is full. It is a limit for those who deliver: the tracker takes what it is given. 0
+	// is DefaultLimit.
 	Limit int
 	// Plain says that elements carry no Committable: a hand-over to user code ends the token.
 	Plain bool
 	// Start is what Committable tells until a position is finished; the zero Mark is nothing.
 	Start Mark
-	// Notify is called when something has changed, on the goroutine that changed it and with no lock held. It must not block. It says
-	// that there is something to look at, not what there is: two changes may be told in the other order.
+	// Notify is called when something has changed, on the goroutine that changed it and with no
+	// lock held. It must not block. It says that there is something to look at, not what there is:
+	// two changes may be told in the other order.
 	Notify func(Event)
-	// Freed is told of deliveries that were charged ([Tracker.Charge]) once no record of them is outstanding any more; like Notify. nil is nobody.
+	// Freed is told of deliveries that were charged ([Tracker.Charge]) once no record of them is
+	// outstanding any more; like Notify. nil is nobody.
 	Freed func(bytes int64, records int)
 }
 
-// Mark is what is committed: the offset of the next record, behind the last finished one, and that one's leader epoch.
+// Mark is what is committed: the offset of the next record, behind the last finished one, and that
+// one's leader epoch.
 type Mark struct {
 	Offset int64
 	Epoch  int32
@@ -54,9 +60,11 @@ type Mark struct {
 
 // Tracker accounts for one assignment. All methods may be called from any goroutine; none blocks.
 //
-// Per 64 positions there is one [word] of bits in a ring that grows with what is in flight. Marks come as words too (64 positions at a time from a
-// stream in order), so that one lock, taken for a few nanoseconds, serves many records. Rejected: atomics on the words. The frontier, the
-// count and the bits have to agree whenever somebody looks, which takes a lock around all of them or a protocol that costs more than it.
+// Per 64 positions there is one [word] of bits in a ring that grows with what is in flight. Marks
+// come as words too (64 positions at a time from a stream in order), so that one lock, taken for a
+// few nanoseconds, serves many records. Rejected: atomics on the words. The frontier, the count and
+// the bits have to agree whenever somebody looks, which takes a lock around all of them or a
+// protocol that costs more than it.
 type Tracker struct {
 	opts Options
 
@@ -112,8 +120,8 @@ func New(o Options) *Tracker {
 	return &Tracker{opts: o, words: make([]word, 4), cut: noCut, start: o.Start != Mark{}}
 }
 
-// Delivered counts n more positions as outstanding and returns the first. at tells offset and leader epoch of the i-th of them, in
-// order. Behind Close it does nothing.
+// Delivered counts n more positions as outstanding and returns the first. at tells offset and
+// leader epoch of the i-th of them, in order. Behind Close it does nothing.
 func (t *Tracker) Delivered(n int, at func(i int) (offset int64, epoch int32)) (first uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -151,8 +159,9 @@ func (t *Tracker) Pinned() int64 {
 	return t.charges.pinned()
 }
 
-// Charge says what the last n positions that were delivered hold in memory, under which lease, and what they were made of (nil where that is nobody's business). It is given back
-// as a whole when none of them is outstanding. It reports false, and nothing has happened, behind Close.
+// Charge says what the last n positions that were delivered hold in memory, under which lease, and
+// what they were made of (nil where that is nobody's business). It is given back as a whole when
+// none of them is outstanding. It reports false, and nothing has happened, behind Close.
 func (t *Tracker) Charge(n int, bytes int64, lease *Lease, lot Lot) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -221,8 +230,9 @@ func (t *Tracker) word(position uint64) *word {
 	return &t.words[position>>6&uint64(len(t.words)-1)]
 }
 
-// Done marks positions of which no part travels any more. It implements core.Assignment, as the next three do: base is a multiple of 64, bit i of
-// mask stands for base+i, and what lies behind the frontier, or was marked before, does nothing.
+// Done marks positions of which no part travels any more. It implements core.Assignment, as the
+// next three do: base is a multiple of 64, bit i of mask stands for base+i, and what lies behind
+// the frontier, or was marked before, does nothing.
 func (t *Tracker) Done(base, mask uint64) {
 	t.mu.Lock()
 	if mask = t.clip(base, mask); mask == 0 {
@@ -230,14 +240,16 @@ func (t *Tracker) Done(base, mask uint64) {
 		return
 	}
 	w := t.word(base)
-	t.less = t.less || t.asked && mask&^w.ended != 0 // marks come twice at times, and nothing has changed then
+	// marks come twice at times, and nothing has changed then
+	t.less = t.less || t.asked && mask&^w.ended != 0
 	w.ended |= mask
 	t.top = max(t.top, base+uint64(bits.Len64(mask)))
 	t.let(w, base, mask)
 	t.tell(t.settle(w, base, mask))
 }
 
-// Abandon gives positions up: they have to be delivered again, by another assignment. Nothing takes it back.
+// Abandon gives positions up: they have to be delivered again, by another assignment. Nothing takes
+// it back.
 func (t *Tracker) Abandon(base, mask uint64) {
 	t.mu.Lock()
 	if mask = t.clip(base, mask); mask == 0 {
@@ -256,10 +268,11 @@ func (t *Tracker) Abandon(base, mask uint64) {
 	t.tell(0)
 }
 
-// Cut gives back every position from one on that is outstanding: it is not done, nobody is told that it was
-// given up, and the frontier does not pass it. What it holds in memory is held until it is thrown away
-// (Return), or the assignment ends. A later Cut may lower it. begun is how many positions had begun. It
-// returns how many were given back. gap: the position was given up, and has to be delivered again.
+// Cut gives back every position from one on that is outstanding: it is not done, nobody is told
+// that it was given up, and the frontier does not pass it. What it holds in memory is held until it
+// is thrown away (Return), or the assignment ends. A later Cut may lower it. begun is how many
+// positions had begun. It returns how many were given back. gap: the position was given up, and has
+// to be delivered again.
 func (t *Tracker) Cut(position, begun uint64, gap bool) int {
 	t.mu.Lock()
 	if t.closed {
@@ -308,7 +321,8 @@ func (t *Tracker) Return(base, mask uint64) {
 	t.tell(0)
 }
 
-// let gives back what positions hold in memory that a cut has given back, and that nobody holds any more.
+// let gives back what positions hold in memory that a cut has given back, and that nobody holds any
+// more.
 func (t *Tracker) let(w *word, base, mask uint64) {
 	if now := w.returned & mask; now != 0 {
 		w.returned &^= now
@@ -316,8 +330,8 @@ func (t *Tracker) let(w *word, base, mask uint64) {
 	}
 }
 
-// Begun tells the offset of the first position that had not begun when the assignment's cut was made; false
-// where everything that was delivered had, and it is the offset after that.
+// Begun tells the offset of the first position that had not begun when the assignment's cut was
+// made; false where everything that was delivered had, and it is the offset after that.
 func (t *Tracker) Begun() (offset int64, any bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -356,8 +370,9 @@ func (t *Tracker) Undone(below uint64, unanswered bool) iter.Seq[uint64] {
 	}
 }
 
-// Commit is what the Committable of a record calls: the user has finished with it. It answers all hand-overs, and counts whether it comes before them, while parts
-// of the record still travel, or twice; a position behind the frontier, or a closed tracker, ignores it.
+// Commit is what the Committable of a record calls: the user has finished with it. It answers all
+// hand-overs, and counts whether it comes before them, while parts of the record still travel, or
+// twice; a position behind the frontier, or a closed tracker, ignores it.
 func (t *Tracker) Commit(position uint64) {
 	base, mask := position&^63, uint64(1)<<(position&63)
 	t.mu.Lock()
@@ -370,8 +385,8 @@ func (t *Tracker) Commit(position uint64) {
 	t.tell(t.settle(w, base, mask))
 }
 
-// Reclaim takes back all positions from one on: they were never given to anybody. They are not done, and nothing is told of
-// them being abandoned.
+// Reclaim takes back all positions from one on: they were never given to anybody. They are not
+// done, and nothing is told of them being abandoned.
 func (t *Tracker) Reclaim(from uint64) {
 	t.mu.Lock()
 	var ev Event
@@ -391,7 +406,8 @@ func (t *Tracker) Reclaim(from uint64) {
 	t.tell(ev)
 }
 
-// clip leaves the positions out that are behind the frontier or were not delivered; all of them in a closed tracker.
+// clip leaves the positions out that are behind the frontier or were not delivered; all of them in
+// a closed tracker.
 func (t *Tracker) clip(base, mask uint64) uint64 {
 	switch {
 	case t.closed || base+64 <= t.frontier || base >= t.delivered:
@@ -468,8 +484,9 @@ func (t *Tracker) tell(ev Event) {
 	}
 }
 
-// Close ends the assignment: nothing marks any more, and Committable has nothing to tell. It returns what Committable would have told, and how many positions were
-// outstanding. Only the first call tells.
+// Close ends the assignment: nothing marks any more, and Committable has nothing to tell. It
+// returns what Committable would have told, and how many positions were outstanding. Only the first
+// call tells.
 func (t *Tracker) Close() (m Mark, ok bool, outstanding int) {
 	t.mu.Lock()
 	if t.closed {

@@ -234,7 +234,8 @@ func TestMarksFromManyGoroutines(t *testing.T) {
 	require.Zero(t, tr.Outstanding())
 }
 
-// Each answer is for one hand-over, whichever; Commit is for all of them, also for those to come. What was not handed over cannot be answered beforehand.
+// Each answer is for one hand-over, whichever; Commit is for all of them, also for those to come.
+// What was not handed over cannot be answered beforehand.
 func TestAnswersAreCounted(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*tracker.Tracker)

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who was told that some positions travel is told when fewer do, once, and not of marks that come again.
+// Who was told that some positions travel is told when fewer do, once, and not of marks that come
+// again.
 func TestFewerTravel(t *testing.T) {
 	told := 0
 	tr := New(Options{Notify: func(ev Event) {

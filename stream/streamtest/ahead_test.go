@@ -21,7 +21,8 @@ import (
 
 // What is behind a retry of a kept partition, and has begun, when others are revoked.
 
-// begun begins every record, so that an end has to finish it, and lets so many wait for what follows.
+// begun begins every record, so that an end has to finish it, and lets so many wait for what
+// follows.
 func begun(src stream.Source[*message]) stream.Source[*message] {
 	return stream.TryMap(src, func(_ context.Context, m *message) (*message, error) { return m, nil }).Buffer(512)
 }
@@ -92,7 +93,8 @@ func unbatch(src stream.Source[[]*message]) stream.Source[*message] {
 	return stream.FlatMap(src, func(b []*message) iter.Seq[*message] { return slices.Values(b) })
 }
 
-// Wherever the elements of revoked partitions that have begun are behind a retry, they go on at once; what is kept waits, in its order; nothing is done twice.
+// Wherever the elements of revoked partitions that have begun are behind a retry, they go on at
+// once; what is kept waits, in its order; nothing is done twice.
 func TestRevokeGoesAheadOfARetry(t *testing.T) {
 	for name, graph := range map[string]func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph{
 		"in the ring": func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph {
@@ -187,7 +189,8 @@ func TestRevokeGoesAheadOfARetry(t *testing.T) {
 	}
 }
 
-// A partition whose elements were set aside goes ahead when its turn to be revoked comes, also behind the elements of a second pause.
+// A partition whose elements were set aside goes ahead when its turn to be revoked comes, also
+// behind the elements of a second pause.
 func TestRevokesOneBehindTheOther(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, s, j := tracked(4, 1000, streamtest.PollSize(7)), &stumbling{on: []int32{0, 1}}, &journal{}
@@ -202,7 +205,8 @@ func TestRevokesOneBehindTheOther(t *testing.T) {
 		}
 		src.Assign(2)
 		synctest.Wait()
-		// The element in pause is partition 0's, and it is revoked itself: it is tried until shortly before the deadline. Then it is 1's, from what was set aside.
+		// The element in pause is partition 0's, and it is revoked itself: it is tried until
+		// shortly before the deadline. Then it is 1's, from what was set aside.
 		begin := time.Now()
 		require.Equal(t, []streamtest.Revoked{{Partition: 0}}, src.Revoke(time.Minute, 0))
 		requireUntilMargin(t, begin)
@@ -226,7 +230,8 @@ func TestRevokesOneBehindTheOther(t *testing.T) {
 	})
 }
 
-// requireUntilMargin checks that a revoke with a minute was used up, but for what is kept for the last commit.
+// requireUntilMargin checks that a revoke with a minute was used up, but for what is kept for the
+// last commit.
 func requireUntilMargin(t *testing.T, begin time.Time) {
 	t.Helper()
 	took := time.Since(begin)
@@ -246,7 +251,8 @@ func requireGivenUp(t *testing.T, c *stream.Control, partitions ...int32) {
 	require.Equal(t, partitions, ps)
 }
 
-// What goes ahead and fails is tried until it succeeds, or shortly before the deadline of its own revoke; what is kept is not tried sooner for that.
+// What goes ahead and fails is tried until it succeeds, or shortly before the deadline of its own
+// revoke; what is kept is not tried sooner for that.
 func TestRevokedElementFails(t *testing.T) {
 	play := func(t *testing.T, heal time.Duration) (*streamtest.TrackedSource[int], *stumbling, *journal, *stream.Control, time.Duration) {
 		src, s, j := tracked(2, 100), &stumbling{on: []int32{0, 1}}, &journal{}
@@ -291,7 +297,8 @@ func TestRevokedElementFails(t *testing.T) {
 	})
 }
 
-// No more than the limit is set aside: behind it a revoke has its deadline, and what is set aside is kept.
+// No more than the limit is set aside: behind it a revoke has its deadline, and what is set aside
+// is kept.
 func TestAsideIsFull(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, s, j := streamtest.NewTracked[int](2, streamtest.PollSize(2000), streamtest.QueueLimit(2000)), &stumbling{on: []int32{0}}, &journal{}
@@ -349,7 +356,8 @@ func waitFor(gate <-chan struct{}) func(context.Context, *message) (*message, er
 	}
 }
 
-// blocking revokes a partition behind a retry of partition 0, so that elements of 0 and 2 are set aside.
+// blocking revokes a partition behind a retry of partition 0, so that elements of 0 and 2 are set
+// aside.
 func blocking(t *testing.T, more func(stream.Source[*message]) stream.Source[*message]) (*streamtest.TrackedSource[int], *stumbling, *journal, stream.Graph, *stream.Control) {
 	src, s, j := tracked(3, 1000, streamtest.PollSize(10)), &stumbling{on: []int32{0}}, &journal{}
 	g := more(s.flow(begun(src.Source()))).To(j.sink())
@@ -394,7 +402,8 @@ func TestHardStopWithElementsAside(t *testing.T) {
 	})
 }
 
-// A drain tries the element in its pause until shortly before its time-out, and finishes what is set aside behind it.
+// A drain tries the element in its pause until shortly before its time-out, and finishes what is
+// set aside behind it.
 func TestDrainWithElementsAside(t *testing.T) {
 	const timeout = stream.DefaultDrainTimeout
 	for name, heals := range map[string]bool{"heals": true, "fails": false} {
@@ -457,7 +466,8 @@ func TestLostWhileAside(t *testing.T) {
 	})
 }
 
-// When those that go ahead are all that downstream wants, the element in its pause is refused, and so is what is set aside.
+// When those that go ahead are all that downstream wants, the element in its pause is refused, and
+// so is what is set aside.
 func TestEnoughWentAhead(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, s, j := tracked(2, 1000, streamtest.PollSize(10)), &stumbling{on: []int32{0}}, &journal{}
@@ -515,7 +525,8 @@ func TestFaultOfWhatGoesAhead(t *testing.T) {
 	})
 }
 
-// An element made of kept and revoked records is tried until it succeeds, or shortly before the revoke's deadline, and nothing of the revoked ones overtakes it.
+// An element made of kept and revoked records is tried until it succeeds, or shortly before the
+// revoke's deadline, and nothing of the revoked ones overtakes it.
 func TestMixedElementsAreNotOvertaken(t *testing.T) {
 	for name, heals := range map[string]bool{"heals": true, "fails": false} {
 		t.Run(name, func(t *testing.T) {
@@ -563,7 +574,8 @@ func TestMixedElementsAreNotOvertaken(t *testing.T) {
 	}
 }
 
-// An element made of kept records and of some that were lost goes on for the kept ones. Nothing of the same partition, which has come back since, overtakes it.
+// An element made of kept records and of some that were lost goes on for the kept ones. Nothing of
+// the same partition, which has come back since, overtakes it.
 func TestMixedElementsOfAnEarlierAssignment(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, healed, j := tracked(2, 1), atomic.Bool{}, &journal{}
@@ -595,7 +607,8 @@ func TestMixedElementsOfAnEarlierAssignment(t *testing.T) {
 	})
 }
 
-// A rewind while elements are set aside: what is aside of the old assignment is dropped, what comes of the new one is in order.
+// A rewind while elements are set aside: what is aside of the old assignment is dropped, what comes
+// of the new one is in order.
 func TestRewindWithElementsAside(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, s, sink := tracked(3, 10), &stumbling{on: []int32{2}}, &acks[*message]{}
@@ -630,7 +643,8 @@ func TestRewindWithElementsAside(t *testing.T) {
 	})
 }
 
-// An element without a token, of a channel, may be what pauses, and be among those that are set aside. In a drain nothing goes ahead: its pause is waited for, and is a second at most.
+// An element without a token, of a channel, may be what pauses, and be among those that are set
+// aside. In a drain nothing goes ahead: its pause is waited for, and is a second at most.
 func TestRevokeGoesAheadOfAnUntrackedElement(t *testing.T) {
 	play := func(t *testing.T) (*streamtest.TrackedSource[int], chan *message, *journal, *stream.Control) {
 		src, ch, j := tracked(2, 100), make(chan *message, 2), &journal{}
@@ -678,8 +692,8 @@ func TestRevokeGoesAheadOfAnUntrackedElement(t *testing.T) {
 	})
 }
 
-// A partition that comes back while its earlier assignment is still being revoked keeps its order: what is
-// retried of the earlier one is not overtaken when the later one is revoked too.
+// A partition that comes back while its earlier assignment is still being revoked keeps its order:
+// what is retried of the earlier one is not overtaken when the later one is revoked too.
 func TestPartitionThatComesBackKeepsItsOrder(t *testing.T) {
 	for name, flow := range map[string]func(src stream.Source[*message], call func(context.Context, *message) (*message, error)) stream.Source[*message]{
 		"a retry": func(src stream.Source[*message], call func(context.Context, *message) (*message, error)) stream.Source[*message] {

@@ -170,8 +170,8 @@ func numbers(from, to int) iter.Seq[int] {
 	}
 }
 
-// A drain that comes when a Take has ended, and what it let through waits behind a call that fails, finishes what has
-// begun and not all of it: wherever the Take stands.
+// A drain that comes when a Take has ended, and what it let through waits behind a call that fails,
+// finishes what has begun and not all of it: wherever the Take stands.
 func TestDrainAfterATake(t *testing.T) {
 	type flow = func(src stream.Source[*message]) stream.Source[*message]
 	for name, graph := range map[string]func(src stream.Source[*message], call flow) stream.Source[*message]{

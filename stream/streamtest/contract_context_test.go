@@ -13,7 +13,8 @@ type (
 	pairs = stream.SourceWithContext[int, string]
 )
 
-// lifted is the case of an operator on a stream with a context: integers go in, and come out with theirs.
+// lifted is the case of an operator on a stream with a context: integers go in, and come out with
+// theirs.
 func lifted(o func(s pairs, f call) pairs, f func(int) []int) st.FlowCase[int, pair] {
 	return flow(func(s stream.Source[int], c call) stream.Source[pair] {
 		return o(stream.WithContext(s, func(v int) string { return string(rune('a' + v%26)) }), c).Pairs()

@@ -27,7 +27,8 @@ func anys[T any](vs []T) []any {
 
 type call = func(context.Context, int) error
 
-// must is a user function's part where the function cannot fail: what call says is not looked at, but it may panic.
+// must is a user function's part where the function cannot fail: what call says is not looked at,
+// but it may panic.
 func must(f call, v int) { _ = f(context.Background(), v) }
 
 type op[B any] func(s stream.Source[int], f call) stream.Source[B]

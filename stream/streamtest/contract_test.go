@@ -18,7 +18,8 @@ import (
 // What an operator's doc comment has to say, in this order.
 var contract = []string{"Emits when", "Back-pressures when", "Completes when", "Fails when", "Order", "Goroutines"}
 
-// composition are the exported names that give a source, a flow, a sink or a graph and are no operators: nothing of them is there when a graph runs.
+// composition are the exported names that give a source, a flow, a sink or a graph and are no
+// operators: nothing of them is there when a graph runs.
 var composition = map[string]string{
 	"Source.To":               "joins a source and a sink",
 	"Flow.To":                 "joins a flow and a sink",
@@ -44,7 +45,8 @@ var composition = map[string]string{
 // runners take a source, run it, and return what came of it.
 var runners = []string{"Collect", "First", "Fold", "Source.All"}
 
-// operators are the exported functions and methods of package stream that give a source, a sink or a graph, or run one, by name, with their doc comments.
+// operators are the exported functions and methods of package stream that give a source, a sink or
+// a graph, or run one, by name, with their doc comments.
 func operators(t *testing.T) map[string]string {
 	t.Helper()
 	fset := token.NewFileSet()

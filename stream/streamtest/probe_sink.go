@@ -12,8 +12,9 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// SinkProbe is a sink that a test drives element by element: it is blocked with the element in its hand until the test takes it. It can be in one
-// run. Its methods may be called from the test's goroutine only.
+// SinkProbe is a sink that a test drives element by element: it is blocked with the element in its
+// hand until the test takes it. It can be in one run. Its methods may be called from the test's
+// goroutine only.
 type SinkProbe[T any] struct {
 	t testing.TB
 
@@ -162,7 +163,8 @@ func (p *SinkProbe[T]) ExpectNone() {
 	}
 }
 
-// ExpectComplete waits for the completion of the stream; the test fails where an element comes, or nothing.
+// ExpectComplete waits for the completion of the stream; the test fails where an element comes, or
+// nothing.
 func (p *SinkProbe[T]) ExpectComplete() {
 	p.t.Helper()
 	select {

@@ -9,13 +9,15 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// Probes wait this long for what is to happen, and look this long for what is not. In a bubble both end as soon as everything has come to rest.
+// Probes wait this long for what is to happen, and look this long for what is not. In a bubble both
+// end as soon as everything has come to rest.
 const (
 	patience = 5 * time.Second
 	quiet    = 50 * time.Millisecond
 )
 
-// SourceProbe is a source that a test drives element by element. It can be in one run. Its methods may be called from the test's goroutine only.
+// SourceProbe is a source that a test drives element by element. It can be in one run. Its methods
+// may be called from the test's goroutine only.
 type SourceProbe[T any] struct {
 	t testing.TB
 
@@ -35,7 +37,8 @@ func NewSourceProbe[T any](t testing.TB) *SourceProbe[T] {
 	return &SourceProbe[T]{t: t, handled: make(chan struct{}, 1<<16), cancelled: make(chan struct{})}
 }
 
-// Source is the source; it runs once. It has no boundary: an element is handled when what is fused behind it has returned.
+// Source is the source; it runs once. It has no boundary: an element is handled when what is fused
+// behind it has returned.
 func (p *SourceProbe[T]) Source() stream.Source[T] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name("probe")
@@ -63,7 +66,8 @@ func (p *SourceProbe[T]) Offer(vs ...T) {
 	p.wake()
 }
 
-// Send gives elements to the stream and waits until they are handled; the test fails where they are not, because downstream is blocked or has cancelled.
+// Send gives elements to the stream and waits until they are handled; the test fails where they are
+// not, because downstream is blocked or has cancelled.
 func (p *SourceProbe[T]) Send(vs ...T) {
 	p.t.Helper()
 	p.Offer(vs...)
@@ -74,7 +78,8 @@ func (p *SourceProbe[T]) Send(vs ...T) {
 	}
 }
 
-// Blocked reports whether the stream is not done with what it was offered, and does not go on by itself: downstream back-pressures.
+// Blocked reports whether the stream is not done with what it was offered, and does not go on by
+// itself: downstream back-pressures.
 func (p *SourceProbe[T]) Blocked() bool {
 	for p.seen < p.offered {
 		if !p.await(quiet) {

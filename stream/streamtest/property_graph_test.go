@@ -14,13 +14,15 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// graph is a random graph: how its sources are joined, a chain of stages, and a sink or a broadcast of chains.
+// graph is a random graph: how its sources are joined, a chain of stages, and a sink or a broadcast
+// of chains.
 type graph struct {
 	join  string // "", "merge", "quiet", "concat"
 	chain chain
 	takes int  // branches with a Take
 	ends  bool // all have one: a run may complete, with what no branch has taken left for the next
-	plain bool // no sink finishes an element after its function has returned, and each element is one record
+	// no sink finishes an element after its function has returned, and each element is one record
+	plain bool
 	sinks int
 	quiet chan *node
 	aside int  // what a retry sets aside at most; 0 is plenty

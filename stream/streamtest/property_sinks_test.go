@@ -57,10 +57,12 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 	}
 }
 
-// toChan has a receiver that outlives the runs: what a run has left in the channel is committed when that one is over.
+// toChan has a receiver that outlives the runs: what a run has left in the channel is committed
+// when that one is over.
 func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 	ch := make(chan *node, s.n-1)
-	// Each run has a channel of its own, and what an earlier run has left in its channel may be received behind the next run's first: order is a channel's.
+	// Each run has a channel of its own, and what an earlier run has left in its channel may be
+	// received behind the next run's first: order is a channel's.
 	line := int(w.channels.Add(1)) * channelLine
 	w.users.Go(func() {
 		for {
@@ -84,8 +86,9 @@ func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 	return given.To(stream.ToChan(ch))
 }
 
-// lateSink finishes elements as a Kafka producer does: later, in any order, on goroutines of its own, with a window of so many; also behind
-// the end of the run. what tells how late, and whether the answer is no.
+// lateSink finishes elements as a Kafka producer does: later, in any order, on goroutines of its
+// own, with a window of so many; also behind the end of the run. what tells how late, and whether
+// the answer is no.
 func lateSink[T any](window int, broker *sync.WaitGroup, arrive func(T), what func(T) (after time.Duration, failed bool), finish func(T)) stream.Sink[T] {
 	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl := at.Island

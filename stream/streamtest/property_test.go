@@ -24,10 +24,12 @@ var (
 	propertyTimes = flag.Int("property.times", 0, "how many worlds; with a seed: how many times that one")
 )
 
-// Over random graphs, under random revokes, losses, aborts, faults and drains: nothing is committed that was not done, nothing is lost, nothing is stranded, order per
-// partition is kept where the graph is ordered, and nothing is left behind.
+// Over random graphs, under random revokes, losses, aborts, faults and drains: nothing is committed
+// that was not done, nothing is lost, nothing is stranded, order per partition is kept where the
+// graph is ordered, and nothing is left behind.
 //
-// In half of the worlds nothing happens that gives anything up: there each stage has its effect on each piece of a record once, over all runs and assignments, and in order where the graph is.
+// In half of the worlds nothing happens that gives anything up: there each stage has its effect on
+// each piece of a record once, over all runs and assignments, and in order where the graph is.
 func TestProperty(t *testing.T) {
 	worlds, first := 2000, uint64(1)
 	if testing.Short() {
@@ -253,7 +255,8 @@ func (w *world) outcome(err error) {
 func (w *world) revoke(i int, within time.Duration, ps []int32) {
 	src := w.sources[i]
 	var before []*delivery
-	if w.revokes.Add(1) == 1 { // else some may be of an earlier assignment, which is being revoked still
+	// else some may be of an earlier assignment, which is being revoked still
+	if w.revokes.Add(1) == 1 {
 		before = w.entered(i, ps)
 	}
 	began := time.Now()

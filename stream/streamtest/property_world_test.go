@@ -21,7 +21,8 @@ type message = streamtest.TrackedMessage[int]
 
 var errFault = errors.New("a fault of the test's")
 
-// world is one seed: sources, a graph, what really happened to the records, and what was found wrong.
+// world is one seed: sources, a graph, what really happened to the records, and what was found
+// wrong.
 type world struct {
 	channels atomic.Int64 // made by ToChan sinks
 	seed     uint64
@@ -91,7 +92,8 @@ type record struct {
 	deliveries []*delivery
 }
 
-// delivery is a record that has come into the graph once. What descends from it is counted by the user functions that it meets.
+// delivery is a record that has come into the graph once. What descends from it is counted by the
+// user functions that it meets.
 type delivery struct {
 	rec       *record
 	run       *runState
@@ -148,7 +150,8 @@ func (d *delivery) done() bool {
 	return true
 }
 
-// leaf is a piece of a delivery in an element. class is 0, or 1 + the branch that it is in, before that one's Take.
+// leaf is a piece of a delivery in an element. class is 0, or 1 + the branch that it is in, before
+// that one's Take.
 type leaf struct {
 	d     *delivery
 	sub   int64
@@ -164,8 +167,9 @@ func (l leaf) add(n int32) {
 	}
 }
 
-// node is an element of the graph. prov are the deliveries that it descends from as the engine sees it: what a FlatMap makes of a batch descends from
-// the whole batch, so whoever is handed one of its outputs has to commit all of them.
+// node is an element of the graph. prov are the deliveries that it descends from as the engine sees
+// it: what a FlatMap makes of a batch descends from the whole batch, so whoever is handed one of
+// its outputs has to commit all of them.
 type node struct {
 	leaves []leaf
 	prov   []*delivery
@@ -251,8 +255,9 @@ func (r *record) String() string {
 	return s
 }
 
-// effect is called by each stage with effects when it meets an element first: over all runs and assignments that happens once,
-// unless something was given up, and nothing begins after the cut of a drain.
+// effect is called by each stage with effects when it meets an element first: over all runs and
+// assignments that happens once, unless something was given up, and nothing begins after the cut of
+// a drain.
 func (w *world) effect(s stage, n *node) {
 	if !s.repeatable {
 		w.mu.Lock()
@@ -273,7 +278,8 @@ func (w *world) effectLocked(stage int, ordered, late bool, n *node) {
 			}
 		}
 		l.d.run.begun[key] = max(l.d.run.begun[key], l.d.seq)
-		if !w.clean || w.graph.ends { // a branch may have had an effect on what no branch has taken then
+		// a branch may have had an effect on what no branch has taken then
+		if !w.clean || w.graph.ends {
 			continue
 		}
 		if e := (effect{stage, at, l.sub}); w.effects[e] {
@@ -386,7 +392,8 @@ func gone(ds []*delivery) {
 	}
 }
 
-// taken is called with what comes out of a boundary, or to a worker: nobody may see it behind the end of all its assignments.
+// taken is called with what comes out of a boundary, or to a worker: nobody may see it behind the
+// end of all its assignments.
 func (w *world) taken(n *node) {
 	now := time.Now().UnixNano()
 	for _, d := range n.prov {
@@ -399,7 +406,8 @@ func (w *world) taken(n *node) {
 
 func (w *world) tap(src stream.Source[*node]) stream.Source[*node] { return src.Tap(w.taken) }
 
-// give hands a node over to user code: from now on it is finished by Commit, also by one that came before.
+// give hands a node over to user code: from now on it is finished by Commit, also by one that came
+// before.
 func (n *node) give() {
 	for _, d := range n.prov {
 		d.handed.Add(1)

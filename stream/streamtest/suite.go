@@ -41,31 +41,36 @@ func Fails() Feature { return func(f *features) { f.fails = true } }
 // Panics declares that a panic in the stage's user function ends the run with a *stream.PanicError.
 func Panics() Feature { return func(f *features) { f.panics = true } }
 
-// Holds declares that the stage keeps elements back (Batch): under hurry it must let them go. It keeps at least five.
+// Holds declares that the stage keeps elements back (Batch): under hurry it must let them go. It
+// keeps at least five.
 func Holds() Feature { return func(f *features) { f.holds = true } }
 
 // Ends declares that the stage may complete by itself (Take), after five elements at the earliest.
 func Ends() Feature { return func(f *features) { f.ends = true } }
 
-// Late declares that a flow connects its input later than it is built (Concat), and so cannot stand in front of a sink.
+// Late declares that a flow connects its input later than it is built (Concat), and so cannot stand
+// in front of a sink.
 func Late() Feature { return func(f *features) { f.late = true } }
 
 // Endless declares that a source never completes by itself.
 func Endless() Feature { return func(f *features) { f.endless = true } }
 
-// Blind declares that a sink does not call the function that New is given: what it takes cannot be seen.
+// Blind declares that a sink does not call the function that New is given: what it takes cannot be
+// seen.
 func Blind() Feature { return func(f *features) { f.blind = true } }
 
 // HandsOver declares that a sink hands elements over to code that finishes them later (ToChan).
 func HandsOver() Feature { return func(f *features) { f.hands = true } }
 
-// Ahead declares the back-pressure bound: while the first element is not finished behind it, the stage takes in at most n more.
+// Ahead declares the back-pressure bound: while the first element is not finished behind it, the
+// stage takes in at most n more.
 func Ahead(n int) Feature { return func(f *features) { f.ahead = n } }
 
 // Parallel declares that n calls of the stage's user function run at the same time.
 func Parallel(n int) Feature { return func(f *features) { f.parallel = n } }
 
-// In declares in which bubble a case runs; by default that is synctest.Test. A stage that needs a broker starts it there.
+// In declares in which bubble a case runs; by default that is synctest.Test. A stage that needs a
+// broker starts it there.
 func In(bubble func(t *testing.T, run func(t *testing.T))) Feature {
 	return func(f *features) { f.bubble = bubble }
 }

@@ -15,7 +15,8 @@ import (
 	st "github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
-// broken are stages that do not keep their contract, each with the case of the suite that has to notice.
+// broken are stages that do not keep their contract, each with the case of the suite that has to
+// notice.
 var broken = map[string]struct {
 	notices string
 	run     func(*testing.T)

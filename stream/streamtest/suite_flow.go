@@ -16,13 +16,16 @@ import (
 
 // FlowCase says how a flow under test is made and what it is to do.
 type FlowCase[A, B any] struct {
-	// New makes the flow. Its user function, where it has one, first calls call with the element, and returns its error where it can.
+	// New makes the flow. Its user function, where it has one, first calls call with the element,
+	// and returns its error where it can.
 	New func(t *testing.T, call func(context.Context, A) error) stream.Flow[A, B]
 	// Input makes the i-th element.
 	Input func(i int) A
-	// Output is what the flow makes of a whole input that completes. That of a longer input begins with that of a shorter one, by Parts.
+	// Output is what the flow makes of a whole input that completes. That of a longer input begins
+	// with that of a shorter one, by Parts.
 	Output func(in []A) []B
-	// Parts is what an element of the output is made of, where it depends on time or hurry how they are put together (Batch); nil is the element itself.
+	// Parts is what an element of the output is made of, where it depends on time or hurry how they
+	// are put together (Batch); nil is the element itself.
 	Parts func(B) []any
 }
 

@@ -37,7 +37,8 @@ func goroutines() map[string]string {
 	return found
 }
 
-// noLeak fails the test where goroutines that began after it was called are left at the end of the test, behind all other clean-ups.
+// noLeak fails the test where goroutines that began after it was called are left at the end of the
+// test, behind all other clean-ups.
 func noLeak(t *testing.T) {
 	before := goroutines()
 	t.Cleanup(func() {

@@ -56,7 +56,8 @@ func startIn(t *testing.T, ctx context.Context, g stream.Graph) *stream.Control 
 // instant is the time that no time may take: a Kafka client's end takes a millisecond.
 const instant = time.Millisecond
 
-// over waits for the end of a run, which must come without any time passing, and returns its outcome.
+// over waits for the end of a run, which must come without any time passing, and returns its
+// outcome.
 func over(t *testing.T, ctl *stream.Control) error {
 	t.Helper()
 	began := time.Now()
@@ -106,7 +107,8 @@ func requirePanic(t *testing.T, err error) {
 
 func panics() error { panic("streamtest: a panic") }
 
-// gate is a sink that keeps what it gets; closed, it waits with each element until it is opened, or its context ends.
+// gate is a sink that keeps what it gets; closed, it waits with each element until it is opened, or
+// its context ends.
 type gate[T any] struct {
 	open chan struct{}
 

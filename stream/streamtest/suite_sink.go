@@ -13,8 +13,8 @@ import (
 
 // SinkCase says how a sink under test is made.
 type SinkCase[T any] struct {
-	// New makes the sink. It, or whatever takes its elements over, calls call once with each, and fails with its error where it can; the sink takes no more while call
-	// blocks.
+	// New makes the sink. It, or whatever takes its elements over, calls call once with each, and
+	// fails with its error where it can; the sink takes no more while call blocks.
 	New func(t *testing.T, call func(context.Context, T) error) stream.Sink[T]
 	// Input makes the i-th element.
 	Input func(i int) T
@@ -39,7 +39,8 @@ type sinkSuite[T any] struct {
 	features
 }
 
-// besideAnother runs the sink as a branch: the other one wants no more at once, and this one gets everything.
+// besideAnother runs the sink as a branch: the other one wants no more at once, and this one gets
+// everything.
 func (s *sinkSuite[T]) besideAnother(t *testing.T) {
 	g := newGate[T](true)
 	in := elements(s.Input, many)

@@ -14,7 +14,8 @@ import (
 
 // SourceCase says how a source under test is made and what it is to emit.
 type SourceCase[T any] struct {
-	// New makes the source. Where its elements are made by code of the case's, that first calls call for each, and fails with its error where it can.
+	// New makes the source. Where its elements are made by code of the case's, that first calls
+	// call for each, and fails with its error where it can.
 	New func(t *testing.T, call func(context.Context) error) stream.Source[T]
 	// Want is what it emits, at least five elements: all, or of an endless source the beginning.
 	Want []T
@@ -122,7 +123,8 @@ func (s *sourceSuite[T]) drainByControl(t *testing.T) {
 	s.noGap(t, g.all())
 }
 
-// noGap checks that what came is the beginning of what the source has: a drain stops it, and loses nothing that it has given.
+// noGap checks that what came is the beginning of what the source has: a drain stops it, and loses
+// nothing that it has given.
 func (s *sourceSuite[T]) noGap(t *testing.T, got []T) {
 	t.Helper()
 	require.NotEmpty(t, got)

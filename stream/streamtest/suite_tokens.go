@@ -16,7 +16,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// recorded is a tracked source of a slice that writes down what becomes of each element: the accounts of one assignment, without a tracker.
+// recorded is a tracked source of a slice that writes down what becomes of each element: the
+// accounts of one assignment, without a tracker.
 type recorded[T any] struct {
 	elements []T
 
@@ -189,8 +190,8 @@ func (s *flowSuite[A, B]) offsetsOfConsumer(t *testing.T) {
 	require.EqualValues(t, tracked, c.Committed(0))
 }
 
-// revoked: what has begun is finished and committed at once, long before the deadline, and the rest is given back; when
-// the partition comes back, every element has come out once.
+// revoked: what has begun is finished and committed at once, long before the deadline, and the rest
+// is given back; when the partition comes back, every element has come out once.
 func (s *flowSuite[A, B]) revoked(t *testing.T) {
 	c, src := s.consumer(3)
 	g := newGate[B](true)
@@ -238,8 +239,9 @@ func (s *flowSuite[A, B]) revokedAtWork(t *testing.T) {
 	s.same(t, s.inputs(tracked), g.all())
 }
 
-// lasts reports whether the output of n elements is that of the first of them and that of the others, wherever they are
-// parted: a stage that remembers what it has seen meets what was given back again.
+// lasts reports whether the output of n elements is that of the first of them and that of the
+// others, wherever they are parted: a stage that remembers what it has seen meets what was given
+// back again.
 func (s *flowSuite[A, B]) lasts(n int) bool {
 	in := s.inputs(n)
 	all := s.parts(s.Output(in))
@@ -366,7 +368,8 @@ func (s *flowSuite[A, B]) tokensAtDrain(t *testing.T) {
 		s.same(t, r.elements[:len(marks)], g.all())
 		return
 	}
-	// Before the cut everything was finished. At it and after it nothing was, but for what the flow has left out.
+	// Before the cut everything was finished. At it and after it nothing was, but for what the flow
+	// has left out.
 	cut := slices.IndexFunc(marks, func(m mark) bool { return !m.done })
 	if cut < 0 {
 		cut = len(marks)
@@ -401,7 +404,8 @@ func (s *flowSuite[A, B]) tokensBesideEndedBranch(t *testing.T) {
 	}
 }
 
-// tokensOfEndedBranch: a branch that wants no more while another lives has had its share, with all that is still in it.
+// tokensOfEndedBranch: a branch that wants no more while another lives has had its share, with all
+// that is still in it.
 func (s *flowSuite[A, B]) tokensOfEndedBranch(t *testing.T) {
 	r := newRecorded(s.inputs(tracked))
 	g := newGate[B](false)

@@ -62,7 +62,8 @@ var sweptGraphs = map[string]func(src, other stream.Source[*message], end stream
 	},
 }
 
-// While a sink is blocked, elements of the lost partition lie in the rings: they are looked for until all are thrown away.
+// While a sink is blocked, elements of the lost partition lie in the rings: they are looked for
+// until all are thrown away.
 func TestDroppedAreLookedForUntilThereAreNone(t *testing.T) {
 	for name, graph := range sweptGraphs {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +94,8 @@ func TestDroppedAreLookedForUntilThereAreNone(t *testing.T) {
 				require.False(t, run.Load().Dropping())
 				if name != "unordered calls" {
 					seen := j.of(0)
-					seen = seen[max(0, len(seen)-1000):] // without what was in work when it was lost
+					// without what was in work when it was lost
+					seen = seen[max(0, len(seen)-1000):]
 					require.Equal(t, upTo(1000), seen)
 				}
 				require.Len(t, j.of(1), 1000, "once")

@@ -15,15 +15,17 @@ import (
 // ErrAborted is how a run ends that [TrackedSource.Abort] has stopped.
 var ErrAborted = errors.New("streamtest: the transaction was aborted")
 
-// ErrTracked says that a TrackedSource was run while another run of it had not ended. It stands for one consumer.
+// ErrTracked says that a TrackedSource was run while another run of it had not ended. It stands for
+// one consumer.
 var ErrTracked = errors.New("streamtest: the tracked source runs already")
 
 // ErrNoRun says that a checkpoint was taken of a source that is not running.
 var ErrNoRun = errors.New("streamtest: a checkpoint needs a run")
 
-// TrackedSource plays a Kafka consumer for a stream, without Kafka: partitions of records in memory, offsets that are committed when it is safe, partitions that are
-// revoked, lost and assigned again while the stream runs, transactions that are aborted. Its elements carry the same tokens as a consumer's, so a test can tell whether
-// a flow finishes, loses or strands offsets:
+// TrackedSource plays a Kafka consumer for a stream, without Kafka: partitions of records in
+// memory, offsets that are committed when it is safe, partitions that are revoked, lost and
+// assigned again while the stream runs, transactions that are aborted. Its elements carry the same
+// tokens as a consumer's, so a test can tell whether a flow finishes, loses or strands offsets:
 //
 //	src := streamtest.NewTracked[int](2)
 //	src.Append(0, 1, 2, 3)
@@ -31,8 +33,9 @@ var ErrNoRun = errors.New("streamtest: a checkpoint needs a run")
 //	require.NoError(t, src.Source().Filter(odd).To(sink).Run(ctx))
 //	require.EqualValues(t, 3, src.Committed(0))
 //
-// What was committed when a run has ended, in whatever way, is where the next one goes on. At first all partitions are assigned. It is safe for use by several
-// goroutines; one run at a time. It uses no clock but for the deadlines of Revoke, and runs in a bubble of testing/synctest.
+// What was committed when a run has ended, in whatever way, is where the next one goes on. At first
+// all partitions are assigned. It is safe for use by several goroutines; one run at a time. It uses
+// no clock but for the deadlines of Revoke, and runs in a bubble of testing/synctest.
 type TrackedSource[T any] struct {
 	opts trackedOptions
 
@@ -43,7 +46,8 @@ type TrackedSource[T any] struct {
 	onCommit func(partition int32, offset int64)
 }
 
-// session is a run of the source, whatever its elements are. None takes the lock of the source or waits, but for checkpoint.
+// session is a run of the source, whatever its elements are. None takes the lock of the source or
+// waits, but for checkpoint.
 type session interface {
 	poke()
 	assign(partition int32) error
@@ -67,10 +71,12 @@ type trackedOptions struct {
 // TrackedOption is an option of [NewTracked].
 type TrackedOption func(*trackedOptions)
 
-// TrackLimit bounds the records of a partition that are on their way, from the first that is not finished on. Default 131,072.
+// TrackLimit bounds the records of a partition that are on their way, from the first that is not
+// finished on. Default 131,072.
 func TrackLimit(n int) TrackedOption { return func(o *trackedOptions) { o.feed.Limit = n } }
 
-// QueueLimit bounds the records of a partition that were fetched and wait for the stream. Default 1024.
+// QueueLimit bounds the records of a partition that were fetched and wait for the stream. Default
+// 1024.
 func QueueLimit(n int) TrackedOption { return func(o *trackedOptions) { o.feed.Queue = n } }
 
 // PollSize bounds the records of a partition that one poll brings. Default 512.
@@ -102,15 +108,16 @@ func (s *TrackedSource[T]) Append(partition int32, values ...T) {
 	s.poke()
 }
 
-// Skip leaves n offsets out: the next record of the partition has an offset that is so much higher, as behind transaction markers or compaction.
+// Skip leaves n offsets out: the next record of the partition has an offset that is so much higher,
+// as behind transaction markers or compaction.
 func (s *TrackedSource[T]) Skip(partition int32, n int64) {
 	s.mu.Lock()
 	s.logs[partition].skip(n)
 	s.mu.Unlock()
 }
 
-// End says that there will be no more records: runs complete when every record of the assigned partitions was finished, or handed over to user code. Without it
-// they wait for more.
+// End says that there will be no more records: runs complete when every record of the assigned
+// partitions was finished, or handed over to user code. Without it they wait for more.
 func (s *TrackedSource[T]) End() {
 	s.mu.Lock()
 	s.ended = true
@@ -118,14 +125,16 @@ func (s *TrackedSource[T]) End() {
 	s.poke()
 }
 
-// OnCommit calls f with each offset that is committed: that of the record behind the last finished one. f must not use the source.
+// OnCommit calls f with each offset that is committed: that of the record behind the last finished
+// one. f must not use the source.
 func (s *TrackedSource[T]) OnCommit(f func(partition int32, offset int64)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onCommit = f
 }
 
-// Assign gives partitions to the consumer that it does not have; they are read from their committed offsets on.
+// Assign gives partitions to the consumer that it does not have; they are read from their committed
+// offsets on.
 func (s *TrackedSource[T]) Assign(partitions ...int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +159,9 @@ type Revoked struct {
 	Dropped int
 }
 
-// Revoke takes partitions away as a rebalance does: nothing more of them is delivered, what is on its way gets so much time to be finished, and is dropped then. What is
-// finished is committed before Revoke returns, and nothing of it afterwards.
+// Revoke takes partitions away as a rebalance does: nothing more of them is delivered, what is on
+// its way gets so much time to be finished, and is dropped then. What is finished is committed
+// before Revoke returns, and nothing of it afterwards.
 func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []Revoked {
 	s.mu.Lock()
 	ps := s.unassign(partitions)
@@ -172,7 +182,8 @@ func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []R
 	return revoked
 }
 
-// Lose takes partitions away that are somebody else's already: nothing is waited for and nothing committed.
+// Lose takes partitions away that are somebody else's already: nothing is waited for and nothing
+// committed.
 func (s *TrackedSource[T]) Lose(partitions ...int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,8 +193,8 @@ func (s *TrackedSource[T]) Lose(partitions ...int32) {
 	}
 }
 
-// Pause keeps records of partitions from beginning, as a consumer's Pause does, until they are resumed or
-// taken away: what has begun goes on, nothing else begins.
+// Pause keeps records of partitions from beginning, as a consumer's Pause does, until they are
+// resumed or taken away: what has begun goes on, nothing else begins.
 func (s *TrackedSource[T]) Pause(partitions ...int32) { s.pause(partitions, true) }
 
 // Resume lets them go on.
@@ -207,14 +218,16 @@ func (s *TrackedSource[T]) unassign(partitions []int32) []feed.Partition {
 	return ps
 }
 
-// Abort stops the run hard, as an aborted transaction does, with [ErrAborted]; nothing is committed. It does not wait. See [TrackedSource.Run].
+// Abort stops the run hard, as an aborted transaction does, with [ErrAborted]; nothing is
+// committed. It does not wait. See [TrackedSource.Run].
 func (s *TrackedSource[T]) Abort() {
 	if run := s.running(); run != nil {
 		run.abort()
 	}
 }
 
-// Run runs a graph of the source, again and again while it is aborted: each run goes on from what was committed.
+// Run runs a graph of the source, again and again while it is aborted: each run goes on from what
+// was committed.
 func (s *TrackedSource[T]) Run(ctx context.Context, g stream.Graph, opts ...stream.RunOption) error {
 	for {
 		if err := g.Run(ctx, opts...); !errors.Is(err, ErrAborted) {
@@ -223,8 +236,10 @@ func (s *TrackedSource[T]) Run(ctx context.Context, g stream.Graph, opts ...stre
 	}
 }
 
-// Checkpoint ends a transaction: no more is fetched, the stream hurries, and when everything is finished its offsets are committed. Should something have been given up, the
-// run is aborted and ErrAborted returned; a source that is not [Transactional] delivers that again instead. Where it did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
+// Checkpoint ends a transaction: no more is fetched, the stream hurries, and when everything is
+// finished its offsets are committed. Should something have been given up, the run is aborted and
+// ErrAborted returned; a source that is not [Transactional] delivers that again instead. Where it
+// did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
 func (s *TrackedSource[T]) Checkpoint(ctx context.Context) error {
 	run := s.running()
 	if run == nil {
@@ -233,8 +248,9 @@ func (s *TrackedSource[T]) Checkpoint(ctx context.Context) error {
 	return run.checkpoint(ctx)
 }
 
-// Committed is the committed offset of a partition: that of the record behind the last finished one without a gap; 0 at first. It commits what is finished at this
-// moment, so what it returns is the truth of now.
+// Committed is the committed offset of a partition: that of the record behind the last finished one
+// without a gap; 0 at first. It commits what is finished at this moment, so what it returns is the
+// truth of now.
 func (s *TrackedSource[T]) Committed(partition int32) int64 {
 	if run := s.running(); run != nil && !s.opts.transactional {
 		run.collect()
@@ -247,7 +263,8 @@ func (s *TrackedSource[T]) Committed(partition int32) int64 {
 	return s.logs[partition].committed
 }
 
-// Outstanding is the number of records of a partition that were fetched and are neither finished nor given up; 0 where it is not assigned in a run.
+// Outstanding is the number of records of a partition that were fetched and are neither finished
+// nor given up; 0 where it is not assigned in a run.
 func (s *TrackedSource[T]) Outstanding(partition int32) int {
 	run := s.running()
 	if run == nil {
@@ -257,7 +274,8 @@ func (s *TrackedSource[T]) Outstanding(partition int32) int {
 	return run.outstanding(partition)
 }
 
-// Oldest tells the offset of the first record of a partition that was fetched and is not finished, and since when.
+// Oldest tells the offset of the first record of a partition that was fetched and is not finished,
+// and since when.
 func (s *TrackedSource[T]) Oldest(partition int32) (offset int64, age time.Duration, ok bool) {
 	run := s.running()
 	if run == nil {

@@ -24,8 +24,9 @@ type TrackedMessage[T any] struct {
 	position   uint64
 }
 
-// Commit finishes the record where it was handed over to user code (by ToChan, All, ForEachManual). It may be called before that, while parts of the
-// record are on their way, twice, and when its partition is long gone; it never waits.
+// Commit finishes the record where it was handed over to user code (by ToChan, All, ForEachManual).
+// It may be called before that, while parts of the record are on their way, twice, and when its
+// partition is long gone; it never waits.
 func (m *TrackedMessage[T]) Commit() { m.assignment.Commit(m.position) }
 
 // Source is the source of the records, as messages; a Committable consumer's.
@@ -43,7 +44,8 @@ func (s *TrackedSource[T]) Source() stream.Source[*TrackedMessage[T]] {
 	})
 }
 
-// Values is the source of the values alone, a plain consumer's: there is nothing to call Commit on, so a record is finished when it is handed over to user code.
+// Values is the source of the values alone, a plain consumer's: there is nothing to call Commit on,
+// so a record is finished when it is handed over to user code.
 func (s *TrackedSource[T]) Values() stream.Source[T] {
 	opts := s.opts.feed
 	opts.Plain = true
@@ -152,7 +154,8 @@ func (r *trackedRun[T, E]) end(ctx context.Context) error {
 	return nil
 }
 
-// poll is what the goroutine beside the island does: it delivers what there is room for, rewinds, and waits.
+// poll is what the goroutine beside the island does: it delivers what there is room for, rewinds,
+// and waits.
 func (r *trackedRun[T, E]) poll() {
 	defer r.feed.Hold(false)
 	for {
@@ -200,7 +203,8 @@ func (r *trackedRun[T, E]) rewind() error {
 	return err
 }
 
-// pass delivers from each partition once. heldBack: nothing more can be delivered until something is finished. finished: there is no more, and everything is finished.
+// pass delivers from each partition once. heldBack: nothing more can be delivered until something
+// is finished. finished: there is no more, and everything is finished.
 func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 	ended := r.src.isEnded()
 	atEnd, travelling := ended, false
@@ -365,7 +369,8 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// commitWhole commits everything that was delivered, or aborts the run where some of it was given up.
+// commitWhole commits everything that was delivered, or aborts the run where some of it was given
+// up.
 func (r *trackedRun[T, E]) commitWhole() bool {
 	s := r.src
 	s.mu.Lock()

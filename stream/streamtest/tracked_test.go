@@ -125,7 +125,8 @@ func counting[T any](c *count) stream.Sink[T] {
 	return stream.ForEach(func(context.Context, T) error { c.add(1); return nil })
 }
 
-// An element of which one part was finished and the other given up is not done, and is delivered again.
+// An element of which one part was finished and the other given up is not done, and is delivered
+// again.
 func TestSplitWithAnAbandonedPart(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, sink := tracked(1, 1), &acks[*message]{}
@@ -176,12 +177,14 @@ func TestRevokeBesideAQuietChannel(t *testing.T) {
 	}
 }
 
-// beginnings are what may be before a stage: an end finishes what has begun, and gives back the rest.
+// beginnings are what may be before a stage: an end finishes what has begun, and gives back the
+// rest.
 var beginnings = map[string]func(stream.Source[*message]) stream.Source[*message]{
 	"begun": begun, "not begun": nothing,
 }
 
-// A revoke does not wait for a batch's time, nor for its count: what has begun goes on with what is kept, and what has not is left out of the batch.
+// A revoke does not wait for a batch's time, nor for its count: what has begun goes on with what is
+// kept, and what has not is left out of the batch.
 func TestRevokeBeforeABatchIsFull(t *testing.T) {
 	for name, before := range beginnings {
 		t.Run(name, func(t *testing.T) {
@@ -454,7 +457,8 @@ func TestHandOverOfValues(t *testing.T) {
 	})
 }
 
-// A part of a batch hands over all its records: each waits for its own Commit, also one that was left out on the way.
+// A part of a batch hands over all its records: each waits for its own Commit, also one that was
+// left out on the way.
 func TestHandOverOfAPartOfABatch(t *testing.T) {
 	graphs := map[string]func(src stream.Source[*message], ch chan *message) stream.Graph{
 		"toChan": func(src stream.Source[*message], ch chan *message) stream.Graph { return src.To(stream.ToChan(ch)) },
@@ -502,7 +506,8 @@ func TestHandOverWithdrawn(t *testing.T) {
 	})
 }
 
-// A branch that ends early has had its share: it holds nobody's frontier, and nothing is delivered again for it.
+// A branch that ends early has had its share: it holds nobody's frontier, and nothing is delivered
+// again for it.
 func TestBranchThatEndsEarly(t *testing.T) {
 	call := func(_ context.Context, m *message) (*message, error) {
 		if m.Value > 2 {
@@ -537,7 +542,8 @@ func TestBranchThatEndsEarly(t *testing.T) {
 	}
 }
 
-// A revoke does not shorten the pause of a kept partition's retry, and does not wait for it. A retry of the partition itself pauses for a second at most.
+// A revoke does not shorten the pause of a kept partition's retry, and does not wait for it. A
+// retry of the partition itself pauses for a second at most.
 func TestRevokeBehindARetry(t *testing.T) {
 	for name, before := range beginnings {
 		t.Run(name, func(t *testing.T) {
@@ -575,7 +581,8 @@ func TestRevokeBehindARetry(t *testing.T) {
 	}
 }
 
-// A rewind delivers again from the first record that is not done; what is on its way under the old index marks nothing.
+// A rewind delivers again from the first record that is not done; what is on its way under the old
+// index marks nothing.
 func TestRewindWithElementsInFlight(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, sink := tracked(1, 10), &acks[*message]{}
@@ -630,7 +637,8 @@ func TestRewindWaitsForWhatLiesBefore(t *testing.T) {
 	})
 }
 
-// A batch that is larger than what may be on its way does not wait for ever. What a drain finds in one that was not emitted has not begun, and comes again.
+// A batch that is larger than what may be on its way does not wait for ever. What a drain finds in
+// one that was not emitted has not begun, and comes again.
 func TestBatchLargerThanTheTracker(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, j := tracked(1, 95, streamtest.TrackLimit(10)), &journal{}

@@ -1,4 +1,5 @@
-// Package broker finds the broker for an example: that of KAFKA_BOOTSTRAP_SERVERS, or else an embedded one in this process.
+// Package broker finds the broker for an example: that of KAFKA_BOOTSTRAP_SERVERS, or else an
+// embedded one in this process.
 package broker
 
 import (
@@ -28,8 +29,8 @@ type Broker struct {
 	embedded *kfake.Cluster // nil for a real one
 }
 
-// Find finds the broker, asks whether it is there, and creates the topics, with four partitions each. On a real broker the example's topics
-// have names of their own, and Close deletes them.
+// Find finds the broker, asks whether it is there, and creates the topics, with four partitions
+// each. On a real broker the example's topics have names of their own, and Close deletes them.
 func Find(ctx context.Context, topics ...string) (*Broker, error) {
 	b := &Broker{addrs: os.Getenv("KAFKA_BOOTSTRAP_SERVERS")}
 	if b.addrs == "" {
@@ -66,7 +67,8 @@ func (b *Broker) seeds() []string { return strings.Split(b.addrs, ",") }
 // Topic is the name of one of the example's topics.
 func (b *Broker) Topic(name string) string { return name + b.suffix }
 
-// Group is the name of one of the example's groups. To be called before the group is used, and by one goroutine.
+// Group is the name of one of the example's groups. To be called before the group is used, and by
+// one goroutine.
 func (b *Broker) Group(name string) string {
 	name += b.suffix
 	if !slices.Contains(b.groups, name) {

@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// What follows is for looking at what an example has left behind: plain clients of franz-go, which share nothing with the stages.
+// What follows is for looking at what an example has left behind: plain clients of franz-go, which
+// share nothing with the stages.
 
 // Read returns all records that are in one of the example's topics now.
 func (b *Broker) Read(ctx context.Context, topic string) ([]*kgo.Record, error) {
@@ -52,10 +53,12 @@ func (b *Broker) Read(ctx context.Context, topic string) ([]*kgo.Record, error) 
 	return all, nil
 }
 
-// Committed returns how many records of one of the example's topics a group has committed, and how many there are, over all partitions.
+// Committed returns how many records of one of the example's topics a group has committed, and how
+// many there are, over all partitions.
 func (b *Broker) Committed(ctx context.Context, group, topic string) (committed, end int64, err error) {
 	err = b.withAdmin(ctx, func(ctx context.Context, admin *kadm.Client) error {
-		offsets, err := admin.FetchOffsetsForTopics(ctx, b.Group(group), b.Topic(topic)) // -1: nothing was committed
+		// -1: nothing was committed
+		offsets, err := admin.FetchOffsetsForTopics(ctx, b.Group(group), b.Topic(topic))
 		if err == nil {
 			err = offsets.Error()
 		}

@@ -1,9 +1,11 @@
 package model
 
-// A retry that pauses while something is being revoked: its island goes ahead inside the pause. What is revoked as a whole, and overtakes nothing of its own
-// partitions, goes through the chain in frames of its own; the rest is set aside, and comes before what comes in later.
+// A retry that pauses while something is being revoked: its island goes ahead inside the pause.
+// What is revoked as a whole, and overtakes nothing of its own partitions, goes through the chain
+// in frames of its own; the rest is set aside, and comes before what comes in later.
 
-// goAhead makes one small step inside the pause of an activation; false: there is nothing to do ahead.
+// goAhead makes one small step inside the pause of an activation; false: there is nothing to do
+// ahead.
 func (is *island) goAhead(a *activation) (progress, bool) {
 	w := is.w
 	if a.ahead { // one has come back
@@ -72,7 +74,8 @@ func (is *island) pass(a *activation, e *elem, t token) progress {
 	return on
 }
 
-// goesAhead tells whether all records behind a token are leaving, and none overtakes one of its partition.
+// goesAhead tells whether all records behind a token are leaving, and none overtakes one of its
+// partition.
 func (is *island) goesAhead(t token, blocked map[int32]bool) bool {
 	overtakes := false
 	leaving := t.index != 0 && is.w.marksOf(t, func(m token) bool {

@@ -35,12 +35,13 @@ func (is *island) part() token {
 	return f.split
 }
 
-// look is what the island does when a closure returned: nothing went out, the one output took the token along, or a
-// split has to be closed; and abandoned wins.
+// look is what the island does when a closure returned: nothing went out, the one output took the
+// token along, or a split has to be closed; and abandoned wins.
 //
-// A mark can end more than once: a fault that unwinds through a Batch's emission abandons the held tokens, and then the
-// outer frame abandons the one that it brought; a user commits twice, or commits what was abandoned meanwhile. The tracker
-// has to count a mark once, else a revoke or an epoch believes that it has waited for everything.
+// A mark can end more than once: a fault that unwinds through a Batch's emission abandons the held
+// tokens, and then the outer frame abandons the one that it brought; a user commits twice, or
+// commits what was abandoned meanwhile. The tracker has to count a mark once, else a revoke or an
+// epoch believes that it has waited for everything.
 func (is *island) look() {
 	f, w := &is.frame, is.w
 	abandoned := f.fate > returned

@@ -52,22 +52,23 @@ type stage struct {
 
 // island is a chain of fused stages; the last one says where the elements go.
 type islandSpec struct {
-	stages    []stage
-	workers   workers // a worker stage of so many calls stands before the stages
-	calls     int
-	retries   bool
-	late      bool // the worker stage stands after another stage with effects, after a Batch, or in a branch
+	stages  []stage
+	workers workers // a worker stage of so many calls stands before the stages
+	calls   int
+	retries bool
+	// the worker stage stands after another stage with effects, after a Batch, or in a branch
+	late      bool
 	order     bool // what arrives is in order per key
 	capacity  int  // of its input queue
 	producers int  // of its input queue
 	branch    int  // index into branches, -1: under no broadcast
 }
 
-// expands tells whether a frame that begins at a stage may have several outputs. Only what stands before the next holder or
-// finishing flow counts: behind a holder it is the emission's frame that expands, behind a finishing flow nothing is
-// tracked. A split that is opened without need is not only dear: the frame's hold keeps an input that a finishing flow has
-// ended undone until a push further down returns.
-// From -1: the whole island, as if it had one kind of frame.
+// expands tells whether a frame that begins at a stage may have several outputs. Only what stands
+// before the next holder or finishing flow counts: behind a holder it is the emission's frame that
+// expands, behind a finishing flow nothing is tracked. A split that is opened without need is not
+// only dear: the frame's hold keeps an input that a finishing flow has ended undone until a push
+// further down returns. From -1: the whole island, as if it had one kind of frame.
 func (s *islandSpec) expands(from int) bool {
 	for _, st := range s.stages[max(from, 0):] {
 		switch st.kind {
@@ -101,7 +102,8 @@ type way struct {
 	aimed   bool // at how things end: batches and workers, and nothing that cancels
 }
 
-// randomGraph draws a small graph. A transactional session refuses Take, hand-over and finishing flows.
+// randomGraph draws a small graph. A transactional session refuses Take, hand-over and finishing
+// flows.
 func randomGraph(r *rand.Rand, txn, aimed bool) *graph {
 	g := new(graph)
 	g.chain(r, txn, r.IntN(4), -1, way{ordered: true, aimed: aimed}, true)
@@ -144,7 +146,8 @@ func mergesGraph(r *rand.Rand) *graph {
 	return g
 }
 
-// chain adds an island and all that follows it, and returns its index. more: the chain may divert, finish and broadcast.
+// chain adds an island and all that follows it, and returns its index. more: the chain may divert,
+// finish and broadcast.
 func (g *graph) chain(r *rand.Rand, txn bool, depth, branch int, w way, more bool) int {
 	id := len(g.islands)
 	g.islands = append(g.islands, islandSpec{})
@@ -153,7 +156,8 @@ func (g *graph) chain(r *rand.Rand, txn bool, depth, branch int, w way, more boo
 		s.drawWorkers(r, &w)
 	}
 	if branch >= 0 && depth == 0 && more && !txn && !w.aimed && r.IntN(2) == 0 {
-		s.stages = append(s.stages, stage{kind: kTake, n: 1 + r.IntN(3)}) // branches that complete one after the other
+		// branches that complete one after the other
+		s.stages = append(s.stages, stage{kind: kTake, n: 1 + r.IntN(3)})
 	}
 	if w.aimed && id == 0 && depth > 0 && r.IntN(2) == 0 { // merges that wait for a slow stage
 		s.stages = append(s.stages, stage{kind: kBatch, n: 2 + r.IntN(2), salt: r.IntN(1000), order: w.ordered})

@@ -1,8 +1,9 @@
 package model
 
-// doBatch keeps an element, or emits. The emission has a frame of its own: its outputs carry the merged token, and the
-// outer frame, of the element that made the batch full, goes on as if nothing had happened. A refused emission does not
-// refuse that element, which was taken: its token shares the emission's fate.
+// doBatch keeps an element, or emits. The emission has a frame of its own: its outputs carry the
+// merged token, and the outer frame, of the element that made the batch full, goes on as if nothing
+// had happened. A refused emission does not refuse that element, which was taken: its token shares
+// the emission's fate.
 func (is *island) doBatch(a *activation, s *stage) progress {
 	w := is.w
 	k := &is.keeps[a.st]
@@ -51,8 +52,8 @@ func (is *island) doBatch(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-// emission takes what a holder keeps, without what lies after a cut or went away. Filtering and making the token is one
-// step: so a merge lies before all its cuts when it is made.
+// emission takes what a holder keeps, without what lies after a cut or went away. Filtering and
+// making the token is one step: so a merge lies before all its cuts when it is made.
 func (is *island) emission(k *holding) (*elem, token, bool) {
 	var from origin
 	var items []item
@@ -106,8 +107,8 @@ func (is *island) flush(st int) {
 	is.stack = append(is.stack, activation{st: st, pc: 1})
 }
 
-// flushWhileBlocked is what must not be: a timer that fires while a push waits. It overtakes the push, and the frame of
-// the element that is being pushed is no longer there when the push returns.
+// flushWhileBlocked is what must not be: a timer that fires while a push waits. It overtakes the
+// push, and the frame of the element that is being pushed is no longer there when the push returns.
 func (is *island) flushWhileBlocked() bool {
 	if is.w.rules.NoFlushInBlockedPush || len(is.stack) > 20 {
 		return false

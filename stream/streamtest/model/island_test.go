@@ -90,7 +90,8 @@ func (is *island) chain() bool {
 	return is.take()
 }
 
-// due finds the first holder that has to emit between two elements, upstream first. moved: a timer ran, not yet out.
+// due finds the first holder that has to emit between two elements, upstream first. moved: a timer
+// ran, not yet out.
 func (is *island) due() (st int, moved bool) {
 	w := is.w
 	ended := is.inputEnded()
@@ -158,8 +159,8 @@ func (is *island) begin(e *elem, t token) {
 	is.call(0, e)
 }
 
-// dropGone drops an element that lies after a cut or whose assignment ended: the look that every boundary, holder and
-// worker takes.
+// dropGone drops an element that lies after a cut or whose assignment ended: the look that every
+// boundary, holder and worker takes.
 func (is *island) dropGone(e *elem, t token) bool {
 	if gone, _ := is.w.gone(t); !gone {
 		return false

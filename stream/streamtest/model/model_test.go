@@ -45,7 +45,8 @@ func rulesWithout(t testing.TB, name string) *rules {
 	return r
 }
 
-// With all rules, no world goes wrong, and the worlds contain the situations that the rules are for.
+// With all rules, no world goes wrong, and the worlds contain the situations that the rules are
+// for.
 func TestAllRules(t *testing.T) {
 	var seen [sawCount]int
 	n := max(worlds, *worldsFlag)
@@ -65,7 +66,8 @@ func TestAllRules(t *testing.T) {
 	}
 }
 
-// Each rule is needed: without it some world goes wrong. The rules that only make ends shorter are measured instead.
+// Each rule is needed: without it some world goes wrong. The rules that only make ends shorter are
+// measured instead.
 func TestEachRuleIsNeeded(t *testing.T) {
 	limit, demanded := worldsLeft, enough
 	if *worldsFlag > 0 {
@@ -94,7 +96,8 @@ func TestEachRuleIsNeeded(t *testing.T) {
 	}
 }
 
-// A merge's records need not begin in one step: once one of them has begun, whoever makes a cut covers the others.
+// A merge's records need not begin in one step: once one of them has begun, whoever makes a cut
+// covers the others.
 func TestMergeBeginsOneByOne(t *testing.T) {
 	for _, kind := range kinds {
 		for seed := range uint64(max(worlds/4, *worldsFlag)) {

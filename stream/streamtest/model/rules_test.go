@@ -2,26 +2,32 @@ package model
 
 import "reflect"
 
-// rules has a switch for each rule of the accounting. All are on in a correct engine; a test turns off one at a time.
+// rules has a switch for each rule of the accounting. All are on in a correct engine; a test turns
+// off one at a time.
 type rules struct {
 	// The frame of an island: {cur, outs, fate}.
-	FrameZeroOutputsDone bool // nothing went out and the fate is fine: done (filtered, skipped, a finishing sink returned)
-	SplitForExpanding    bool // an island that may expand opens a counted split before the first output
-	SplitPerFrame        bool // what may expand is asked per frame: up to the next holder or finishing flow
-	SplitOwnHold         bool // the frame holds a part of its own until the closure returned
-	RefusedAbandons      bool // a push refused by a cancelled downstream abandons
-	FaultAbandons        bool // a fault abandons
-	AbandonedWins        bool // an abandoned frame is abandoned whatever went out before
-	AbandonedPartWins    bool // one abandoned part makes its whole split abandoned
+	// nothing went out and the fate is fine: done (filtered, skipped, a finishing sink returned)
+	FrameZeroOutputsDone bool
+	// an island that may expand opens a counted split before the first output
+	SplitForExpanding bool
+	// what may expand is asked per frame: up to the next holder or finishing flow
+	SplitPerFrame     bool
+	SplitOwnHold      bool // the frame holds a part of its own until the closure returned
+	RefusedAbandons   bool // a push refused by a cancelled downstream abandons
+	FaultAbandons     bool // a fault abandons
+	AbandonedWins     bool // an abandoned frame is abandoned whatever went out before
+	AbandonedPartWins bool // one abandoned part makes its whole split abandoned
 
 	// Holders.
-	JoinTokens            bool // a batch carries the tokens of all that it holds
-	EmissionFrame         bool // an emission has a frame of its own, and the outer one is restored
-	NoFlushInBlockedPush  bool // timers and hurry flush between elements, never inside a push that waits
+	JoinTokens    bool // a batch carries the tokens of all that it holds
+	EmissionFrame bool // an emission has a frame of its own, and the outer one is restored
+	// timers and hurry flush between elements, never inside a push that waits
+	NoFlushInBlockedPush  bool
 	MergedGoesWhenAllGone bool // a merged element is dropped only when all its marks are revoked
 
 	// Policies.
-	PolicyCoversOwnCall bool // a policy covers its stage's user call, never the push to what follows
+	// a policy covers its stage's user call, never the push to what follows
+	PolicyCoversOwnCall bool
 
 	// Tokens.
 	FreshIndex      bool // each assignment, rewind and run gets an index never used before
@@ -32,24 +38,32 @@ type rules struct {
 	HandOverBeforeSend bool // a hand-over is recorded before the element is sent
 	HandOverWithdrawn  bool // and withdrawn when the element was not taken after all
 	CommitSticky       bool // a Commit before the hand-over, or while parts travel, is remembered
-	CommitOfPosition   bool // a Commit belongs to its position: it does not end parts that still travel
-	HandOverPerToken   bool // an element is handed over once for each token that it carries, also where several are of one position
-	AnswerCounts       bool // a stage of another graph answers one hand-over for each of those, and not all of the position
-	TokenAnswersNone   bool // a stage that has the element by its token answers no hand-over of another branch
+	// a Commit belongs to its position: it does not end parts that still travel
+	CommitOfPosition bool
+	// an element is handed over once for each token that it carries, also where several are of one
+	// position
+	HandOverPerToken bool
+	// a stage of another graph answers one hand-over for each of those, and not all of the position
+	AnswerCounts bool
+	// a stage that has the element by its token answers no hand-over of another branch
+	TokenAnswersNone bool
 
 	// Abandoning in a run that goes on.
-	RefusalWaits          bool // what a branch refuses is not given up as long as another may take it
+	// what a branch refuses is not given up as long as another may take it
+	RefusalWaits          bool
 	RefusedByAllIsGivenUp bool // what all branches refuse is given up
-	BranchesHaveAFrame    bool // a broadcast asks of each element that it gets, and not of each that its island takes in
+	// a broadcast asks of each element that it gets, and not of each that its island takes in
+	BranchesHaveAFrame    bool
 	RewindOnAbandon       bool // any other abandon rewinds the partition or fails the run
 	RetryGoesAhead        bool // while it pauses, what is revoked behind it goes ahead
 	AheadOvertakesNothing bool // but not of anything that has a record of the same partition
-	EndedBlocksAll        bool // nor of a record of an ended assignment, which may be back under another index
-	VoidStillBlocks       bool // nor of a void merge, whose other partitions have no gap yet
-	AheadSeesAllPauses    bool // nor of what pauses further out, when what went ahead pauses itself
-	AsideComesFirst       bool // what is set aside comes before what comes in
-	AbortOnAbandon        bool // a transaction with something abandoned aborts
-	EpochKeepsPolled      bool // a drain takes back nothing that a transaction's end would commit
+	// nor of a record of an ended assignment, which may be back under another index
+	EndedBlocksAll     bool
+	VoidStillBlocks    bool // nor of a void merge, whose other partitions have no gap yet
+	AheadSeesAllPauses bool // nor of what pauses further out, when what went ahead pauses itself
+	AsideComesFirst    bool // what is set aside comes before what comes in
+	AbortOnAbandon     bool // a transaction with something abandoned aborts
+	EpochKeepsPolled   bool // a drain takes back nothing that a transaction's end would commit
 
 	// Visibility, finishing flows, hurry.
 	PendingRunVisible bool // commit loop and revoke read an island's pending run at any time
@@ -58,36 +72,50 @@ type rules struct {
 	HurryWhenHeldBack bool // a source that is held back is a reason to hurry
 
 	// The cut.
-	OneCutForAllStages        bool // all stages ask one cut for each assignment, and none decides for itself what has not begun
-	FreezeAtOnce              bool // a freeze is one step: nothing begins between finding the highest position that has begun and freezing it
-	Fixpoint                  bool // cuts are raised for merges until nothing changes
-	MixedMergesRun            bool // a merge with a record that is kept, or lies before its cut, runs, and raises the other cuts
-	MergeClaimsAtOnce         bool // a merge claims all of its records in one step
-	TakenInIsGivenBack        bool // an end finishes what has begun, and not all that was taken in
-	HoldersGiveBack           bool // an end lets holders give back what has not begun, instead of emitting it
+	// all stages ask one cut for each assignment, and none decides for itself what has not begun
+	OneCutForAllStages bool
+	// a freeze is one step: nothing begins between finding the highest position that has begun and
+	// freezing it
+	FreezeAtOnce bool
+	Fixpoint     bool // cuts are raised for merges until nothing changes
+	// a merge with a record that is kept, or lies before its cut, runs, and raises the other cuts
+	MixedMergesRun     bool
+	MergeClaimsAtOnce  bool // a merge claims all of its records in one step
+	TakenInIsGivenBack bool // an end finishes what has begun, and not all that was taken in
+	// an end lets holders give back what has not begun, instead of emitting it
+	HoldersGiveBack           bool
 	EmitFilters               bool // a holder filters and makes its token in one step
 	GivenBackIsNotOutstanding bool // what lies after the cut is not outstanding
 	SweptGivesMemoryBack      bool // the memory of what is given back goes when it is thrown away
 	RefusedIsNotDone          bool // an element whose claim is refused is given back, not done
 	FinishingFlowClaims       bool // a finishing flow claims what it lets on
-	UntrackedIsFinished       bool // a merge with elements that have no token has begun, and is never void
-	CutAtGap                  bool // what is given up lowers the cut: nothing after it finishes
-	FinishBeforeGap           bool // what lies before a gap is finished, also what has not begun …
-	EndsAfterAGap             bool // … unless an end comes: that finishes what has begun, as always
-	SplitTellsAtOnce          bool // the first part that is given up makes the gap, not the last part that ends
-	VoidIsNoted               bool // merges become void when the gap is made, whatever becomes of its assignment
-	VoidThroughSplit          bool // a part of a void merge is given up, not given back
-	RewindWaits               bool // a rewind waits for what lies before the gap
-	HurryForRewind            bool // and everybody hurries meanwhile
-	RetryUntilDeadline        bool // retries go on until shortly before the deadline of those who wait
-	KeptAreNotHurried         bool // and not until the deadline of those who wait for something else
-	LeavingPassKept           bool // results that are being revoked pass kept ones in ordered worker stages
-	AheadIsBounded            bool // what has begun runs ahead of later stages a little only
-	ResultsAreBounded         bool // a worker stage begins nothing while many of its results wait for room
-	KeyBusyUntilReturn        bool // a key is busy until its call has returned, whatever became of the element
+	// a merge with elements that have no token has begun, and is never void
+	UntrackedIsFinished bool
+	CutAtGap            bool // what is given up lowers the cut: nothing after it finishes
+	FinishBeforeGap     bool // what lies before a gap is finished, also what has not begun …
+	EndsAfterAGap       bool // … unless an end comes: that finishes what has begun, as always
+	// the first part that is given up makes the gap, not the last part that ends
+	SplitTellsAtOnce bool
+	// merges become void when the gap is made, whatever becomes of its assignment
+	VoidIsNoted      bool
+	VoidThroughSplit bool // a part of a void merge is given up, not given back
+	RewindWaits      bool // a rewind waits for what lies before the gap
+	HurryForRewind   bool // and everybody hurries meanwhile
+	// retries go on until shortly before the deadline of those who wait
+	RetryUntilDeadline bool
+	// and not until the deadline of those who wait for something else
+	KeptAreNotHurried bool
+	// results that are being revoked pass kept ones in ordered worker stages
+	LeavingPassKept bool
+	AheadIsBounded  bool // what has begun runs ahead of later stages a little only
+	// a worker stage begins nothing while many of its results wait for room
+	ResultsAreBounded bool
+	// a key is busy until its call has returned, whatever became of the element
+	KeyBusyUntilReturn bool
 }
 
-// leftOut is a rule that is left out. Where its case is rare, from is a seed near one that shows it.
+// leftOut is a rule that is left out. Where its case is rare, from is a seed near one that shows
+// it.
 type leftOut struct {
 	name string
 	off  func(*rules)

@@ -94,8 +94,9 @@ func (w *world) consequences() {
 	}
 }
 
-// mayReclaim tells whether the source may close and take back what it has polled and not delivered. A session may not: the
-// end of the transaction commits the position of the polls, whatever became of the records.
+// mayReclaim tells whether the source may close and take back what it has polled and not delivered.
+// A session may not: the end of the transaction commits the position of the polls, whatever became
+// of the records.
 func (w *world) mayReclaim() bool {
 	if !w.txn || !w.rules.EpochKeepsPolled {
 		return true
@@ -127,8 +128,9 @@ func (w *world) finished() bool {
 	return true
 }
 
-// hardStop ends the run where it stands. What the broker has not answered yet is answered later, and the user keeps what
-// he was given; in a crash both are gone with the process, and so is the handle with its indices.
+// hardStop ends the run where it stands. What the broker has not answered yet is answered later,
+// and the user keeps what he was given; in a crash both are gone with the process, and so is the
+// handle with its indices.
 func (w *world) hardStop(crash bool) {
 	w.readPending()
 	w.readAcknowledged()

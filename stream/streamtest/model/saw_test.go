@@ -1,6 +1,7 @@
 package model
 
-// saw counts the situations that the rules are about, so that a test can tell that the worlds contain them.
+// saw counts the situations that the rules are about, so that a test can tell that the worlds
+// contain them.
 type situation int
 
 const (

@@ -1,6 +1,7 @@
 package model
 
-// sink is what stands outside a graph: the broker that acknowledges, or the user that an element is handed to.
+// sink is what stands outside a graph: the broker that acknowledges, or the user that an element is
+// handed to.
 type sink struct {
 	last    map[int][3]int // order per key
 	order   bool
@@ -58,7 +59,8 @@ func (is *island) doKafka(a *activation, s *stage) progress {
 	return is.back(taken)
 }
 
-// acknowledge answers for one of the sink's elements, in any order. In a run that is over the answer still comes.
+// acknowledge answers for one of the sink's elements, in any order. In a run that is over the
+// answer still comes.
 func (w *world) acknowledge(s *sink) bool {
 	if len(s.pending) == 0 {
 		return false
@@ -90,10 +92,11 @@ func (w *world) acknowledge(s *sink) bool {
 	return true
 }
 
-// doHand hands over: recorded at all positions under the token, then sent, then the frame sees that nothing went out. The
-// recording has to come before the part ends, else the position is done before the user said so; and a send that did
-// not take place (the user broke off while it waited) has to be withdrawn, else the position waits for a Commit that nobody
-// can call. A count, not a flag: an earlier output of the same position may really have been handed over.
+// doHand hands over: recorded at all positions under the token, then sent, then the frame sees that
+// nothing went out. The recording has to come before the part ends, else the position is done
+// before the user said so; and a send that did not take place (the user broke off while it waited)
+// has to be withdrawn, else the position waits for a Commit that nobody can call. A count, not a
+// flag: an earlier output of the same position may really have been handed over.
 func (is *island) doHand(a *activation, s *stage) progress {
 	w, k := is.w, is.sink
 	if a.pc == 0 {
@@ -106,7 +109,8 @@ func (is *island) doHand(a *activation, s *stage) progress {
 		a.pc, a.n = 1, w.rng.IntN(3)
 		return pause
 	}
-	if a.n > 0 { // the user takes his time; he may know the Committable from elsewhere and call it now
+	// the user takes his time; he may know the Committable from elsewhere and call it now
+	if a.n > 0 {
 		if a.n--; w.rng.IntN(6) == 0 {
 			for _, it := range a.e.items {
 				w.userCommit(it.d)

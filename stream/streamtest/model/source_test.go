@@ -99,7 +99,8 @@ func (w *world) hurry() bool {
 	return false
 }
 
-// readPending is the look that the commit loop and a revoke take at what the islands have not given to the trackers yet.
+// readPending is the look that the commit loop and a revoke take at what the islands have not given
+// to the trackers yet.
 func (w *world) readPending() (moved bool) {
 	if !w.rules.PendingRunVisible {
 		return false
@@ -143,7 +144,8 @@ func (w *world) finishAssignment(a *assignment, mayCommit bool) {
 	w.run.parts[a.part] = nil
 }
 
-// checkClean: a revoke that says it has waited for everything leaves nothing behind that still lives.
+// checkClean: a revoke that says it has waited for everything leaves nothing behind that still
+// lives.
 func (w *world) checkClean(a *assignment) {
 	for pos := range a.marks {
 		if a.afterCut(pos + 1) {

@@ -13,8 +13,9 @@ type activation struct {
 	saved   frame
 }
 
-// result of a push. Taken speaks of this push alone, not of whether more is wanted: a Take that took its last element
-// says taken, and refuses the next. Were the last one refused, a FlatMap that had nothing more to give would be abandoned.
+// result of a push. Taken speaks of this push alone, not of whether more is wanted: a Take that
+// took its last element says taken, and refuses the next. Were the last one refused, a FlatMap that
+// had nothing more to give would be abandoned.
 type result int
 
 const (
@@ -42,8 +43,9 @@ func (is *island) back(r result) progress {
 	return on
 }
 
-// exec runs the stack up to the next point where another goroutine could run. What an element's end and its frame's look
-// say about it happens in one step, so that the truth and the tokens can be compared between any two.
+// exec runs the stack up to the next point where another goroutine could run. What an element's end
+// and its frame's look say about it happens in one step, so that the truth and the tokens can be
+// compared between any two.
 func (is *island) exec() bool {
 	moved := false
 	for {
@@ -107,8 +109,8 @@ func (is *island) advance(a *activation, s *stage) progress {
 	}
 }
 
-// userCall plays a user function: it may take long, and fail. One with effects claims first. ok tells that it returned
-// without an error.
+// userCall plays a user function: it may take long, and fail. One with effects claims first. ok
+// tells that it returned without an error.
 func (is *island) userCall(a *activation, s *stage, effect bool) (ok bool, p progress) {
 	w := is.w
 	claims := effect && !s.repeat
@@ -166,7 +168,8 @@ func (is *island) userCall(a *activation, s *stage, effect bool) (ok bool, p pro
 	return false, is.back(fault)
 }
 
-// fails tells whether a user function fails. One that is skipped fails for the same records each time.
+// fails tells whether a user function fails. One that is skipped fails for the same records each
+// time.
 func (is *island) fails(a *activation, s *stage) bool {
 	w := is.w
 	switch s.policy {
@@ -271,8 +274,8 @@ func (is *island) doTake(a *activation, s *stage) progress {
 	return is.back(is.ret)
 }
 
-// doFinish ends the element at its input; what goes on from there has a frame without a token, so whatever happens
-// to it says nothing about the input.
+// doFinish ends the element at its input; what goes on from there has a frame without a token, so
+// whatever happens to it says nothing about the input.
 func (is *island) doFinish(a *activation) progress {
 	w := is.w
 	if a.pc == 0 {

@@ -1,13 +1,15 @@
 package model
 
-// token is what travels beside an element: index and position. An index above zero is an assignment's, one below zero
-// a composite's (split or merged), and the zero token is none. The generation is for the order check only.
+// token is what travels beside an element: index and position. An index above zero is an
+// assignment's, one below zero a composite's (split or merged), and the zero token is none. The
+// generation is for the order check only.
 type token struct {
 	index, pos int32
 	generation int32
 }
 
-// composite is a split (several parts of one token) or a merged token (several tokens that go on as one).
+// composite is a split (several parts of one token) or a merged token (several tokens that go on as
+// one).
 type composite struct {
 	of []token // a split has one
 
@@ -44,7 +46,8 @@ func (w *world) compose(c composite) token {
 
 func (w *world) composite(t token) *composite { return &w.composites[-t.index-1] }
 
-// merge joins the tokens of what a holder emits. A merge with elements that have no token has begun.
+// merge joins the tokens of what a holder emits. A merge with elements that have no token has
+// begun.
 func (w *world) merge(ts []token, untracked bool) token {
 	switch {
 	case len(ts) == 0:
@@ -60,7 +63,8 @@ func (w *world) merge(ts []token, untracked bool) token {
 	return t
 }
 
-// done ends a token (or one part of it) as finished. Positions go to the pending run of whoever ends them.
+// done ends a token (or one part of it) as finished. Positions go to the pending run of whoever
+// ends them.
 func (w *world) done(t token, run *pendingRun) {
 	switch {
 	case t.index > 0:
@@ -82,8 +86,9 @@ func (w *world) done(t token, run *pendingRun) {
 // doneFrame ends the part of a split that its frame holds.
 func (w *world) doneFrame(t token, run *pendingRun) { w.endPart(w.composite(t), run) }
 
-// abandon ends a token (or one part of it) as never to be finished. A split tells its parent at once, not when the last
-// part has ended: what happens next (rewind, abort) need not wait for the others.
+// abandon ends a token (or one part of it) as never to be finished. A split tells its parent at
+// once, not when the last part has ended: what happens next (rewind, abort) need not wait for the
+// others.
 func (w *world) abandon(t token, why reason) {
 	switch {
 	case t.index > 0:
@@ -132,7 +137,8 @@ func (w *world) endPart(c *composite, run *pendingRun) {
 	}
 }
 
-// marksOf calls f for each position under a token, until f returns false; it returns what the last f returned.
+// marksOf calls f for each position under a token, until f returns false; it returns what the last
+// f returned.
 func (w *world) marksOf(t token, f func(token) bool) bool {
 	switch {
 	case t.index > 0:

@@ -19,7 +19,8 @@ type assignment struct {
 	frozen bool // no more begin
 	gap    int  // the first position that was given up, 0: none
 	gapped bool // no more begin after the cut
-	cut    int  // if frozen or gapped: what lies up to here is finished, and what lies after it thrown away
+	// if frozen or gapped: what lies up to here is finished, and what lies after it thrown away
+	cut int
 
 	revoking bool // a revoke waits for out to become zero …
 	deadline int  // … or until then; 0: as long as it takes
@@ -34,7 +35,8 @@ type assignment struct {
 type mark struct {
 	ended     bool // no part travels
 	abandoned bool
-	handed    int // hand-overs recorded, less those that did not take place and those that were answered
+	// hand-overs recorded, less those that did not take place and those that were answered
+	handed    int
 	committed bool
 	settled   bool // no longer outstanding
 	counted   bool // was outstanding
@@ -57,8 +59,8 @@ func (p *pendingRun) add(w *world, t token) {
 	p.index, p.from, p.to = t.index, t.pos, t.pos
 }
 
-// flush gives the run to its tracker: by its owner when the run breaks and when it is idle, and by the commit loop and a
-// revoke whenever they like.
+// flush gives the run to its tracker: by its owner when the run breaks and when it is idle, and by
+// the commit loop and a revoke whenever they like.
 func (p *pendingRun) flush(w *world) bool {
 	if p.index == 0 {
 		return false
@@ -138,7 +140,8 @@ func (w *world) abandonMark(t token, why reason) {
 	}
 }
 
-// handOver records that an element with this token is about to be given to the user, or (by -1) that it was not after all.
+// handOver records that an element with this token is about to be given to the user, or (by -1)
+// that it was not after all.
 func (w *world) handOver(t token, by int) {
 	seen := map[token]bool{}
 	w.marksOf(t, func(at token) bool {
@@ -186,7 +189,8 @@ func (w *world) answer(d *delivery) {
 	if !w.rules.AnswerCounts {
 		called := d.committed
 		w.userCommit(d)
-		d.committed = called // the user has called nothing: the truth is that one element is finished
+		// the user has called nothing: the truth is that one element is finished
+		d.committed = called
 		return
 	}
 	w.answerMark(d)

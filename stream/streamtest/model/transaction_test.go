@@ -1,7 +1,8 @@
 package model
 
-// A transactional world commits per epoch: stop polling, hurry, wait until nothing is outstanding (from the poll on), then
-// commit the position of the polls, which is all that a transaction's end can commit. Something abandoned aborts it.
+// A transactional world commits per epoch: stop polling, hurry, wait until nothing is outstanding
+// (from the poll on), then commit the position of the polls, which is all that a transaction's end
+// can commit. Something abandoned aborts it.
 
 func (w *world) txnEvent(k int) {
 	switch {
@@ -52,7 +53,8 @@ func (w *world) commitEpoch() {
 	}
 }
 
-// abort undoes all that the transaction did, stops the run of the graph, and runs it again from the committed offsets.
+// abort undoes all that the transaction did, stops the run of the graph, and runs it again from the
+// committed offsets.
 func (w *world) abort() {
 	w.saw(sawAbort)
 	w.abortTruth()

@@ -2,8 +2,9 @@ package model
 
 import "fmt"
 
-// Truth is what really happened to the records, kept beside the tokens and without them: each element carries the deliveries
-// that it descends from, each delivery counts its living elements and remembers whether one of them was lost.
+// Truth is what really happened to the records, kept beside the tokens and without them: each
+// element carries the deliveries that it descends from, each delivery counts its living elements
+// and remembers whether one of them was lost.
 
 // delivery is one record, given to the graph once.
 type delivery struct {
@@ -12,11 +13,14 @@ type delivery struct {
 	live      int   // elements that descend from it and exist
 	lost      bool  // one of them was dropped, so this delivery will never be complete
 	era       int   // how often it may have been delivered again before
-	untracked bool  // it went on in a merge with elements that have no token, which a gap does not hold back
-	excused   bool  // it was lost by a failure that is skipped, and has no token by which it would be delivered again
-	handed    int   // elements given to the user
-	answered  int   // of those, elements that another graph has finished
-	committed bool  // the user called Commit on its Committable
+	// it went on in a merge with elements that have no token, which a gap does not hold back
+	untracked bool
+	// it was lost by a failure that is skipped, and has no token by which it would be delivered
+	// again
+	excused   bool
+	handed    int  // elements given to the user
+	answered  int  // of those, elements that another graph has finished
+	committed bool // the user called Commit on its Committable
 }
 
 // done tells whether everything that descends from the record was finished.
@@ -24,7 +28,8 @@ func (d *delivery) done() bool {
 	return d.live == 0 && !d.lost && (d.handed == d.answered || d.committed)
 }
 
-// item is a value as a sink sees it: which delivery it came from and, for the order, its place in a FlatMap's output.
+// item is a value as a sink sees it: which delivery it came from and, for the order, its place in a
+// FlatMap's output.
 type item struct {
 	d   *delivery
 	sub int
@@ -76,8 +81,8 @@ func (e *elem) excuse() {
 	}
 }
 
-// hash makes a stage's decision about an element: always the same for the same record, and for all batches, which are
-// composed otherwise each time.
+// hash makes a stage's decision about an element: always the same for the same record, and for all
+// batches, which are composed otherwise each time.
 func (e *elem) hash(salt int) int {
 	it := e.items[0]
 	h := uint32(it.d.part*7+it.d.rec*13+it.sub*5+salt*17+1)*2654435761 + 12345
@@ -137,8 +142,8 @@ func (w *world) checkVisible(a *assignment) {
 	}
 }
 
-// checkOrder is called when a sink takes an element whose way was ordered: per key, deliveries come in the order of their
-// assignments, positions, and outputs of a FlatMap.
+// checkOrder is called when a sink takes an element whose way was ordered: per key, deliveries come
+// in the order of their assignments, positions, and outputs of a FlatMap.
 func (w *world) checkOrder(s *sink, e *elem) {
 	for _, it := range e.items {
 		if it.d.part < 0 || it.d.untracked {

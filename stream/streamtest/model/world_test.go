@@ -75,7 +75,8 @@ func newWorld(seed uint64, rl *rules) *world {
 	return w
 }
 
-// newAimedWorld is one that is about how things end: several partitions, batches, slow calls, and nothing that cancels.
+// newAimedWorld is one that is about how things end: several partitions, batches, slow calls, and
+// nothing that cancels.
 func newAimedWorld(seed uint64, rl *rules) *world {
 	r := rand.New(rand.NewPCG(seed, 0x61696d65))
 	w := drawWorld(r, rl)
@@ -239,7 +240,8 @@ func (w *world) anything() bool {
 
 // quiescent is called when nothing can move. What was waited for should have arrived.
 func (w *world) quiescent() {
-	if w.readPending() { // a source that is held back looks as well: no commit loop may be there to do it
+	// a source that is held back looks as well: no commit loop may be there to do it
+	if w.readPending() {
 		return
 	}
 	w.tick()
