@@ -260,7 +260,7 @@ func metadataOf[K, V, T any](s *session[K, V, T], d arrival, r *Record[K, V]) (m
 		}
 		if err != nil {
 			r.failure = &failure{err: &UserError{
-				What: "metadata function", Partitions: []TopicPartition{{r.Topic(), r.Partition()}}, Err: fmt.Errorf("offset %d: %w", r.Offset(), err),
+				What: "metadata function", Partitions: []TopicPartition{{Topic: r.Topic(), Partition: r.Partition()}}, Err: fmt.Errorf("offset %d: %w", r.Offset(), err),
 			}}
 			d.lane.suspect.Store(true)
 		}

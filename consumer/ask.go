@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -25,14 +26,6 @@ func newAsker(cl *kgo.Client, cfg settings.ConsumerConfig) *asker {
 	return &asker{adm: kadm.NewClient(cl), group: cfg.Group(), cfg: cfg}
 }
 
-func topicNames(ps []TopicPartition) []string {
-	var names []string
-	for t := range topicsOf(ps) {
-		names = append(names, t)
-	}
-	return names
-}
-
 // committed returns the group's offsets; partitions without one are left out.
 func (a *asker) committed(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error) {
 	offsets := map[TopicPartition]int64{}
@@ -42,7 +35,7 @@ func (a *asker) committed(ctx context.Context, ps []TopicPartition) (map[TopicPa
 	if a.group == "" {
 		return nil, ErrNoGroup
 	}
-	resp, err := a.adm.FetchOffsetsForTopics(ctx, a.group, topicNames(ps)...)
+	resp, err := a.adm.FetchOffsetsForTopics(ctx, a.group, topics.Names(ps)...)
 	if isNoGroup(err) { // it has committed nothing yet
 		return offsets, nil
 	}
@@ -96,7 +89,7 @@ func list(ctx context.Context, ps []TopicPartition, ask func(context.Context, ..
 	if len(ps) == 0 {
 		return offsets, nil
 	}
-	names := topicNames(ps)
+	names := topics.Names(ps)
 	listed, err := ask(ctx, names...)
 	if err != nil {
 		return nil, unreadable(names, err)
@@ -115,17 +108,17 @@ func list(ctx context.Context, ps []TopicPartition, ask func(context.Context, ..
 }
 
 // unreadable is the failure of a question about topics, which does not say about which of them.
-func unreadable(topics []string, err error) error {
-	return &FetchError{Topic: strings.Join(slices.Sorted(slices.Values(topics)), ","), Partition: -1, Err: err}
+func unreadable(names []string, err error) error {
+	return &FetchError{Topic: strings.Join(slices.Sorted(slices.Values(names)), ","), Partition: -1, Err: err}
 }
 
 // partitions lists all partitions of topics, and tells found of each topic.
-func (a *asker) partitions(ctx context.Context, topics []string, found func(topic string, id kadm.TopicID, partitions int32)) (ps []TopicPartition, err error) {
-	details, err := a.adm.ListTopics(ctx, topics...)
+func (a *asker) partitions(ctx context.Context, names []string, found func(topic string, id kadm.TopicID, partitions int32)) (ps []TopicPartition, err error) {
+	details, err := a.adm.ListTopics(ctx, names...)
 	if err != nil {
-		return nil, unreadable(topics, err)
+		return nil, unreadable(names, err)
 	}
-	for _, name := range topics {
+	for _, name := range names {
 		t, ok := details[name]
 		switch {
 		case !ok:
@@ -137,10 +130,10 @@ func (a *asker) partitions(ctx context.Context, topics []string, found func(topi
 			if p.Err != nil && !kerr.IsRetriable(p.Err) {
 				return nil, &FetchError{Topic: name, Partition: id, Err: p.Err}
 			}
-			ps = append(ps, TopicPartition{name, id})
+			ps = append(ps, TopicPartition{Topic: name, Partition: id})
 		}
 		found(name, t.ID, int32(len(t.Partitions)))
 	}
-	sortPartitions(ps)
+	topics.Sort(ps)
 	return ps, nil
 }

@@ -158,7 +158,7 @@ func (p *part) lags() bool {
 // holdStaged is holdIfFull for what was staged.
 func (s *session[K, V, T]) holdStaged(tp TopicPartition) {
 	s.mu.Lock()
-	p := s.parts[tp.feed()]
+	p := s.parts[tp]
 	var a *feed.Assignment[*kgo.Record]
 	if p != nil {
 		a = p.assignment

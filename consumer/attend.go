@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // attend looks at what changes while the poller waits for the brokers: something has to be
@@ -33,7 +34,7 @@ func (s *session[K, V, T]) attend(<-chan struct{}) {
 // fetched again, and the fetch under way is without it.
 func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) {
 	s.mu.Lock()
-	hold := !p.held && s.parts[p.feed()] == p && p.assignment == a && (a.Full() || s.tooMuch(p))
+	hold := !p.held && s.parts[p.TopicPartition] == p && p.assignment == a && (a.Full() || s.tooMuch(p))
 	if hold {
 		s.hold(p)
 	}
@@ -59,7 +60,7 @@ func (s *session[K, V, T]) tooMuch(p *part) bool {
 // is told to pause or resume: who comes second has the last word with the client too.
 func (s *session[K, V, T]) hold(p *part) {
 	p.held = true
-	s.held[p.feed()] = p
+	s.held[p.TopicPartition] = p
 	s.cl.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
 }
 
@@ -124,7 +125,7 @@ func (s *session[K, V, T]) releaseRoomy() {
 		}
 	}
 	if len(roomy) > 0 {
-		s.cl.ResumeFetchPartitions(topicsOf(roomy))
+		s.cl.ResumeFetchPartitions(topics.ByTopic(roomy))
 	}
 	s.mu.Unlock()
 	for l, is := range starving {
@@ -147,14 +148,14 @@ func (s *session[K, V, T]) pause(ps []TopicPartition, paused bool) error {
 		}
 	}
 	for _, p := range ps {
-		if pt := s.parts[p.feed()]; pt == nil || pt.revoking {
+		if pt := s.parts[p]; pt == nil || pt.revoking {
 			s.mu.Unlock()
 			return &assignmentError{p}
 		}
 	}
 	var fetched []TopicPartition
 	for _, p := range ps {
-		pt := s.parts[p.feed()]
+		pt := s.parts[p]
 		pt.userPaused = paused
 		if pt.assignment != nil {
 			pt.assignment.Pause(paused)
@@ -164,9 +165,9 @@ func (s *session[K, V, T]) pause(ps []TopicPartition, paused bool) error {
 		}
 	}
 	if paused {
-		s.cl.PauseFetchPartitions(topicsOf(fetched))
+		s.cl.PauseFetchPartitions(topics.ByTopic(fetched))
 	} else {
-		s.cl.ResumeFetchPartitions(topicsOf(fetched))
+		s.cl.ResumeFetchPartitions(topics.ByTopic(fetched))
 	}
 	s.mu.Unlock()
 	s.bell.Ring()

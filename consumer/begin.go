@@ -155,7 +155,7 @@ func (s *session[K, V, T]) assignManually(ctx context.Context, ps []TopicPartiti
 			continue
 		}
 		at[p.Topic][p.Partition] = kgo.NewOffset().At(first[p])
-		if pt := s.parts[p.feed()]; pt != nil && pt.next < 0 {
+		if pt := s.parts[p]; pt != nil && pt.next < 0 {
 			pt.next = first[p]
 		}
 	}

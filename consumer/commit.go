@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/committing"
-	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/settings"
 )
@@ -46,7 +45,7 @@ type committer struct {
 	mu        sync.Mutex
 	armed     bool
 	interval  time.Duration
-	forgotten map[feed.Partition]struct{} // taken away, and perhaps still in done
+	forgotten map[TopicPartition]struct{} // taken away, and perhaps still in done
 	ids       topicIDs
 	waiting   []chan outcome // of Flush
 
@@ -59,7 +58,7 @@ type committer struct {
 	turn chan struct{}
 	gone chan struct{} // closed behind the last commit
 
-	done map[feed.Partition]committed // what is committed; whose turn it is
+	done map[TopicPartition]committed // what is committed; whose turn it is
 	// offsets of the last commit that were not ours any more; whose turn it is
 	strange int
 	trouble troubles // commits that are tried again
@@ -88,7 +87,7 @@ type marker interface {
 
 func newCommitter(cfg settings.ConsumerConfig, log *slog.Logger, m marker) *committer {
 	return &committer{
-		cfg: cfg, log: log, marks: m, done: map[feed.Partition]committed{}, forgotten: map[feed.Partition]struct{}{},
+		cfg: cfg, log: log, marks: m, done: map[TopicPartition]committed{}, forgotten: map[TopicPartition]struct{}{},
 		armedC: make(chan struct{}), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 }
@@ -371,7 +370,7 @@ func (c *committer) forget(ps []TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range ps {
-		c.forgotten[p.feed()] = struct{}{}
+		c.forgotten[p] = struct{}{}
 	}
 }
 

@@ -133,7 +133,7 @@ func (b *commitBatch) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetC
 			}
 		}
 		for _, p := range t.Partitions {
-			if i, ok := b.index[TopicPartition{topic, p.Partition}]; ok {
+			if i, ok := b.index[TopicPartition{Topic: topic, Partition: p.Partition}]; ok {
 				b.results[i] = kerr.ErrorForCode(p.ErrorCode)
 			}
 		}

@@ -54,7 +54,7 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 	c.mu.Unlock()
 	fresh := marks[:0:0]
 	for _, m := range marks {
-		if was, ok := c.done[m.feed()]; ok && (m.Offset == was.Offset && !was.unsure || m.Offset < was.Offset && !m.back) {
+		if was, ok := c.done[m.TopicPartition]; ok && (m.Offset == was.Offset && !was.unsure || m.Offset < was.Offset && !m.back) {
 			continue
 		}
 		fresh = append(fresh, m)
@@ -66,16 +66,16 @@ func (c *committer) send(ctx context.Context, marks []commit) (again bool, err e
 	results := c.request(ctx, fresh)
 	for i, m := range fresh {
 		if e := results[i]; e != nil && !errors.Is(e, errGone) {
-			was, ok := c.done[m.feed()]
+			was, ok := c.done[m.TopicPartition]
 			if !ok {
 				was.Offset = -1 // lower than any
 			}
 			was.unsure = true // the group may have it
-			c.done[m.feed()] = was
+			c.done[m.TopicPartition] = was
 		}
 		switch e := results[i]; {
 		case e == nil:
-			c.done[m.feed()] = committed{Mark: m.Mark}
+			c.done[m.TopicPartition] = committed{Mark: m.Mark}
 		case errors.Is(e, errGone):
 			c.strange++
 		case c.passing(e):
@@ -169,7 +169,7 @@ func (b *commitBatch) prune(req *kmsg.OffsetCommitRequest) error {
 		topic := &req.Topics[t]
 		kept := topic.Partitions[:0]
 		for _, part := range topic.Partitions {
-			i := b.index[TopicPartition{topic.Topic, part.Partition}]
+			i := b.index[TopicPartition{Topic: topic.Topic, Partition: part.Partition}]
 			m := b.marks[i]
 			if !m.owner.by(req.MemberID) {
 				b.results[i] = errGone

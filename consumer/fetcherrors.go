@@ -37,14 +37,14 @@ func (s *session[K, V, T]) explain(topic string, partition int32, err error) err
 		if s.cfg.OutOfRange() == settings.FailOutOfRange {
 			return &OutOfRangeError{Topic: loss.Topic, Partition: loss.Partition, Offset: loss.ConsumedTo, Err: err}
 		}
-		s.log.Warn("vicuna: records were lost by the brokers; going on as settings.OutOfRange says", "partition", TopicPartition{topic, partition}.String(), "error", err)
+		s.log.Warn("vicuna: records were lost by the brokers; going on as settings.OutOfRange says", "partition", TopicPartition{Topic: topic, Partition: partition}.String(), "error", err)
 		return nil
 	case errors.As(err, &group):
 		return s.explainGroup(group.Err)
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		s.mu.Lock()
 		offset := int64(-1)
-		if p := s.parts[TopicPartition{topic, partition}.feed()]; p != nil {
+		if p := s.parts[TopicPartition{Topic: topic, Partition: partition}]; p != nil {
 			offset = p.next
 		}
 		s.mu.Unlock()
@@ -57,8 +57,8 @@ func (s *session[K, V, T]) explain(topic string, partition int32, err error) err
 		// it tells so at every poll from now on, and never reads it again.
 		s.doubt(fetch)
 		return nil
-	case passingFetch(err), s.isDropped(TopicPartition{topic, partition}) && passingAnswer(err):
-		if p := (TopicPartition{topic, partition}).String(); s.troubles.begins("fetch " + p) {
+	case passingFetch(err), s.isDropped(TopicPartition{Topic: topic, Partition: partition}) && passingAnswer(err):
+		if p := (TopicPartition{Topic: topic, Partition: partition}).String(); s.troubles.begins("fetch " + p) {
 			s.log.Warn("vicuna: fetching will be tried again", "partition", p, "error", err)
 		}
 		return nil
@@ -77,7 +77,7 @@ func passingFetch(err error) bool {
 func (s *session[K, V, T]) isDropped(tp TopicPartition) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.parts[tp.feed()]
+	p := s.parts[tp]
 	if p == nil || p.located && !p.dropped {
 		return false
 	}

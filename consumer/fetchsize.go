@@ -40,7 +40,7 @@ func (f *fetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 	if f.arrived == nil {
 		f.arrived = map[TopicPartition]int64{}
 	}
-	f.arrived[TopicPartition{topic, partition}] += int64(m.UncompressedBytes)
+	f.arrived[TopicPartition{Topic: topic, Partition: partition}] += int64(m.UncompressedBytes)
 	f.packed += int64(m.CompressedBytes)
 	f.unpacked += int64(m.UncompressedBytes) + f.perRecord*int64(m.NumRecords)
 	f.records += int64(m.NumRecords)

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -132,7 +132,7 @@ func (s *session[K, V, T]) handling() string {
 }
 
 // stopped calls the handler at the end of the run.
-func (s *session[K, V, T]) stopped(ctx context.Context, parts map[feed.Partition]*part) {
+func (s *session[K, V, T]) stopped(ctx context.Context, parts map[TopicPartition]*part) {
 	if len(parts) == 0 {
 		return
 	}
@@ -144,7 +144,7 @@ func (s *session[K, V, T]) stopped(ctx context.Context, parts map[feed.Partition
 		at[p.TopicPartition] = position{next: p.next, done: -1, owner: p.owner}
 	}
 	s.mu.Unlock()
-	sortPartitions(ps)
+	topics.Sort(ps)
 	if f := s.c.opts.handler.Stopped; f != nil {
 		s.handleWith(ctx, "stopped handler", f, ps, s.restricted(at, ps))
 	}

@@ -3,6 +3,8 @@ package consumer
 import (
 	"context"
 	"fmt"
+
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // Lag is how far a partition is behind.
@@ -61,7 +63,7 @@ func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 			unknown = append(unknown, p)
 		}
 	}
-	sortPartitions(ps)
+	topics.Sort(ps)
 	ends, err := ask.end(ctx, ps)
 	if err != nil {
 		return nil, err
@@ -129,7 +131,7 @@ func (s *session[K, V, T]) assignment() []TopicPartition {
 	for _, p := range s.parts {
 		ps = append(ps, p.TopicPartition)
 	}
-	sortPartitions(ps)
+	topics.Sort(ps)
 	return ps
 }
 

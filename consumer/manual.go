@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -69,10 +70,10 @@ func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[in
 	var ps []TopicPartition
 	for topic, ids := range at {
 		for id := range ids {
-			ps = append(ps, TopicPartition{topic, id})
+			ps = append(ps, TopicPartition{Topic: topic, Partition: id})
 		}
 	}
-	sortPartitions(ps)
+	topics.Sort(ps)
 	if len(ps) == 0 {
 		return nil, nil
 	}

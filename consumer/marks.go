@@ -51,7 +51,7 @@ func (s *session[K, V, T]) commitOf(p *part, m tracker.Mark) commit {
 // marksOf is what is to be committed last of partitions whose assignments have ended, by whoever
 // has ended them: a revoke and the end of the session may come at the same time, and only one of
 // them is told how an assignment has ended. What the other knows of the partition is older.
-func (s *session[K, V, T]) marksOf(parts map[feed.Partition]*part, ends []feed.End) (marks []commit) {
+func (s *session[K, V, T]) marksOf(parts map[TopicPartition]*part, ends []feed.End) (marks []commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := endsOf(ends)
@@ -85,8 +85,8 @@ func (p *part) endedElsewhere(ended bool) bool {
 }
 
 // endsOf finds ends by their partitions.
-func endsOf(ends []feed.End) map[feed.Partition]feed.End {
-	of := make(map[feed.Partition]feed.End, len(ends))
+func endsOf(ends []feed.End) map[TopicPartition]feed.End {
+	of := make(map[TopicPartition]feed.End, len(ends))
 	for _, e := range ends {
 		of[e.Partition] = e
 	}
@@ -94,7 +94,7 @@ func endsOf(ends []feed.End) map[feed.Partition]feed.End {
 }
 
 // leaveOut takes those out of the end's partitions that a revoke has ended: it tells of them.
-func (s *session[K, V, T]) leaveOut(parts map[feed.Partition]*part, ends []feed.End) {
+func (s *session[K, V, T]) leaveOut(parts map[TopicPartition]*part, ends []feed.End) {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,13 +107,13 @@ func (s *session[K, V, T]) leaveOut(parts map[feed.Partition]*part, ends []feed.
 
 // toTell are the partitions of which a revoke tells: not those that the end of the session has
 // taken over, and tells of.
-func (s *session[K, V, T]) toTell(ps []TopicPartition, parts map[feed.Partition]*part, ends []feed.End) []TopicPartition {
+func (s *session[K, V, T]) toTell(ps []TopicPartition, parts map[TopicPartition]*part, ends []feed.End) []TopicPartition {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(ps), func(p TopicPartition) bool {
-		_, ended := of[p.feed()]
-		return !ended && s.parts[p.feed()] != parts[p.feed()]
+		_, ended := of[p]
+		return !ended && s.parts[p] != parts[p]
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -98,7 +99,7 @@ func (o *outer[K, V, T]) add(ps []TopicPartition) {
 	var subs []stream.Sub[TopicPartition, T]
 	o.s.mu.Lock()
 	for _, p := range ps {
-		if pt := o.s.parts[p.feed()]; pt != nil && !pt.revoking && !pt.streams {
+		if pt := o.s.parts[p]; pt != nil && !pt.revoking && !pt.streams {
 			pt.streams, pt.givenOut, pt.toldWaiting = true, time.Now(), false
 			subs = append(subs, stream.Sub[TopicPartition, T]{Key: p, Source: o.s.sub(pt)})
 		}
@@ -203,7 +204,7 @@ func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
 // attach lets a partition's records go to a sub-stream that has begun.
 func (s *session[K, V, T]) attach(pt *part, l *lane) {
 	s.mu.Lock()
-	if s.ending || pt.revoking || s.parts[pt.feed()] != pt {
+	if s.ending || pt.revoking || s.parts[pt.TopicPartition] != pt {
 		s.mu.Unlock()
 		l.feed.Complete() // it was taken away meanwhile
 		return
@@ -212,7 +213,7 @@ func (s *session[K, V, T]) attach(pt *part, l *lane) {
 	if pt.marked {
 		start = pt.mark
 	}
-	a, err := l.feed.Assign(pt.feed(), start)
+	a, err := l.feed.Assign(pt.TopicPartition, start)
 	if err != nil {
 		s.mu.Unlock()
 		s.run.Fail(err)
@@ -220,10 +221,10 @@ func (s *session[K, V, T]) attach(pt *part, l *lane) {
 	}
 	waited := pt.toldWaiting
 	pt.lane, pt.assignment, pt.held = l, a, false
-	delete(s.held, pt.feed())
+	delete(s.held, pt.TopicPartition)
 	a.Pause(pt.userPaused)
 	if !pt.userPaused {
-		s.cl.ResumeFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
+		s.cl.ResumeFetchPartitions(topics.ByTopic([]TopicPartition{pt.TopicPartition}))
 	}
 	s.mu.Unlock()
 	if waited {
@@ -274,12 +275,12 @@ func (s *session[K, V, T]) detach(ctx context.Context, pt *part, l *lane) {
 	if turn {
 		<-s.commit.turn
 	}
-	again := !pt.revoking && !s.ending && s.parts[pt.feed()] == pt && !s.run.Draining() && !s.run.Stopped()
+	again := !pt.revoking && !s.ending && s.parts[pt.TopicPartition] == pt && !s.run.Draining() && !s.run.Stopped()
 	if s.ends.passed(pt.TopicPartition, pt.next) && !pt.missed {
 		again = false // it was read to its end
 	}
 	if again {
-		s.cl.PauseFetchPartitions(topicsOf([]TopicPartition{pt.TopicPartition}))
+		s.cl.PauseFetchPartitions(topics.ByTopic([]TopicPartition{pt.TopicPartition}))
 	}
 	pause := pt.pauseBefore(progress)
 	s.mu.Unlock()
@@ -302,7 +303,7 @@ func (o *outer[K, V, T]) wanted() bool {
 // addAgain makes another sub-stream of a partition, unless that has gone since.
 func (s *session[K, V, T]) addAgain(pt *part) {
 	s.mu.Lock()
-	there := !s.ending && s.parts[pt.feed()] == pt
+	there := !s.ending && s.parts[pt.TopicPartition] == pt
 	s.mu.Unlock()
 	if there {
 		s.outer.add([]TopicPartition{pt.TopicPartition})

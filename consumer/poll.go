@@ -179,7 +179,7 @@ func (s *session[K, V, T]) seen(topic string, p *kgo.FetchPartition, bytes int64
 	recs := p.Records
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pt := s.parts[feed.Partition{Topic: topic, ID: p.Partition}]
+	pt := s.parts[TopicPartition{Topic: topic, Partition: p.Partition}]
 	if pt == nil || pt.revoking {
 		return b, false
 	}
@@ -220,17 +220,17 @@ func (p *part) miss(recs []*kgo.Record) {
 func (s *session[K, V, T]) deliver(topic string, p *kgo.FetchPartition, lease *tracker.Lease) {
 	s.fetched.Add(int64(len(p.Records)))
 	if s.troubles.any.Load() > 0 {
-		name := TopicPartition{topic, p.Partition}.String()
+		name := TopicPartition{Topic: topic, Partition: p.Partition}.String()
 		if took, was := s.troubles.over("fetch " + name); was {
 			s.log.Info("vicuna: a partition is fetched again", "partition", name, "after", took)
 		}
 	}
-	bytes := s.fetchSize.take(TopicPartition{topic, p.Partition})
+	bytes := s.fetchSize.take(TopicPartition{Topic: topic, Partition: p.Partition})
 	switch b, wanted := s.seen(topic, p, bytes, lease); {
 	case wanted:
 		s.give(b, lease)
 	case s.shape.ahead > 0:
-		s.holdStaged(TopicPartition{topic, p.Partition})
+		s.holdStaged(TopicPartition{Topic: topic, Partition: p.Partition})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -29,9 +30,9 @@ func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	}
 	return append(opts,
 		kgo.ConsumeTopics(s.c.sub.topics...),
-		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onAssigned(ctx, partitionsOf(ps)) }),
-		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onRevoked(ctx, partitionsOf(ps)) }),
-		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onLost(ctx, partitionsOf(ps)) }),
+		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onAssigned(ctx, topics.List(ps)) }),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onRevoked(ctx, topics.List(ps)) }),
+		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onLost(ctx, topics.List(ps)) }),
 		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 			s.onCommits(resp)
 			return nil
@@ -65,7 +66,7 @@ func (s *session[K, V, T]) add(ctx context.Context, ps []TopicPartition) error {
 	if err := s.assign(ps); err != nil {
 		return err
 	}
-	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "member", s.memberID(), "partitions", named(ps))
+	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "member", s.memberID(), "partitions", topics.Summary(ps))
 	s.handle(ctx, "assigned handler", s.c.opts.handler.Assigned, ps)
 	s.tell(Assigned, ps)
 	if s.outer != nil && s.shape.manual == nil {
@@ -94,20 +95,20 @@ func (s *session[K, V, T]) assign(ps []TopicPartition) error {
 		return nil
 	}
 	// what is paused stays so across rebalances in the client
-	s.cl.ResumeFetchPartitions(topicsOf(ps))
+	s.cl.ResumeFetchPartitions(topics.ByTopic(ps))
 	if s.lane == nil {
-		s.cl.PauseFetchPartitions(topicsOf(ps)) // until somebody runs their sub-streams
+		s.cl.PauseFetchPartitions(topics.ByTopic(ps)) // until somebody runs their sub-streams
 	}
 	for _, p := range ps {
 		pt := &part{TopicPartition: p, next: -1, committed: -1, owner: &ownership{member: member}}
 		if s.lane != nil {
-			a, err := s.lane.feed.Assign(p.feed(), tracker.Mark{})
+			a, err := s.lane.feed.Assign(p, tracker.Mark{})
 			if err != nil {
 				return err
 			}
 			pt.lane, pt.assignment = s.lane, a
 		}
-		s.parts[p.feed()] = pt
+		s.parts[p] = pt
 	}
 	return nil
 }
@@ -134,7 +135,7 @@ func (s *session[K, V, T]) onRevoked(ctx context.Context, ps []TopicPartition) {
 	}
 	s.savePlaces(parts, ends)
 	<-s.settling
-	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "member", s.memberID(), "partitions", named(ps), "took", time.Since(begin).Round(time.Millisecond))
+	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "member", s.memberID(), "partitions", topics.Summary(ps), "took", time.Since(begin).Round(time.Millisecond))
 	told := s.toTell(ps, parts, ends)
 	if len(told) > 0 {
 		s.handle(ctx, "revoked handler", s.c.opts.handler.Revoked, told)
@@ -157,7 +158,7 @@ func (s *session[K, V, T]) onLost(ctx context.Context, ps []TopicPartition) {
 
 // thrownOut reports whether the group has put this client out since it gave it the partitions. The
 // client may have joined anew by then, as another member, and call it a revoke.
-func (s *session[K, V, T]) thrownOut(parts map[feed.Partition]*part) bool {
+func (s *session[K, V, T]) thrownOut(parts map[TopicPartition]*part) bool {
 	member := s.memberID()
 	for _, p := range parts {
 		if p.owner.member != member {
@@ -168,14 +169,14 @@ func (s *session[K, V, T]) thrownOut(parts map[feed.Partition]*part) bool {
 }
 
 // lose drops what is in flight of partitions that are somebody else's.
-func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts map[feed.Partition]*part) {
+func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts map[TopicPartition]*part) {
 	for _, p := range parts {
 		p.owner.gone.Store(true)
 	}
 	var ends []feed.End
 	for _, p := range parts {
 		if p.lane != nil {
-			for _, e := range p.lane.feed.Lose(p.feed()) {
+			for _, e := range p.lane.feed.Lose(p.TopicPartition) {
 				s.dropped.Add(int64(e.Outstanding))
 				ends = append(ends, e)
 			}
@@ -183,21 +184,21 @@ func (s *session[K, V, T]) lose(ctx context.Context, ps []TopicPartition, parts 
 		}
 	}
 	s.savePlaces(parts, ends)
-	s.log.Warn("vicuna: partitions were lost: somebody else may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", named(ps))
+	s.log.Warn("vicuna: partitions were lost: somebody else may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", topics.Summary(ps))
 	s.handle(ctx, "lost handler", s.c.opts.handler.Lost, ps)
 	s.gone(ctx, parts, ps)
 	s.tell(Lost, ps)
 }
 
 // taken marks the partitions that are ours as being taken away.
-func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
+func (s *session[K, V, T]) taken(ps []TopicPartition) map[TopicPartition]*part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	parts := map[feed.Partition]*part{}
+	parts := map[TopicPartition]*part{}
 	for _, p := range ps {
-		if pt := s.parts[p.feed()]; pt != nil {
+		if pt := s.parts[p]; pt != nil {
 			pt.revoking = true
-			parts[p.feed()] = pt
+			parts[p] = pt
 		}
 	}
 	return parts
@@ -205,10 +206,10 @@ func (s *session[K, V, T]) taken(ps []TopicPartition) map[feed.Partition]*part {
 
 // drain waits until nothing of the partitions is in flight, or the time is up. Then it holds
 // settling, until its caller has committed what it returns.
-func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) (ends []feed.End) {
+func (s *session[K, V, T]) drain(ctx context.Context, parts map[TopicPartition]*part, ps []TopicPartition) (ends []feed.End) {
 	begin := time.Now()
 	within := s.cfg.RevokeTimeout()
-	of := map[*lane][]feed.Partition{}
+	of := map[*lane][]TopicPartition{}
 	s.mu.Lock()
 	for key, p := range parts {
 		if p.lane != nil {
@@ -243,7 +244,7 @@ func (s *session[K, V, T]) drain(ctx context.Context, parts map[feed.Partition]*
 }
 
 // gone forgets partitions.
-func (s *session[K, V, T]) gone(ctx context.Context, parts map[feed.Partition]*part, ps []TopicPartition) {
+func (s *session[K, V, T]) gone(ctx context.Context, parts map[TopicPartition]*part, ps []TopicPartition) {
 	for _, p := range parts {
 		p.owner.gone.Store(true) // before what was committed of it is forgotten
 	}

@@ -63,7 +63,7 @@ func (s *session[K, V, T]) rejoined(ctx context.Context) error {
 	s.mu.Lock()
 	for _, p := range ps {
 		// No poll comes in between: the client keeps them waiting.
-		pt, o := s.parts[p.feed()], at[p.Topic][p.Partition].EpochOffset().Offset
+		pt, o := s.parts[p], at[p.Topic][p.Partition].EpochOffset().Offset
 		if pt == nil {
 			continue
 		}

@@ -24,7 +24,7 @@ func (s *session[K, V, T]) tellRevoking(ctx context.Context, ps []TopicPartition
 	var fresh []TopicPartition
 	s.mu.Lock()
 	for _, p := range ps {
-		if pt := s.parts[p.feed()]; pt != nil && !pt.told {
+		if pt := s.parts[p]; pt != nil && !pt.told {
 			pt.told = true
 			fresh = append(fresh, p)
 		}

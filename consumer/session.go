@@ -85,9 +85,9 @@ type session[K, V, T any] struct {
 	stopping []func()
 
 	mu    sync.Mutex
-	parts map[feed.Partition]*part
+	parts map[TopicPartition]*part
 	// those that are not fetched, because they have too much in flight
-	held   map[feed.Partition]*part
+	held   map[TopicPartition]*part
 	ending bool // partitions are not given out any more
 
 	outlived  map[*lane]outlived // sub-streams whose partitions are gone; under mu
@@ -189,7 +189,7 @@ func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, 
 	s := &session[K, V, T]{
 		c: c, key: c.cs.KeySerde(), value: c.cs.ValueSerde(), cfg: c.cs.ConsumerConfig, shape: sh, run: b.Run, name: name, log: c.cs.Logger(),
 		blocks: &sync.Pool{}, ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), settling: make(chan struct{}, 1),
-		complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[feed.Partition]*part{}, held: map[feed.Partition]*part{},
+		complete: make(chan struct{}), toldEnd: make(chan struct{}), bell: &feed.Bell{}, parts: map[TopicPartition]*part{}, held: map[TopicPartition]*part{},
 	}
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
 	s.starts.known, s.doubts = make(chan struct{}), make(chan *FetchError, 1)
@@ -342,14 +342,14 @@ func (s *session[K, V, T]) shut(ctx context.Context) error {
 	// session to end.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
 	defer cancel()
-	var parts map[feed.Partition]*part
+	var parts map[TopicPartition]*part
 	err := s.commit.last(last, func() []commit {
 		// In turn: a revoke that comes now does not return before the commit of what is closed here
 		// is made.
 		s.mu.Lock()
 		s.ending = true
 		parts = s.parts
-		s.parts = map[feed.Partition]*part{}
+		s.parts = map[TopicPartition]*part{}
 		s.mu.Unlock()
 		var ends []feed.End
 		if s.lane != nil {

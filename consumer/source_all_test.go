@@ -193,7 +193,7 @@ func TestSeveralTopics(t *testing.T) {
 		for _, r := range recs {
 			count[consumer.TopicPartition{Topic: r.Topic(), Partition: r.Partition()}]++
 		}
-		require.Equal(t, map[consumer.TopicPartition]int{{"in", 0}: 20, {"in", 1}: 20, {"other", 0}: 30, {"other", 1}: 30}, count)
+		require.Equal(t, map[consumer.TopicPartition]int{{Topic: "in", Partition: 0}: 20, {Topic: "in", Partition: 1}: 20, {Topic: "other", Partition: 0}: 30, {Topic: "other", Partition: 1}: 30}, count)
 	})
 }
 

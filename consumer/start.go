@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/settings"
 )
@@ -139,7 +140,7 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 	var open []TopicPartition
 	for topic, ids := range at {
 		for id, o := range ids {
-			p := TopicPartition{topic, id}
+			p := TopicPartition{Topic: topic, Partition: id}
 			if _, ok := loaded[p]; ok {
 				committed[p] = -1
 				continue
@@ -154,7 +155,7 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 			}
 		}
 	}
-	sortPartitions(open)
+	topics.Sort(open)
 	if len(open) > 0 && s.cfg.StartFrom() == settings.Latest {
 		looked, err := s.latest(ctx, open)
 		if err != nil {
@@ -175,8 +176,8 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 	s.mu.Lock()
 	for topic, ids := range at {
 		for id, o := range ids {
-			known = append(known, TopicPartition{topic, id})
-			pt := s.parts[feed.Partition{Topic: topic, ID: id}]
+			known = append(known, TopicPartition{Topic: topic, Partition: id})
+			pt := s.parts[TopicPartition{Topic: topic, Partition: id}]
 			if pt == nil {
 				continue
 			}
@@ -193,7 +194,7 @@ func (s *session[K, V, T]) locate(ctx context.Context, at map[string]map[int32]k
 	}
 	s.mu.Unlock()
 	if s.shape.manual != nil {
-		sortPartitions(known)
+		topics.Sort(known)
 		s.outer.add(known)
 	}
 	if len(begins) > 0 && s.keepsOffsets() {
@@ -249,7 +250,7 @@ func (s *session[K, V, T]) latest(ctx context.Context, open []TopicPartition) (m
 		return nil, context.Cause(s.ctx)
 	}
 	if s.keepsOffsets() && !s.c.sub.manual {
-		err := s.insist(ctx, func() error { return s.ask.counts(ctx, topicNames(open), s.starts.learn) })
+		err := s.insist(ctx, func() error { return s.ask.counts(ctx, topics.Names(open), s.starts.learn) })
 		if err != nil {
 			return nil, err
 		}
@@ -323,7 +324,7 @@ func (s *session[K, V, T]) insist(ctx context.Context, ask func() error) error {
 }
 
 // savePlaces remembers where partitions go on whose assignments have ended.
-func (s *session[K, V, T]) savePlaces(parts map[feed.Partition]*part, ends []feed.End) {
+func (s *session[K, V, T]) savePlaces(parts map[TopicPartition]*part, ends []feed.End) {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // Subscription says what is read: whole topics, shared with the other members of the group, or
@@ -36,7 +38,7 @@ func Offsets(from map[TopicPartition]int64) Subscription {
 	for p := range from {
 		s.partitions = append(s.partitions, p)
 	}
-	slices.SortFunc(s.partitions, comparePartitions)
+	slices.SortFunc(s.partitions, topics.Compare)
 	return s
 }
 

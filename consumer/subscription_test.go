@@ -33,9 +33,9 @@ func TestBadSubscriptions(t *testing.T) {
 		"characters":     {consumer.Topics("a b", "ä", "a/b", "a\n"), []string{`"a b" has characters`, `"ä" has`, `"a/b" has`, `"a\n" has`}},
 		"twice":          {consumer.Topics("a", "b", "a"), []string{`topic "a" is named twice`}},
 		"several":        {consumer.Topics("", "b", "b", "c c"), []string{`topic "" is empty`, `topic "b" is named twice`, `topic "c c" has`}},
-		"partitions":     {consumer.Partitions(ps{{"a", -1}, {"", 0}, {"b", 1}, {"b", 1}}...), []string{"partition -1 of topic \"a\" is negative", `topic "" is empty`, "b[1] is named twice"}},
-		"offsets":        {consumer.Offsets(map[consumer.TopicPartition]int64{{"a", 0}: -1, {"a", -2}: 0}), []string{"offset -1 of a[0] is negative", "partition -2 of topic \"a\" is negative"}},
-		"topic of bytes": {consumer.Partitions(ps{{"\x00", 0}}...), []string{"has characters"}},
+		"partitions":     {consumer.Partitions(ps{{Topic: "a", Partition: -1}, {Topic: "", Partition: 0}, {Topic: "b", Partition: 1}, {Topic: "b", Partition: 1}}...), []string{"partition -1 of topic \"a\" is negative", `topic "" is empty`, "b[1] is named twice"}},
+		"offsets":        {consumer.Offsets(map[consumer.TopicPartition]int64{{Topic: "a", Partition: 0}: -1, {Topic: "a", Partition: -2}: 0}), []string{"offset -1 of a[0] is negative", "partition -2 of topic \"a\" is negative"}},
+		"topic of bytes": {consumer.Partitions(ps{{Topic: "\x00", Partition: 0}}...), []string{"has characters"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cs := settings.NewConsumer[string, string](moody{}, moody{}, settings.Bootstrap("localhost:1"), settings.Group("g"))

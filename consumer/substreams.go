@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"time"
+
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // What is told of sub-streams that do not come and go as they should. Both are the graph's doing,
@@ -36,14 +38,14 @@ func (s *session[K, V, T]) watchSubStreams(after time.Duration) {
 	}
 	s.mu.Unlock()
 	if len(waiting) > 0 {
-		sortPartitions(waiting)
+		topics.Sort(waiting)
 		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait until another one ends, and those of a partition end only when it is taken away; let Each run as many at a time as "+
-			"partitions can be assigned (0: all)", "partitions", named(waiting), "for", after)
+			"partitions can be assigned (0: all)", "partitions", topics.Summary(waiting), "for", after)
 	}
 	if len(lasting) > 0 {
-		sortPartitions(lasting)
+		topics.Sort(lasting)
 		s.log.Warn("vicuna: sub-streams have completed with their partitions, and the graphs that run them have not ended: another source in such a graph has to complete, too",
-			"partitions", named(lasting), "for", after)
+			"partitions", topics.Summary(lasting), "for", after)
 	}
 }
 

@@ -77,7 +77,7 @@ func (s *session[K, V, T]) atRest(resting map[TopicPartition]tail) (due []tail) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range resting {
-		if s.parts[p.feed()] == nil {
+		if s.parts[p] == nil {
 			delete(resting, p)
 		}
 	}
@@ -113,7 +113,7 @@ func (s *session[K, V, T]) skipTail(t tail, to int64) {
 	s.mu.Lock()
 	p := t.part
 	same := p.next == t.from || p.next < 0 && t.from == s.ends.first[p.TopicPartition]
-	if s.parts[p.feed()] == p && same && !p.revoking && !p.missed && !p.rewinding() {
+	if s.parts[p.TopicPartition] == p && same && !p.revoking && !p.missed && !p.rewinding() {
 		p.next = to
 	}
 	s.mu.Unlock()

@@ -1,8 +1,6 @@
 package consumer
 
 import (
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,31 +42,4 @@ func (t *troubles) over(key string) (took time.Duration, was bool) {
 		t.any.Add(-1)
 	}
 	return time.Since(since).Round(time.Millisecond), was
-}
-
-// named lists partitions for a log line: topic[0 1 2] and so on, of many the first.
-func named(ps []TopicPartition) string {
-	const most = 50
-	var b strings.Builder
-	topic := ""
-	for i, p := range ps {
-		switch {
-		case i == most:
-			b.WriteString("] and " + strconv.Itoa(len(ps)-most) + " more")
-			return b.String()
-		case i == 0 || p.Topic != topic:
-			if i > 0 {
-				b.WriteString("] ")
-			}
-			topic = p.Topic
-			b.WriteString(topic + "[")
-		default:
-			b.WriteByte(' ')
-		}
-		b.WriteString(strconv.Itoa(int(p.Partition)))
-	}
-	if len(ps) > 0 {
-		b.WriteByte(']')
-	}
-	return b.String()
 }

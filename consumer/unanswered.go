@@ -39,7 +39,7 @@ func (s *session[K, V, T]) warnNotFinished(ends []feed.End) {
 			continue
 		}
 		if n++; n <= mostNamed {
-			names = append(names, fmt.Sprintf("%s@%d by %s, %d for %v", TopicPartition{e.Partition.Topic, e.Partition.ID}, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
+			names = append(names, fmt.Sprintf("%s@%d by %s, %d for %v", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
 				u.Age.Round(time.Millisecond)))
 		}
 	}

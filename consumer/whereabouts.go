@@ -41,7 +41,7 @@ func (s *session[K, V, T]) unfinished(ends []feed.End, begin time.Time) []string
 		if e.Outstanding == 0 {
 			continue
 		}
-		p := TopicPartition{e.Partition.Topic, e.Partition.ID}
+		p := e.Partition
 		text := fmt.Sprintf("%v: %d", p, e.Outstanding)
 		if e.Undone >= 0 {
 			text += ", " + s.whereabouts(p, e.Undone, time.Since(begin))

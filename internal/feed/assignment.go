@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -22,7 +23,7 @@ const (
 // Assignment is one assignment of one partition, from its start (or a rewind) to its end.
 type Assignment[T any] struct {
 	feed      *Feed[T]
-	partition Partition
+	partition topics.Partition
 	index     uint32
 	tracker   *tracker.Tracker
 
@@ -40,7 +41,7 @@ type Assignment[T any] struct {
 }
 
 // Partition is the one that is assigned.
-func (a *Assignment[T]) Partition() Partition { return a.partition }
+func (a *Assignment[T]) Partition() topics.Partition { return a.partition }
 
 // Position is the one that the first element of the next delivery gets; a Committable remembers its
 // element's.

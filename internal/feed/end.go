@@ -4,12 +4,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
 // End is how an assignment has ended.
 type End struct {
-	Partition Partition
+	Partition topics.Partition
 	// Mark is the last that may be committed, where Committable is true.
 	Mark        tracker.Mark
 	Committable bool
@@ -38,7 +39,7 @@ type Revocation[T any] struct {
 // them, takes back what has passed no operator, makes the cut, and hurries the run. What has begun
 // is finished, and nothing else begins. It does not wait. Partitions that are not assigned, or are
 // being revoked already, are left out. A partition may be assigned again while it is being revoked.
-func (f *Feed[T]) Revoke(within time.Duration, partitions ...Partition) *Revocation[T] {
+func (f *Feed[T]) Revoke(within time.Duration, partitions ...topics.Partition) *Revocation[T] {
 	r := &Revocation[T]{f: f, by: time.Now().Add(within)}
 	f.mu.Lock()
 	for _, p := range partitions {
@@ -102,7 +103,7 @@ func anyOutstanding[T any](as []*Assignment[T]) bool {
 
 // Lose ends the partitions' assignments at once: they are somebody else's already, and nothing of
 // them is committed.
-func (f *Feed[T]) Lose(partitions ...Partition) []End {
+func (f *Feed[T]) Lose(partitions ...topics.Partition) []End {
 	f.mu.Lock()
 	var as []*Assignment[T]
 	for _, p := range partitions {
@@ -114,7 +115,7 @@ func (f *Feed[T]) Lose(partitions ...Partition) []End {
 		}
 	}
 	f.mu.Unlock()
-	lost := map[Partition]int{}
+	lost := map[topics.Partition]int{}
 	for k, n := range f.run.Lose(indexesOf(as)) {
 		lost[as[k].partition] += n
 	}

@@ -6,18 +6,13 @@ import (
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
 // DefaultQueue is the number of elements that wait in a partition's queue at most, as far as Room
 // can help it.
 const DefaultQueue = 1024
-
-// Partition names a partition of a topic.
-type Partition struct {
-	Topic string
-	ID    int32
-}
 
 // Options of a [Feed]. The zero value is usable.
 type Options struct {
@@ -53,7 +48,7 @@ type Feed[T any] struct {
 	over      atomic.Bool  // complete or cancelled: nothing is rewound any more
 
 	mu        sync.Mutex
-	live      map[Partition]*Assignment[T]
+	live      map[topics.Partition]*Assignment[T]
 	turns     []*Assignment[T] // the live ones, in the order in which they take turns
 	turn      int
 	inHand    *Assignment[T] // whose elements the island has
@@ -76,7 +71,7 @@ func New[T any](isl *core.Island, o Options) *Feed[T] {
 	if o.More == nil {
 		o.More = func() bool { return true }
 	}
-	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, bell: o.Bell, live: map[Partition]*Assignment[T]{}}
+	return &Feed[T]{run: isl.Run(), isl: isl, opts: o, bell: o.Bell, live: map[topics.Partition]*Assignment[T]{}}
 }
 
 // Listen returns a channel that is closed when something changes that a poller may wait for: there
@@ -99,7 +94,7 @@ var ErrAssigned = errors.New("vicuna: the partition is assigned already")
 
 // Assign begins an assignment of a partition that has none in this feed, or one that is being
 // revoked. start is what is committable until something of it is finished; usually the zero Mark.
-func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
+func (f *Feed[T]) Assign(p topics.Partition, start tracker.Mark) (*Assignment[T], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a := f.live[p]; a != nil && a.current() {
@@ -108,10 +103,10 @@ func (f *Feed[T]) Assign(p Partition, start tracker.Mark) (*Assignment[T], error
 	return f.assign(p, start)
 }
 
-func (f *Feed[T]) assign(p Partition, start tracker.Mark) (*Assignment[T], error) {
+func (f *Feed[T]) assign(p topics.Partition, start tracker.Mark) (*Assignment[T], error) {
 	a := &Assignment[T]{feed: f, partition: p, next: -1}
 	a.tracker = tracker.New(tracker.Options{
-		Topic: p.Topic, Partition: p.ID, Limit: f.opts.Limit, Plain: f.opts.Plain, Start: start, Notify: f.notify,
+		Topic: p.Topic, Partition: p.Partition, Limit: f.opts.Limit, Plain: f.opts.Plain, Start: start, Notify: f.notify,
 		Freed: func(bytes int64, records int) {
 			a.charged.Add(-bytes)
 			a.chargedRecords.Add(-int64(records))
@@ -225,7 +220,7 @@ func (f *Feed[T]) remove(a *Assignment[T]) {
 
 // all are the assignments of a partition that have not ended: the current one, and those before it
 // that are being revoked. The caller holds the lock.
-func (f *Feed[T]) all(p Partition) (as []*Assignment[T]) {
+func (f *Feed[T]) all(p topics.Partition) (as []*Assignment[T]) {
 	for a := f.live[p]; a != nil; a = a.before {
 		as = append(as, a)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -20,8 +21,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	p0 = feed.Partition{Topic: "t", ID: 0}
-	p1 = feed.Partition{Topic: "t", ID: 1}
+	p0 = topics.Partition{Topic: "t", Partition: 0}
+	p1 = topics.Partition{Topic: "t", Partition: 1}
 )
 
 // bench is a feed whose island is played by the test.
@@ -31,7 +32,7 @@ func bench(o feed.Options) (*core.Run, *feed.Feed[int], core.Intake[int]) {
 	return run, f, f.Intake()
 }
 
-func assign(t *testing.T, f *feed.Feed[int], p feed.Partition) *feed.Assignment[int] {
+func assign(t *testing.T, f *feed.Feed[int], p topics.Partition) *feed.Assignment[int] {
 	a, err := f.Assign(p, tracker.Mark{})
 	require.NoError(t, err)
 	return a

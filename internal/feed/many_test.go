@@ -9,6 +9,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -16,10 +17,10 @@ import (
 // each.
 func TestManyPartitions(t *testing.T) {
 	const many = 50_000
-	for name, end := range map[string]func(f *feed.Feed[int], ps []feed.Partition) int{
-		"revoked": func(f *feed.Feed[int], ps []feed.Partition) int { return len(f.Revoke(time.Minute, ps...).Wait()) },
-		"lost":    func(f *feed.Feed[int], ps []feed.Partition) int { return len(f.Lose(ps...)) },
-		"ended": func(f *feed.Feed[int], _ []feed.Partition) int {
+	for name, end := range map[string]func(f *feed.Feed[int], ps []topics.Partition) int{
+		"revoked": func(f *feed.Feed[int], ps []topics.Partition) int { return len(f.Revoke(time.Minute, ps...).Wait()) },
+		"lost":    func(f *feed.Feed[int], ps []topics.Partition) int { return len(f.Lose(ps...)) },
+		"ended": func(f *feed.Feed[int], _ []topics.Partition) int {
 			at, over := context.WithCancel(t.Context())
 			over()
 			return len(f.Finish(at))
@@ -27,9 +28,9 @@ func TestManyPartitions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run, f, in := bench(feed.Options{})
-			ps := make([]feed.Partition, many)
+			ps := make([]topics.Partition, many)
 			for i := range ps {
-				ps[i] = feed.Partition{Topic: "t", ID: int32(i)}
+				ps[i] = topics.Partition{Topic: "t", Partition: int32(i)}
 			}
 			began := time.Now()
 			for i, p := range ps {

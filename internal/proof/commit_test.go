@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -49,7 +50,7 @@ func (m *member) commit(ctx context.Context) error {
 	if m.hasCrashed() {
 		return nil
 	}
-	marks := map[feed.Partition]tracker.Mark{}
+	marks := map[topics.Partition]tracker.Mark{}
 	if m.broken == commitAtDelivery {
 		m.mu.Lock()
 		for p, mark := range m.delivered {
@@ -74,7 +75,7 @@ func (m *member) commitEnds(ctx context.Context, ends []feed.End) error {
 func (m *member) commitVia(ctx context.Context, cl *kgo.Client, ends []feed.End) error {
 	m.committing <- struct{}{}
 	defer func() { <-m.committing }()
-	marks := map[feed.Partition]tracker.Mark{}
+	marks := map[topics.Partition]tracker.Mark{}
 	for _, e := range ends {
 		if e.Committable {
 			marks[e.Partition] = e.Mark
@@ -87,7 +88,7 @@ func (m *member) commitVia(ctx context.Context, cl *kgo.Client, ends []feed.End)
 	return err
 }
 
-func (m *member) send(ctx context.Context, cl *kgo.Client, marks map[feed.Partition]tracker.Mark) (err error) {
+func (m *member) send(ctx context.Context, cl *kgo.Client, marks map[topics.Partition]tracker.Mark) (err error) {
 	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for p, mark := range marks {
 		if m.committed[p] == mark {
@@ -97,7 +98,7 @@ func (m *member) send(ctx context.Context, cl *kgo.Client, marks map[feed.Partit
 		if offsets[p.Topic] == nil {
 			offsets[p.Topic] = map[int32]kgo.EpochOffset{}
 		}
-		offsets[p.Topic][p.ID] = kgo.EpochOffset{Epoch: mark.Epoch, Offset: mark.Offset}
+		offsets[p.Topic][p.Partition] = kgo.EpochOffset{Epoch: mark.Epoch, Offset: mark.Offset}
 	}
 	if len(offsets) == 0 {
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -53,12 +54,12 @@ type member struct {
 	// held while offsets are collected and committed; a channel, since a bubble's clock does not
 	// wait for a mutex
 	committing chan struct{}
-	committed  map[feed.Partition]tracker.Mark
+	committed  map[topics.Partition]tracker.Mark
 
 	mu          sync.Mutex
-	assignments map[feed.Partition]*feed.Assignment[*message]
-	paused      map[feed.Partition]bool
-	delivered   map[feed.Partition]tracker.Mark
+	assignments map[topics.Partition]*feed.Assignment[*message]
+	paused      map[topics.Partition]bool
+	delivered   map[topics.Partition]tracker.Mark
 	crashed     bool
 
 	assigned   chan struct{} // the first assignment with a partition in it
@@ -70,8 +71,8 @@ type member struct {
 func newMember(opts ...kgo.Opt) *member {
 	return &member{
 		opts: opts, within: 10 * time.Second, moved: make(chan struct{}, 1), committing: make(chan struct{}, 1), assigned: make(chan struct{}),
-		committed: map[feed.Partition]tracker.Mark{}, assignments: map[feed.Partition]*feed.Assignment[*message]{},
-		paused: map[feed.Partition]bool{}, delivered: map[feed.Partition]tracker.Mark{},
+		committed: map[topics.Partition]tracker.Mark{}, assignments: map[topics.Partition]*feed.Assignment[*message]{},
+		paused: map[topics.Partition]bool{}, delivered: map[topics.Partition]tracker.Mark{},
 	}
 }
 
@@ -141,7 +142,7 @@ func (m *member) deliver(p kgo.FetchTopicPartition) {
 	if len(p.Records) == 0 {
 		return
 	}
-	at := feed.Partition{Topic: p.Topic, ID: p.Partition}
+	at := topics.Partition{Topic: p.Topic, Partition: p.Partition}
 	m.mu.Lock()
 	a := m.assignments[at]
 	m.mu.Unlock()
@@ -167,7 +168,7 @@ func (m *member) deliver(p kgo.FetchTopicPartition) {
 	}
 	m.mu.Unlock()
 	if full {
-		m.cl.PauseFetchPartitions(map[string][]int32{at.Topic: {at.ID}})
+		m.cl.PauseFetchPartitions(map[string][]int32{at.Topic: {at.Partition}})
 		m.feed.Ring() // there may be room again
 	}
 }
@@ -183,7 +184,7 @@ func (m *member) resume() {
 		room := map[string][]int32{}
 		for p := range m.paused {
 			if a := m.assignments[p]; a == nil || a.Room() > 0 {
-				room[p.Topic] = append(room[p.Topic], p.ID)
+				room[p.Topic] = append(room[p.Topic], p.Partition)
 				delete(m.paused, p)
 			}
 		}
@@ -243,7 +244,7 @@ func (m *member) onLost(_ context.Context, _ *kgo.Client, lost map[string][]int3
 	m.forget(ps)
 }
 
-func (m *member) forget(ps []feed.Partition) {
+func (m *member) forget(ps []topics.Partition) {
 	m.mu.Lock()
 	for _, p := range ps {
 		delete(m.assignments, p)
@@ -268,10 +269,10 @@ func (m *member) hasCrashed() bool {
 	return m.crashed
 }
 
-func partitionsOf(topics map[string][]int32) (ps []feed.Partition) {
+func partitionsOf(topics map[string][]int32) (ps []topics.Partition) {
 	for topic, ids := range topics {
 		for _, id := range ids {
-			ps = append(ps, feed.Partition{Topic: topic, ID: id})
+			ps = append(ps, topics.Partition{Topic: topic, Partition: id})
 		}
 	}
 	return ps

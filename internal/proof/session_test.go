@@ -9,6 +9,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -32,7 +33,7 @@ type session struct {
 	// The session's goroutine's.
 	child       *core.Run
 	feed        *feed.Feed[*kgo.Record]
-	assignments map[feed.Partition]*feed.Assignment[*kgo.Record]
+	assignments map[topics.Partition]*feed.Assignment[*kgo.Record]
 	failures    int // in a row
 
 	commits, aborts atomic.Int64
@@ -136,7 +137,7 @@ func (s *session) deliver(p kgo.FetchTopicPartition) bool {
 	if len(p.Records) == 0 {
 		return true
 	}
-	at := feed.Partition{Topic: p.Topic, ID: p.Partition}
+	at := topics.Partition{Topic: p.Topic, Partition: p.Partition}
 	a := s.assignments[at]
 	if a == nil {
 		var err error
@@ -152,7 +153,7 @@ func (s *session) deliver(p kgo.FetchTopicPartition) bool {
 // begin starts a run of the blueprint.
 func (s *session) begin() error {
 	child := s.run.Child()
-	s.child, s.assignments = child, map[feed.Partition]*feed.Assignment[*kgo.Record]{}
+	s.child, s.assignments = child, map[topics.Partition]*feed.Assignment[*kgo.Record]{}
 	if err := stream.BuildInto(s.graph(s), child); err != nil {
 		s.run.Leave(child)
 		s.child = nil

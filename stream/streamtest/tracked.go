@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -51,8 +52,8 @@ type TrackedSource[T any] struct {
 type session interface {
 	poke()
 	assign(partition int32) error
-	revoke(within time.Duration, partitions []feed.Partition) (wait func() []feed.End)
-	lose(partitions []feed.Partition)
+	revoke(within time.Duration, partitions []topics.Partition) (wait func() []feed.End)
+	lose(partitions []topics.Partition)
 	pause(partitions []int32, paused bool)
 	collect()
 	committable(visit func(partition int32, m tracker.Mark))
@@ -177,7 +178,7 @@ func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []R
 	var revoked []Revoked
 	for _, e := range ends {
 		s.commitEnd(e)
-		revoked = append(revoked, Revoked{Partition: e.Partition.ID, Dropped: e.Outstanding})
+		revoked = append(revoked, Revoked{Partition: e.Partition.Partition, Dropped: e.Outstanding})
 	}
 	return revoked
 }
@@ -209,8 +210,8 @@ func (s *TrackedSource[T]) pause(partitions []int32, paused bool) {
 }
 
 // unassign is called with the lock.
-func (s *TrackedSource[T]) unassign(partitions []int32) []feed.Partition {
-	ps := make([]feed.Partition, len(partitions))
+func (s *TrackedSource[T]) unassign(partitions []int32) []topics.Partition {
+	ps := make([]topics.Partition, len(partitions))
 	for i, p := range partitions {
 		s.logs[p].assigned = false
 		ps[i] = trackedPartition(p)
@@ -311,13 +312,15 @@ func (s *TrackedSource[T]) commit(partition int32, m tracker.Mark) {
 
 func (s *TrackedSource[T]) commitEnd(e feed.End) {
 	if e.Committable && !s.opts.transactional {
-		s.commit(e.Partition.ID, e.Mark)
+		s.commit(e.Partition.Partition, e.Mark)
 	}
 }
 
 const trackedTopic = "tracked"
 
-func trackedPartition(p int32) feed.Partition { return feed.Partition{Topic: trackedTopic, ID: p} }
+func trackedPartition(p int32) topics.Partition {
+	return topics.Partition{Topic: trackedTopic, Partition: p}
+}
 
 // trackedLog is a partition.
 type trackedLog[T any] struct {

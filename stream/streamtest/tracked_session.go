@@ -10,6 +10,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -194,11 +195,11 @@ func (r *trackedRun[T, E]) rewind() error {
 	r.src.mu.Lock()
 	rewound, err := r.feed.Rewind()
 	for _, a := range rewound {
-		a.Pause(r.held[a.Partition().ID])
+		a.Pause(r.held[a.Partition().Partition])
 	}
 	r.src.mu.Unlock()
 	for _, a := range rewound {
-		r.read[a.Assignment] = r.index(a.Partition().ID, a.From)
+		r.read[a.Assignment] = r.index(a.Partition().Partition, a.From)
 	}
 	return err
 }
@@ -213,10 +214,10 @@ func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 	for _, a := range r.live {
 		at, known := r.read[a]
 		if !known {
-			at = r.index(a.Partition().ID, r.src.committedNow(a.Partition().ID))
+			at = r.index(a.Partition().Partition, r.src.committedNow(a.Partition().Partition))
 			r.read[a] = at
 		}
-		w := r.src.window(a.Partition().ID, at, r.src.opts.poll)
+		w := r.src.window(a.Partition().Partition, at, r.src.opts.poll)
 		if len(w.values) == 0 {
 			// In this order: what does not travel cannot be abandoned any more.
 			travelling = travelling || a.Travelling() > 0 || a.Rewinding() || a.Abandoned() && !r.src.opts.transactional
@@ -293,7 +294,7 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 	return nil
 }
 
-func (r *trackedRun[T, E]) revoke(within time.Duration, ps []feed.Partition) func() []feed.End {
+func (r *trackedRun[T, E]) revoke(within time.Duration, ps []topics.Partition) func() []feed.End {
 	return r.feed.Revoke(within, ps...).Wait
 }
 
@@ -303,7 +304,7 @@ func (r *trackedRun[T, E]) pause(ps []int32, paused bool) {
 	}
 	var as []*feed.Assignment[E]
 	r.feed.Each(func(a *feed.Assignment[E]) {
-		if slices.Contains(ps, a.Partition().ID) {
+		if slices.Contains(ps, a.Partition().Partition) {
 			as = append(as, a)
 		}
 	})
@@ -313,7 +314,7 @@ func (r *trackedRun[T, E]) pause(ps []int32, paused bool) {
 	r.feed.Ring()
 }
 
-func (r *trackedRun[T, E]) lose(ps []feed.Partition) { r.feed.Lose(ps...) }
+func (r *trackedRun[T, E]) lose(ps []topics.Partition) { r.feed.Lose(ps...) }
 
 func (r *trackedRun[T, E]) collect() { r.feed.Collect() }
 
@@ -323,14 +324,14 @@ func (r *trackedRun[T, E]) committable(visit func(int32, tracker.Mark)) {
 	}
 	r.feed.Each(func(a *feed.Assignment[E]) {
 		if m, ok := a.Committable(); ok {
-			visit(a.Partition().ID, m)
+			visit(a.Partition().Partition, m)
 		}
 	})
 }
 
 func (r *trackedRun[T, E]) outstanding(partition int32) (n int) {
 	r.feed.Each(func(a *feed.Assignment[E]) {
-		if a.Partition().ID == partition {
+		if a.Partition().Partition == partition {
 			n += a.Outstanding()
 		}
 	})
@@ -339,7 +340,7 @@ func (r *trackedRun[T, E]) outstanding(partition int32) (n int) {
 
 func (r *trackedRun[T, E]) oldest(partition int32) (offset int64, age time.Duration, ok bool) {
 	r.feed.Each(func(a *feed.Assignment[E]) {
-		if a.Partition().ID == partition {
+		if a.Partition().Partition == partition {
 			offset, age, ok = a.Oldest()
 		}
 	})
