@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -14,7 +15,7 @@ import (
 // response that they came with, as those do that were delivered of it.
 type staged struct {
 	records []*kgo.Record
-	lease   *tracker.Lease
+	lease   *memory.Lease
 	bytes   int64
 }
 
@@ -102,7 +103,7 @@ func (s *session[K, V, T]) beginnings(next []batch) (begun []*part, marks []comm
 // giveCommitted delivers what was committed.
 func (s *session[K, V, T]) giveCommitted(next []batch) {
 	for _, b := range next {
-		lease := tracker.NewLease(func(bytes int64, _ int) { s.budget.free(bytes, 0) }).Under(b.parent)
+		lease := memory.NewLease(func(bytes int64, _ int) { s.budget.Free(bytes, 0) }).Under(b.parent)
 		s.give(b, lease)
 		lease.Done()
 	}
@@ -129,23 +130,24 @@ func (p *part) unstageAll() {
 }
 
 // load is what a partition holds; the caller holds the lock.
-func (p *part) load() load {
-	bytes, records := p.assignment.Charged()
+func (p *part) load() memory.Load {
+	held := p.assignment.Charges().Held()
 	for _, st := range p.staged {
-		records += int64(len(st.records))
+		held.Records += int64(len(st.records))
 	}
-	return load{bytes + p.stagedBytes, records}
+	held.Bytes += p.stagedBytes
+	return held
 }
 
 // hogs reports whether a partition has more than its part; the caller holds the lock. It may hold
 // little itself and pin much: its few records keep whole responses alive. That looks at each
 // delivery in flight, so it is not for every delivery.
-func (p *part) hogs(share load) bool {
-	pinned := p.assignment.Pinned()
+func (p *part) hogs(share memory.Load) bool {
+	pinned := p.assignment.Charges().Pinned()
 	for _, st := range p.staged {
 		pinned += st.lease.Bytes()
 	}
-	return p.load().exceeds(1, share) || pinned > share.bytes
+	return p.load().Exceeds(1, share) || pinned > share.Bytes
 }
 
 // lags reports whether what it holds takes long, in which case pausing it costs nothing: it has

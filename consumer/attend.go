@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
@@ -49,11 +50,11 @@ func (s *session[K, V, T]) holdIfFull(p *part, a *feed.Assignment[*kgo.Record]) 
 // is merely ahead of others is left alone, and one that is slow has enough to do until it is
 // fetched again. The caller holds the lock.
 func (s *session[K, V, T]) tooMuch(p *part) bool {
-	share := s.budget.share(len(s.parts))
+	share := s.budget.Share(len(s.parts))
 	if s.strained.Load() {
-		return p.load().exceeds(1, share)
+		return p.load().Exceeds(1, share)
 	}
-	return p.load().exceeds(2, share) && p.lags()
+	return p.load().Exceeds(2, share) && p.lags()
 }
 
 // hold stops the fetching of a partition. The caller holds the lock, here and wherever the client
@@ -72,7 +73,7 @@ func (s *session[K, V, T]) strain() {
 	defer s.mu.Unlock()
 	var hogs []*part
 	slow, others := false, false
-	share := s.budget.share(len(s.parts))
+	share := s.budget.Share(len(s.parts))
 	for _, p := range s.parts {
 		hog := p.assignment != nil && p.hogs(share)
 		switch {
@@ -80,7 +81,7 @@ func (s *session[K, V, T]) strain() {
 			slow = true
 		case p.assignment == nil:
 		case p.userPaused:
-			slow = slow || p.load() != (load{})
+			slow = slow || p.load() != (memory.Load{})
 		case !hog:
 			others = true
 			slow = slow || p.lags()
@@ -105,7 +106,7 @@ func (s *session[K, V, T]) releaseRoomy() {
 	var roomy []TopicPartition
 	starving := map[*lane]bool{}
 	s.mu.Lock()
-	share := s.budget.share(len(s.parts))
+	share := s.budget.Share(len(s.parts))
 	for key, p := range s.held {
 		if p.lane != nil && !starving[p.lane] {
 			starving[p.lane] = false

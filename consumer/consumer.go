@@ -13,7 +13,7 @@ type Consumer[K, V any] struct {
 	sub  Subscription
 	opts options
 
-	memory memory
+	memory history
 
 	mu  sync.Mutex
 	now running // nil: no run

@@ -172,7 +172,7 @@ func (s *session[K, V, T]) tell(kind EventKind, ps []TopicPartition) {
 type Restricted struct {
 	ask    *asker
 	commit *committer
-	memory *memory
+	memory *history
 	ps     []TopicPartition
 	parts  map[TopicPartition]position // with who had them at the call, which alone may commit
 }

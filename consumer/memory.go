@@ -7,9 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// memory is what a handle keeps from one of its runs to the next: which partitions its subscription
+// history is what a handle keeps from one of its runs to the next: which partitions its subscription
 // began with, and where each partition goes on that nobody has committed an offset of.
-type memory struct {
+type history struct {
 	mu     sync.Mutex
 	topics map[string]knownTopic
 	places map[TopicPartition]savedPlace
@@ -32,7 +32,7 @@ type savedPlace struct {
 
 // missing notes that a topic is not there. What is found of it later was perhaps written from now
 // on.
-func (m *memory) missing(topic string, since time.Time) {
+func (m *history) missing(topic string, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.topics[topic]; !ok {
@@ -42,7 +42,7 @@ func (m *memory) missing(topic string, since time.Time) {
 
 // found notes a topic that is there, if the subscription has not found it before. One that was made
 // anew is another topic.
-func (m *memory) found(topic string, id kadm.TopicID, partitions int32) {
+func (m *history) found(topic string, id kadm.TopicID, partitions int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	was, known := m.topics[topic]
@@ -60,7 +60,7 @@ func (m *memory) found(topic string, id kadm.TopicID, partitions int32) {
 }
 
 // setTopic is for those who hold the lock.
-func (m *memory) setTopic(topic string, t knownTopic) {
+func (m *history) setTopic(topic string, t knownTopic) {
 	if m.topics == nil {
 		m.topics = map[string]knownTopic{}
 	}
@@ -68,14 +68,14 @@ func (m *memory) setTopic(topic string, t knownTopic) {
 }
 
 // topic returns what is known of one.
-func (m *memory) topic(name string) knownTopic {
+func (m *history) topic(name string) knownTopic {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.topics[name]
 }
 
 // save remembers where a partition goes on.
-func (m *memory) save(p TopicPartition, at savedPlace) {
+func (m *history) save(p TopicPartition, at savedPlace) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.places == nil {
@@ -85,14 +85,14 @@ func (m *memory) save(p TopicPartition, at savedPlace) {
 }
 
 // forget forgets where a partition goes on: the group says so.
-func (m *memory) forget(p TopicPartition) {
+func (m *history) forget(p TopicPartition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.places, p)
 }
 
 // place returns where a partition goes on; false where nothing of it was read.
-func (m *memory) place(p TopicPartition) (savedPlace, bool) {
+func (m *history) place(p TopicPartition) (savedPlace, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.places[p]

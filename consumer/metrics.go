@@ -29,7 +29,7 @@ type Metrics struct {
 // metrics implements running.
 func (s *session[K, V, T]) metrics() Metrics {
 	m := Metrics{
-		Fetched: s.fetched.Load(), HeldBytes: s.budget.used.Load(), Dropped: s.dropped.Load(),
+		Fetched: s.fetched.Load(), HeldBytes: s.budget.Used(), Dropped: s.dropped.Load(),
 		Commits: s.commit.commits.Load(), FailedCommits: s.commit.failures.Load(),
 	}
 	s.mu.Lock()

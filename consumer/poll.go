@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
-	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/internal/memory"
 )
 
 // poll fetches and delivers. From a poll until it has delivered what that brought, the client keeps
@@ -40,7 +40,10 @@ func (s *session[K, V, T]) poll(<-chan struct{}) {
 		if fetches.NumRecords() == 0 && len(fetches.Errors()) > 0 {
 			s.pauseAfterErrors()
 		}
-		s.fitFetches()
+		s.mu.Lock()
+		parts := len(s.parts)
+		s.mu.Unlock()
+		s.fetchSize.Polled(s.budget.Full(), s.strained.Load(), len(s.cl.DiscoveredBrokers()), parts)
 	}
 }
 
@@ -88,7 +91,7 @@ const patience = 250 * time.Millisecond
 
 // room waits until there is room in the budget; false: there is nothing more to fetch for.
 func (s *session[K, V, T]) room() bool {
-	if !s.budget.full() {
+	if !s.budget.Full() {
 		s.strained.Store(false)
 	}
 	if !s.crowded() {
@@ -120,9 +123,9 @@ func (s *session[K, V, T]) room() bool {
 // have as much again.
 func (s *session[K, V, T]) crowded() bool {
 	if s.strained.Load() {
-		return s.budget.exhausted()
+		return s.budget.Exhausted()
 	}
-	return s.budget.full()
+	return s.budget.Full()
 }
 
 // hurryIfIdle lets holders emit (a Batch) while the budget is full and nothing is on its way to
@@ -146,7 +149,7 @@ func (s *session[K, V, T]) hurryIfIdle(isFull bool) {
 
 // take delivers what one broker's response has brought.
 func (s *session[K, V, T]) take(f *kgo.Fetch) {
-	var response *tracker.Lease
+	var response *memory.Lease
 	for ti := range f.Topics {
 		t := &f.Topics[ti]
 		s.commit.fetched(t.Topic, t.TopicID)
@@ -159,12 +162,12 @@ func (s *session[K, V, T]) take(f *kgo.Fetch) {
 			// of it.
 			if p.Records[0].Attrs.CompressionType() == 0 {
 				if response == nil {
-					response = s.budget.lease()
+					response = s.budget.Lease()
 				}
 				s.deliver(t.Topic, p, response)
 				continue
 			}
-			own := s.budget.lease()
+			own := s.budget.Lease()
 			s.deliver(t.Topic, p, own)
 			own.Done()
 		}
@@ -175,7 +178,7 @@ func (s *session[K, V, T]) take(f *kgo.Fetch) {
 }
 
 // seen notes what was fetched of a partition, and returns what is to be delivered of it.
-func (s *session[K, V, T]) seen(topic string, p *kgo.FetchPartition, bytes int64, lease *tracker.Lease) (b batch, wanted bool) {
+func (s *session[K, V, T]) seen(topic string, p *kgo.FetchPartition, bytes int64, lease *memory.Lease) (b batch, wanted bool) {
 	recs := p.Records
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,13 +201,13 @@ func (s *session[K, V, T]) seen(topic string, p *kgo.FetchPartition, bytes int64
 		s.bell.Ring()
 	case s.shape.ahead > 0:
 		pt.next = after
-		bytes += int64(len(recs)) * recordBytes
+		bytes += int64(len(recs)) * memory.RecordBytes
 		lease.Add(bytes, len(recs))
-		s.budget.charge(bytes, len(recs))
+		s.budget.Charge(bytes, len(recs))
 		pt.staged = append(pt.staged, staged{recs, lease, bytes})
 		pt.stagedBytes += bytes
 	default:
-		return batch{part: pt, assignment: pt.assignment, records: recs, after: after, bytes: bytes + int64(len(recs))*(recordBytes+s.shape.size)}, true
+		return batch{part: pt, assignment: pt.assignment, records: recs, after: after, bytes: bytes + int64(len(recs))*(memory.RecordBytes+s.shape.size)}, true
 	}
 	return b, false
 }
@@ -217,7 +220,7 @@ func (p *part) miss(recs []*kgo.Record) {
 	p.missed = true
 }
 
-func (s *session[K, V, T]) deliver(topic string, p *kgo.FetchPartition, lease *tracker.Lease) {
+func (s *session[K, V, T]) deliver(topic string, p *kgo.FetchPartition, lease *memory.Lease) {
 	s.fetched.Add(int64(len(p.Records)))
 	if s.troubles.any.Load() > 0 {
 		name := TopicPartition{Topic: topic, Partition: p.Partition}.String()
@@ -225,7 +228,7 @@ func (s *session[K, V, T]) deliver(topic string, p *kgo.FetchPartition, lease *t
 			s.log.Info("vicuna: a partition is fetched again", "partition", name, "after", took)
 		}
 	}
-	bytes := s.fetchSize.take(TopicPartition{Topic: topic, Partition: p.Partition})
+	bytes := s.fetchSize.Take(TopicPartition{Topic: topic, Partition: p.Partition})
 	switch b, wanted := s.seen(topic, p, bytes, lease); {
 	case wanted:
 		s.give(b, lease)
@@ -241,7 +244,7 @@ type batch struct {
 	records    []*kgo.Record
 	after      int64 // the offset behind them
 	bytes      int64 // what they are charged with
-	parent     *tracker.Lease
+	parent     *memory.Lease
 }
 
 // offsetsOf tells the tracker where records lie; mostly they follow each other, and nobody has to
@@ -256,13 +259,13 @@ func offsetsOf(recs []*kgo.Record) feed.Offsets {
 
 // give delivers records, unless they are not wanted any more: then whoever takes the partition next
 // begins with them.
-func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
+func (s *session[K, V, T]) give(b batch, lease *memory.Lease) {
 	pt, a, recs := b.part, b.assignment, b.records
 	bytes, n := b.bytes, len(recs)
 	if s.shape.ahead > 0 {
 		n = 0 // they were counted when they were staged
 	}
-	s.budget.charge(bytes, n)
+	s.budget.Charge(bytes, n)
 	// In one step with what is known of the partition: between the two it would seem to be read and
 	// finished.
 	s.mu.Lock()
@@ -280,7 +283,7 @@ func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 	}
 	s.mu.Unlock()
 	if !wanted {
-		s.budget.free(bytes, n)
+		s.budget.Free(bytes, n)
 		return
 	}
 	if s.ends.known != nil || s.shape.ahead > 0 {

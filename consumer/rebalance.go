@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -18,12 +19,11 @@ import (
 func (s *session[K, V, T]) clientOptions() []kgo.Opt {
 	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
 	s.kill = kill
-	s.fetchSize.perRecord = recordBytes + s.shape.size
 	// Transactions' markers have offsets, which are to be committed and counted like others. They
 	// are left out when their turn has come; see leaveOut.
 	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.recycles() {
-		opts = append(opts, kgo.WithPools(&pools{}))
+		opts = append(opts, kgo.WithPools(&memory.Pools{}))
 	}
 	if s.c.sub.manual {
 		return opts

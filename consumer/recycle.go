@@ -1,55 +1,34 @@
 package consumer
 
 import (
-	"math/bits"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/feed"
-	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/internal/memory"
 )
-
-// lot is a delivery whose memory is used again: the client's records, and the blocks of elements
-// that were made of them. The island that has any of it in hand adds to it.
-type lot struct {
-	records []*kgo.Record
-	blocks  []interface{ putBack() }
-}
-
-var _ tracker.Lot = (*lot)(nil)
 
 // recycles reports whether memory is used again. At most once, deliveries share what they were
 // fetched with.
 func (s *session[K, V, T]) recycles() bool { return s.c.opts.recycle && s.shape.ahead == 0 }
 
 // newLot is the lot of a delivery; nil where nothing is used again.
-func (s *session[K, V, T]) newLot(recs []*kgo.Record) tracker.Lot {
+func (s *session[K, V, T]) newLot(recs []*kgo.Record) memory.Recyclable {
 	if !s.recycles() {
 		return nil
 	}
-	return &lot{records: recs}
-}
-
-// Finished implements tracker.Lot. Everything is cleared, so that who keeps an element against his
-// promise sees an empty one rather than another.
-func (l *lot) Finished() {
-	for _, b := range l.blocks {
-		b.putBack()
-	}
-	for _, r := range l.records {
-		r.Recycle()
-	}
+	return memory.NewLot(recs)
 }
 
 // lotOf is the lot of a run of records that the island has in hand; nil where their elements are
 // not used again. A block holds a whole chunk, and for a few records it would be more memory than
 // they were charged with.
-func (d *arrival) lotOf() *lot {
+func (d *arrival) lotOf() *memory.Lot {
 	if len(d.records) < feed.MaxChunk/2 {
 		return nil
 	}
-	l, _ := d.assignment.Lot(d.first).(*lot)
+	l, _ := d.assignment.Charges().Lot(d.first).(*memory.Lot)
 	return l
 }
 
@@ -60,7 +39,7 @@ type recordBlock[K, V any] struct {
 	home     *sync.Pool
 }
 
-func (b *recordBlock[K, V]) putBack() {
+func (b *recordBlock[K, V]) PutBack() {
 	clear(b.elements[:b.used])
 	b.home.Put(b)
 }
@@ -76,7 +55,7 @@ func (s *session[K, V, T]) newRecords(d *arrival) []Record[K, V] {
 		b = &recordBlock[K, V]{home: s.blocks}
 	}
 	b.used = n
-	l.blocks = append(l.blocks, b)
+	l.Add(b)
 	return b.elements[:n]
 }
 
@@ -87,7 +66,7 @@ type messageBlock[K, V any] struct {
 	home     *sync.Pool
 }
 
-func (b *messageBlock[K, V]) putBack() {
+func (b *messageBlock[K, V]) PutBack() {
 	clear(b.messages)
 	b.delivery = delivery[K, V]{}
 	b.home.Put(b)
@@ -105,43 +84,6 @@ func (s *session[K, V, T]) newMessages(d *arrival) ([]CommittableMessage[K, V], 
 		b = &messageBlock[K, V]{home: s.blocks}
 	}
 	b.messages = b.elements[:n]
-	l.blocks = append(l.blocks, b)
+	l.Add(b)
 	return b.messages, &b.delivery
-}
-
-// pools keeps the slices of records that the client decodes into, by size. Decompressed bytes are
-// not kept: they may be lent to a record whose outcome nobody has waited for, and the client cannot
-// tell beforehand how large they become.
-type pools [classes]sync.Pool
-
-var _ kgo.PoolRecords = (*pools)(nil)
-
-// GetRecords implements kgo.PoolRecords.
-func (p *pools) GetRecords(n int) []kgo.Record {
-	class, size := classFor(n)
-	if s, ok := p[class].Get().(*[]kgo.Record); ok {
-		return (*s)[:0]
-	}
-	return make([]kgo.Record, 0, size)
-}
-
-// PutRecords implements kgo.PoolRecords.
-func (p *pools) PutRecords(s []kgo.Record) { p[classOf(cap(s))].Put(&s) }
-
-// Sizes are put into classes, four to each power of two, so that a slice from a pool is a quarter
-// larger than was asked for at most.
-const classes = 8 * 62
-
-// classFor is the smallest class that n fits into, and its size.
-func classFor(n int) (class, size int) {
-	n = max(n, 1)
-	e := max(bits.Len(uint(n-1))-3, 0)
-	size = ((n-1)>>e + 1) << e
-	return classOf(size), size
-}
-
-// classOf is the largest class whose size is n or less.
-func classOf(n int) int {
-	e := max(bits.Len(uint(n))-3, 0)
-	return 8*e + n>>e
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
@@ -54,7 +55,7 @@ type session[K, V, T any] struct {
 	ready chan struct{} // cl is there; or the run has ended without one
 
 	bell   *feed.Bell
-	budget *budget
+	budget *memory.Budget
 	commit *committer
 	events core.Serial
 	ends   bounds
@@ -93,7 +94,7 @@ type session[K, V, T any] struct {
 	outlived  map[*lane]outlived // sub-streams whose partitions are gone; under mu
 	troubles  troubles
 	began     time.Time
-	fetchSize fetchSize
+	fetchSize memory.FetchSize
 	joins     joins
 	// of elements, where they are used again; apart, as elements that are kept keep it
 	blocks  *sync.Pool
@@ -219,7 +220,7 @@ func newSession[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, 
 		return nil
 	}
 	bytes, records := s.cfg.Budget()
-	s.budget = newBudget(int64(bytes), int64(records), s.bell)
+	s.budget = memory.NewBudget(memory.Load{Bytes: int64(bytes), Records: int64(records)}, s.bell.Ring)
 	s.commit = newCommitter(s.cfg, s.log, s)
 	switch {
 	case sh.commits:
@@ -275,7 +276,11 @@ func (s *session[K, V, T]) start() {
 	s.cl, s.ask = cl, newAsker(cl, s.cfg)
 	s.began = time.Now()
 	s.log.Info("vicuna: a consumer has started", "source", s.name, "group", s.cfg.Group(), "topics", strings.Join(s.c.sub.names(), " "))
-	s.firstFetch()
+	bytes, records := s.cfg.Budget()
+	s.fetchSize.Begin(memory.FetchSizes{
+		Total: memory.Load{Bytes: int64(bytes), Records: int64(records)}, PerRecord: memory.RecordBytes + s.shape.size,
+		Most: int64(s.cfg.FetchMaxBytes()), MostOfPartition: int64(cl.OptValue(kgo.FetchMaxPartitionBytes).(int32)), Set: cl.UpdateFetchMaxBytes,
+	})
 	s.commit.begin(cl, s.kill, s.ask, &s.joins, s.c.sub.manual)
 	close(s.ready)
 	if s.shape.commits {

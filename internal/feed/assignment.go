@@ -1,10 +1,10 @@
 package feed
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -37,7 +37,7 @@ type Assignment[T any] struct {
 	paused bool
 	next   int64 // the offset of the first element that was taken back; -1 where none was
 
-	charged, chargedRecords atomic.Int64
+	charges *memory.Charges // told by the tracker
 }
 
 // Partition is the one that is assigned.
@@ -79,14 +79,8 @@ func (a *Assignment[T]) Starved() bool {
 	return a.state == live && a.queued == a.lent && a.tracker.Outstanding() > 0
 }
 
-// Charged is what deliveries were charged with that are not given back: bytes, and all of their
-// elements.
-func (a *Assignment[T]) Charged() (bytes, records int64) {
-	return a.charged.Load(), a.chargedRecords.Load()
-}
-
-// Pinned is how many bytes the leases hold together that outstanding elements keep alive.
-func (a *Assignment[T]) Pinned() int64 { return a.tracker.Pinned() }
+// Charges are what its deliveries hold in memory.
+func (a *Assignment[T]) Charges() *memory.Charges { return a.charges }
 
 // Queued is the number of elements that wait for the island.
 func (a *Assignment[T]) Queued() int {
@@ -170,7 +164,7 @@ type Offsets struct {
 // DeliverCharged is [Assignment.Deliver] with the number of bytes that the elements hold in memory,
 // the lease under which they are given back when none of the elements is outstanding, and, unless
 // that is nil, the lot that is then told if all are done.
-func (a *Assignment[T]) DeliverCharged(vals []T, at Offsets, bytes int64, lease *tracker.Lease, lot tracker.Lot) bool {
+func (a *Assignment[T]) DeliverCharged(vals []T, at Offsets, bytes int64, lease *memory.Lease, lot memory.Recyclable) bool {
 	return a.deliver(vals, bytes, lease, lot, func(t *tracker.Tracker) uint64 {
 		if at.At != nil {
 			return t.Delivered(len(vals), at.At)
@@ -184,7 +178,7 @@ func (a *Assignment[T]) DeliverRun(vals []T, offset int64, epoch int32) bool {
 	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.DeliveredRun(len(vals), offset, epoch) })
 }
 
-func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *tracker.Lease, lot tracker.Lot, count func(*tracker.Tracker) uint64) bool {
+func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *memory.Lease, lot memory.Recyclable, count func(*tracker.Tracker) uint64) bool {
 	f := a.feed
 	f.mu.Lock()
 	if a.state != live || f.cancelled {
@@ -193,9 +187,8 @@ func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *tracker.Lease, lot
 	}
 	if len(vals) > 0 {
 		first := count(a.tracker)
-		if lease != nil && a.tracker.Charge(len(vals), bytes, lease, lot) {
-			a.charged.Add(bytes)
-			a.chargedRecords.Add(int64(len(vals)))
+		if lease != nil {
+			a.charges.Add(first, len(vals), bytes, lease, lot)
 		}
 		a.queue = append(a.queue, core.Chunk[T]{Vals: vals, First: core.MakeToken(a.index, first)})
 		a.queued += len(vals)
@@ -204,9 +197,6 @@ func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *tracker.Lease, lot
 	f.isl.Wake()
 	return true
 }
-
-// Lot is that of the delivery in which an outstanding element came, or nil.
-func (a *Assignment[T]) Lot(position uint64) tracker.Lot { return a.tracker.Lot(position) }
 
 // Committable is what may be committed now; see [tracker.Tracker.Committable].
 func (a *Assignment[T]) Committable() (tracker.Mark, bool) { return a.tracker.Committable() }

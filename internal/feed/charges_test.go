@@ -9,6 +9,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -121,19 +122,16 @@ func TestCharges(t *testing.T) {
 	run, f, in := bench(feed.Options{Plain: true})
 	a := assign(t, f, p0)
 	freed, records := int64(0), 0
-	lease := func() *tracker.Lease {
-		return tracker.NewLease(func(bytes int64, n int) { freed, records = freed+bytes, records+n })
+	lease := func() *memory.Lease {
+		return memory.NewLease(func(bytes int64, n int) { freed, records = freed+bytes, records+n })
 	}
 	one, two := lease(), lease()
 	require.True(t, a.DeliverCharged(make([]int, 3), feed.Offsets{}, 30, one, nil))
 	require.True(t, a.DeliverCharged(make([]int, 2), feed.Offsets{First: 3}, 20, two, nil))
 	one.Done()
 	two.Done()
-	charged := func() [2]int64 {
-		bytes, records := a.Charged()
-		return [2]int64{bytes, records}
-	}
-	require.Equal(t, [2]int64{50, 5}, charged())
+	charged := func() memory.Load { return a.Charges().Held() }
+	require.Equal(t, memory.Load{Bytes: 50, Records: 5}, charged())
 	c, _ := in.Next()
 	in.Taken(3)
 	changed := f.Listen()
@@ -141,7 +139,7 @@ func TestCharges(t *testing.T) {
 		run.Ledger.End(c.First+i, true)
 	}
 	<-changed
-	require.Equal(t, [2]int64{20, 2}, charged())
+	require.Equal(t, memory.Load{Bytes: 20, Records: 2}, charged())
 	require.EqualValues(t, 30, freed)
 	in.Cancel()
 	require.Zero(t, charged(), "what waited is taken back")

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -105,13 +106,10 @@ func (f *Feed[T]) Assign(p topics.Partition, start tracker.Mark) (*Assignment[T]
 
 func (f *Feed[T]) assign(p topics.Partition, start tracker.Mark) (*Assignment[T], error) {
 	a := &Assignment[T]{feed: f, partition: p, next: -1}
+	a.charges = memory.NewCharges(func(int64, int) { f.bell.Ring() })
 	a.tracker = tracker.New(tracker.Options{
 		Topic: p.Topic, Partition: p.Partition, Limit: f.opts.Limit, Plain: f.opts.Plain, Start: start, Notify: f.notify,
-		Freed: func(bytes int64, records int) {
-			a.charged.Add(-bytes)
-			a.chargedRecords.Add(-int64(records))
-			f.bell.Ring()
-		},
+		Observer: a.charges,
 	})
 	a.before = f.live[p]
 	after := uint32(0)

@@ -269,8 +269,8 @@ func (m *member) hasCrashed() bool {
 	return m.crashed
 }
 
-func partitionsOf(topics map[string][]int32) (ps []topics.Partition) {
-	for topic, ids := range topics {
+func partitionsOf(byTopic map[string][]int32) (ps []topics.Partition) {
+	for topic, ids := range byTopic {
 		for _, id := range ids {
 			ps = append(ps, topics.Partition{Topic: topic, Partition: id})
 		}

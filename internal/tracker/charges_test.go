@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -12,7 +13,8 @@ import (
 type plainCharges struct {
 	charges []plainCharge
 	leases  []*plainLease
-	freed   int64 // what the tracker has told
+	memory  *memory.Charges
+	freed   int64 // what that has told
 	records int
 }
 
@@ -29,7 +31,7 @@ type plainLot struct{ finished, want int }
 func (l *plainLot) Finished() { l.finished++ }
 
 type plainLease struct {
-	real         *tracker.Lease
+	real         *memory.Lease
 	done         bool // its maker holds it no more
 	times        int  // it was given back
 	bytes        int64
@@ -53,7 +55,7 @@ func (b *both) charge(n int, x, y byte) {
 			b.leases[k-1].real.Done()
 		}
 		l = &plainLease{}
-		l.real = tracker.NewLease(func(bytes int64, records int) {
+		l.real = memory.NewLease(func(bytes int64, records int) {
 			l.times++
 			l.freedBytes, l.freedRecords = bytes, records
 		})
@@ -61,7 +63,7 @@ func (b *both) charge(n int, x, y byte) {
 	}
 	bytes := int64(y) + 1
 	lot := &plainLot{}
-	ok := b.real.Charge(n, bytes, l.real, lot)
+	ok := b.memory.Add(b.real.Position()-uint64(n), n, bytes, l.real, lot)
 	require.Equal(b.t, n > 0 && !b.model.closed, ok)
 	if ok {
 		end := len(b.model.positions)
@@ -87,7 +89,7 @@ func (b *both) compareCharges() {
 			outstanding = outstanding || !x.settled && !b.model.closed
 			kept = kept || x.kept
 			if at := uint64(c.first + i); !x.settled && !b.model.closed {
-				require.Same(b.t, c.lot, b.real.Lot(at))
+				require.Same(b.t, c.lot, b.memory.Lot(at))
 			}
 		}
 		if !outstanding && !kept && !b.model.closed {
@@ -117,17 +119,17 @@ func (b *both) compareCharges() {
 // A record that is stuck holds what came with it, and nothing else, however much comes behind it.
 func TestStuckRecordHoldsItsOwnDelivery(t *testing.T) {
 	freed := int64(0)
-	tr := tracker.New(tracker.Options{Freed: func(bytes int64, _ int) { freed += bytes }})
+	charges := memory.NewCharges(func(bytes int64, _ int) { freed += bytes })
+	tr := tracker.New(tracker.Options{Observer: charges})
 	leases := 0
 	const deliveries = 5000
 	for i := range deliveries {
-		l := tracker.NewLease(func(bytes int64, records int) {
+		l := memory.NewLease(func(bytes int64, records int) {
 			require.EqualValues(t, 10, bytes)
 			require.Equal(t, 100, records)
 			leases++
 		})
-		tr.DeliveredRun(100, int64(i)*100, 0)
-		require.True(t, tr.Charge(100, 10, l, nil))
+		require.True(t, charges.Add(tr.DeliveredRun(100, int64(i)*100, 0), 100, 10, l, nil))
 		l.Done()
 	}
 	for base := uint64(0); base < deliveries*100; base += 64 {
@@ -147,13 +149,12 @@ func TestStuckRecordHoldsItsOwnDelivery(t *testing.T) {
 // Closing gives everything back; what comes behind it is not charged.
 func TestCloseGivesBack(t *testing.T) {
 	freed := int64(0)
-	tr := tracker.New(tracker.Options{Freed: func(bytes int64, _ int) { freed += bytes }})
+	charges := memory.NewCharges(func(bytes int64, _ int) { freed += bytes })
+	tr := tracker.New(tracker.Options{Observer: charges})
 	gone := 0
-	l := tracker.NewLease(func(int64, int) { gone++ })
-	tr.DeliveredRun(10, 0, 0)
-	tr.Charge(10, 7, l, nil)
-	tr.DeliveredRun(10, 10, 0)
-	tr.Charge(10, 8, l, nil)
+	l := memory.NewLease(func(int64, int) { gone++ })
+	charges.Add(tr.DeliveredRun(10, 0, 0), 10, 7, l, nil)
+	charges.Add(tr.DeliveredRun(10, 10, 0), 10, 8, l, nil)
 	l.Done()
 	tr.Done(0, 1<<10-1)
 	require.EqualValues(t, 7, freed)
@@ -162,7 +163,7 @@ func TestCloseGivesBack(t *testing.T) {
 	require.Equal(t, 10, left)
 	require.EqualValues(t, 15, freed)
 	require.Equal(t, 1, gone)
-	require.False(t, tr.Charge(10, 8, l, nil))
+	require.False(t, charges.Add(tr.DeliveredRun(10, 20, 0), 10, 8, l, nil))
 	tr.Close()
 	require.EqualValues(t, 15, freed)
 	require.Equal(t, 1, gone)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -90,13 +91,14 @@ func TestReturnGivesChargesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			freed, records, leases := int64(0), 0, 0
-			tr := tracker.New(tracker.Options{Freed: func(b int64, n int) { freed, records = freed+b, records+n }})
+			charges := memory.NewCharges(func(b int64, n int) { freed, records = freed+b, records+n })
+			tr := tracker.New(tracker.Options{Observer: charges})
 			lots := [3]plainLot{}
 			for i := range 3 { // 0-3, 4-11, 12-15
 				n := []int{4, 8, 4}[i]
-				l := tracker.NewLease(func(int64, int) { leases++ })
-				tr.DeliveredRun(n, int64([]int{0, 4, 12}[i]), 0)
-				require.True(t, tr.Charge(n, int64(10+i), l, &lots[i]))
+				l := memory.NewLease(func(int64, int) { leases++ })
+				first := tr.DeliveredRun(n, int64([]int{0, 4, 12}[i]), 0)
+				require.True(t, charges.Add(first, n, int64(10+i), l, &lots[i]))
 				l.Done()
 			}
 			tr.Done(0, 0x00ff)
@@ -106,12 +108,12 @@ func TestReturnGivesChargesBack(t *testing.T) {
 			require.Zero(t, tr.Outstanding())
 			require.EqualValues(t, 10, freed, "somebody holds them")
 			require.Equal(t, 1, leases)
-			require.Positive(t, tr.Pinned())
+			require.Positive(t, charges.Pinned())
 			end(tr)
 			require.EqualValues(t, 33, freed)
 			require.Equal(t, 16, records)
 			require.Equal(t, 3, leases)
-			require.Zero(t, tr.Pinned())
+			require.Zero(t, charges.Pinned())
 			tr.Close()
 			require.EqualValues(t, 33, freed)
 			require.Equal(t, [3]plainLot{{finished: 1}, {}, {}}, lots, "one in which anything was given back is nobody's to use again")

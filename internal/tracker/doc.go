@@ -6,5 +6,7 @@
 // came of it travels any more, nothing of it was given up, and nothing was handed over to user code
 // or its Commit was seen.
 //
+// It knows nothing of memory: an [Observer] is told which positions are not outstanding any more.
+//
 // The package imports nothing of this module; its [Tracker] is the engine's core.Assignment.
 package tracker

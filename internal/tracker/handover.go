@@ -104,7 +104,7 @@ func (h *handOvers) names(position uint64) (names []string) {
 // HandOver notes that the positions are about to be handed to code outside of the graph, by a
 // stage, which has a name. Each call counts.
 func (t *Tracker) HandOver(base, mask uint64, stage string) {
-	if t.opts.Plain && !t.lots.Load() {
+	if t.opts.Plain && !t.opts.Observer.Keeps() {
 		return
 	}
 	t.mu.Lock()
@@ -113,7 +113,7 @@ func (t *Tracker) HandOver(base, mask uint64, stage string) {
 		return
 	}
 	if t.opts.Plain {
-		t.charges.keep(base, mask)
+		t.opts.Observer.Kept(base, mask)
 		return
 	}
 	w := t.word(base)
@@ -148,7 +148,7 @@ func (t *Tracker) answer(base, mask uint64) {
 		t.mu.Unlock()
 		return
 	}
-	t.charges.keep(base, mask) // code outside has had it
+	t.opts.Observer.Kept(base, mask) // code outside has had it
 	w := t.word(base)
 	w.handed &^= t.hands.take(base, mask)
 	t.tell(t.settle(w, base, mask))

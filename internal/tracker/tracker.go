@@ -46,9 +46,8 @@ type Options struct {
 	// lock held. It must not block. It says that there is something to look at, not what there is:
 	// two changes may be told in the other order.
 	Notify func(Event)
-	// Freed is told of deliveries that were charged ([Tracker.Charge]) once no record of them is
-	// outstanding any more; like Notify. nil is nobody.
-	Freed func(bytes int64, records int)
+	// Observer hears what becomes of positions; nil is nobody.
+	Observer Observer
 }
 
 // Mark is what is committed: the offset of the next record, behind the last finished one, and that
@@ -85,13 +84,11 @@ type Tracker struct {
 	asked       bool // by Travelling, which has told of some
 	less        bool // fewer travel since
 
-	offsets offsets
-	polls   polls
-	charges charges
-	freed   freed // what Freed is to be told
+	offsets  offsets
+	polls    polls
+	observed bool // the observer was told something under this hold of the lock
 
-	handedOver atomic.Bool
-	lots       atomic.Bool // some delivery is one
+	handedOver atomic.Bool // written under mu
 }
 
 // word is the state of 64 positions.
@@ -114,8 +111,8 @@ func New(o Options) *Tracker {
 	if o.Notify == nil {
 		o.Notify = func(Event) {}
 	}
-	if o.Freed == nil {
-		o.Freed = func(int64, int) {}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	return &Tracker{opts: o, words: make([]word, 4), cut: noCut, start: o.Start != Mark{}}
 }
@@ -150,43 +147,6 @@ func (t *Tracker) DeliveredRun(n int, offset int64, epoch int32) (first uint64) 
 	t.offsets.add(first, n, offset, epoch)
 	t.deliver(n)
 	return first
-}
-
-// Pinned is how many bytes the leases hold together that outstanding positions keep alive.
-func (t *Tracker) Pinned() int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.charges.pinned()
-}
-
-// Charge says what the last n positions that were delivered hold in memory, under which lease, and
-// what they were made of (nil where that is nobody's business). It is given back as a whole when
-// none of them is outstanding. It reports false, and nothing has happened, behind Close.
-func (t *Tracker) Charge(n int, bytes int64, lease *Lease, lot Lot) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed || n == 0 {
-		return false
-	}
-	lease.Add(bytes, n)
-	if lot != nil {
-		t.lots.Store(true)
-	}
-	t.charges.add(t.delivered, n, bytes, lease, lot)
-	return true
-}
-
-// Lot is what the element at an outstanding position was made of, or nil.
-func (t *Tracker) Lot(position uint64) Lot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.charges.all) == t.charges.head {
-		return nil
-	}
-	if ch := t.charges.find(position); ch != nil {
-		return ch.lot
-	}
-	return nil
 }
 
 func (t *Tracker) deliver(n int) {
@@ -269,8 +229,8 @@ func (t *Tracker) Abandon(base, mask uint64) {
 }
 
 // Cut gives back every position from one on that is outstanding: it is not done, nobody is told
-// that it was given up, and the frontier does not pass it. What it holds in memory is held until it
-// is thrown away (Return), or the assignment ends. A later Cut may lower it. begun is how many
+// that it was given up, and the frontier does not pass it. The observer is told of it once it was
+// thrown away (Return). A later Cut may lower it. begun is how many
 // positions had begun. It returns how many were given back. gap: the position was given up, and has
 // to be delivered again.
 func (t *Tracker) Cut(position, begun uint64, gap bool) int {
@@ -321,12 +281,11 @@ func (t *Tracker) Return(base, mask uint64) {
 	t.tell(0)
 }
 
-// let gives back what positions hold in memory that a cut has given back, and that nobody holds any
-// more.
+// let tells the observer of positions that a cut has given back, and that nobody holds any more.
 func (t *Tracker) let(w *word, base, mask uint64) {
 	if now := w.returned & mask; now != 0 {
 		w.returned &^= now
-		t.charges.settle(base, now, now, &t.freed)
+		t.settled(base, now, now)
 	}
 }
 
@@ -429,7 +388,7 @@ func (t *Tracker) settle(w *word, base, mask uint64) (ev Event) {
 	}
 	w.settled |= now
 	t.less = t.less || t.asked
-	t.charges.settle(base, now, w.abandoned|w.handed, &t.freed)
+	t.settled(base, now, w.abandoned|w.handed)
 	t.hands.forget(base, now)
 	if t.outstanding -= bits.OnesCount64(now); t.outstanding == 0 {
 		ev = Zero
@@ -467,21 +426,21 @@ func (t *Tracker) tell(ev Event) {
 		t.less, t.asked = false, false
 		ev |= Less
 	}
-	f := t.freed
-	t.freed = freed{}
+	observed := t.observed
+	t.observed = false
 	t.mu.Unlock()
 	if ev != 0 {
-		t.opts.Notify(ev) // first: who is woken by what is given back finds what has happened
+		t.opts.Notify(ev)
 	}
-	if len(f.leases) > 0 {
-		t.opts.Freed(f.bytes, f.records)
-		for _, l := range f.leases {
-			l.Done()
-		}
-		for _, l := range f.lots {
-			l.Finished()
-		}
+	if observed {
+		t.opts.Observer.Tell()
 	}
+}
+
+// settled tells the observer; the caller holds the lock, and calls tell.
+func (t *Tracker) settled(base, mask, kept uint64) {
+	t.observed = true
+	t.opts.Observer.Settled(base, mask, kept)
 }
 
 // Close ends the assignment: nothing marks any more, and Committable has nothing to tell. It
@@ -496,7 +455,8 @@ func (t *Tracker) Close() (m Mark, ok bool, outstanding int) {
 	m, ok = t.committable()
 	outstanding = t.outstanding
 	t.closed, t.outstanding, t.hands = true, 0, handOvers{}
-	t.charges.drop(&t.freed)
+	t.observed = true
+	t.opts.Observer.Closed()
 	t.tell(Zero)
 	return m, ok, outstanding
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/memory"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
@@ -33,13 +34,14 @@ type both struct {
 
 func newBoth(t *testing.T, limit int, noManual bool, start tracker.Mark) *both {
 	b := &both{t: t, model: &plain{limit: limit, noManual: noManual, start: start}}
+	b.memory = memory.NewCharges(func(bytes int64, records int) {
+		b.freed += bytes
+		b.records += records
+	})
 	b.real = tracker.New(tracker.Options{
 		Topic: "t", Partition: 3, Limit: limit, Plain: noManual, Start: start,
-		Notify: func(ev tracker.Event) { b.events |= ev },
-		Freed: func(bytes int64, records int) {
-			b.freed += bytes
-			b.records += records
-		},
+		Notify:   func(ev tracker.Event) { b.events |= ev },
+		Observer: b.memory,
 	})
 	return b
 }

@@ -1,0 +1,134 @@
+package memory
+
+import (
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/topics"
+)
+
+// FetchSize learns how much larger records become in memory than they were in the broker's
+// response, and how many there are in it, so that what the client fetches ahead fits its part of
+// the budget. It is a hook of the client.
+type FetchSize struct {
+	o FetchSizes
+
+	// The poller's alone.
+	polls     int
+	told      int64
+	toldShare int64
+
+	mu                        sync.Mutex // guards what follows; the client's goroutines write it
+	packed, unpacked, records int64
+	arrived                   map[topics.Partition]int64
+}
+
+// FetchSizes are what a [FetchSize] has to keep to.
+type FetchSizes struct {
+	// Total is the user's budget.
+	Total Load
+	// PerRecord is what a record takes beside its bytes, with the element of ours.
+	PerRecord int64
+	// Most is the largest fetch that the user allows, and MostOfPartition what of it may be one
+	// partition's.
+	Most, MostOfPartition int64
+	// Set tells the client.
+	Set func(bytes, ofPartition int32)
+}
+
+// smallestFetch is what a fetch may always bring; and a broker gives one batch at least, whatever
+// its size.
+const smallestFetch = 8 << 10
+
+var _ kgo.HookFetchBatchRead = (*FetchSize)(nil)
+
+// Begin is called once there is a client, before it fetches: while nothing is known of the records,
+// the first fetch fits even where they were compressed a hundred times, and where they take eight
+// bytes.
+func (f *FetchSize) Begin(o FetchSizes) {
+	f.o = o
+	f.tell(min(o.Total.Bytes/128, o.Total.Records), 1, false)
+}
+
+// Take returns the bytes of a partition that were read since it was asked last. Those of the next
+// response may be among them, and are missing there then: over all they are as many as there are,
+// and nobody has to look at each record.
+func (f *FetchSize) Take(p topics.Partition) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.arrived[p]
+	delete(f.arrived, p)
+	return n
+}
+
+// OnFetchBatchRead implements kgo.HookFetchBatchRead.
+func (f *FetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partition int32, m kgo.FetchBatchMetrics) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.arrived == nil {
+		f.arrived = map[topics.Partition]int64{}
+	}
+	f.arrived[topics.Partition{Topic: topic, Partition: partition}] += int64(m.UncompressedBytes)
+	f.packed += int64(m.CompressedBytes)
+	f.unpacked += int64(m.UncompressedBytes) + f.o.PerRecord*int64(m.NumRecords)
+	f.records += int64(m.NumRecords)
+}
+
+// ratio is what the records were in responses, and what they are in memory; what was long ago
+// counts less.
+func (f *FetchSize) ratio() (packed, unpacked, records int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	packed, unpacked, records = f.packed, f.unpacked, f.records
+	if packed > 64<<20 {
+		f.packed, f.unpacked, f.records = packed/2, unpacked/2, records/2
+	}
+	return packed, unpacked, records
+}
+
+// Polled is told of each poll by the poller, and sets the size of fetches now and then: every
+// sixteenth poll, or when the budget is full. brokers is how many answer at the same time, parts
+// how many partitions are assigned, and strained whether slow partitions hold all of the budget.
+func (f *FetchSize) Polled(full, strained bool, brokers, parts int) {
+	if f.polls++; f.polls%16 != 1 && !full {
+		return
+	}
+	packed, unpacked, records := f.ratio()
+	if packed == 0 {
+		return
+	}
+	size := float64(f.o.Total.Bytes) * float64(packed) / float64(max(unpacked, packed))
+	if records > 0 {
+		size = min(size, float64(f.o.Total.Records)*float64(packed)/float64(records))
+	}
+	f.tell(int64(size)/fetchesInBudget/int64(max(1, brokers)), parts, strained)
+}
+
+// tell sets the size of fetches, where it would change by a quarter, and what of it may be one
+// partition's.
+func (f *FetchSize) tell(size int64, parts int, strained bool) {
+	size = max(min(size, f.o.Most), smallestFetch)
+	if f.told != 0 && size < f.told+f.told/4 && size > f.told-f.told/4 {
+		size = f.told
+	}
+	share := ofPartition(size, parts, strained)
+	if f.told == size && f.toldShare == share {
+		return
+	}
+	f.told, f.toldShare = size, share
+	f.o.Set(int32(size), int32(min(share, f.o.MostOfPartition)))
+}
+
+// ofPartition is what a fetch may bring of a partition: one that has much to read leaves room for
+// others in each response. While the budget is strained it is one partition's share, where that is
+// less; and several batches in any case, as the brokers leave a partition out whose next batch is
+// larger.
+func ofPartition(size int64, parts int, strained bool) int64 {
+	n := int64(max(1, parts))
+	share := size / min(4, n)
+	if strained {
+		share = min(share, max(fetchesInLimit*size/n, smallestFetch/4))
+	}
+	return share
+}
