@@ -9,6 +9,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -18,8 +19,8 @@ import (
 // decoding is as parallel as the lanes are.
 type arriving[K, V, T any] struct {
 	core.Intake[*kgo.Record]
-	s *session[K, V, T]
-	l *lane
+	r *reading[K, V, T]
+	l *reader.Lane
 
 	vals  []T // of the last chunk; the slice is used again
 	first core.Token
@@ -50,8 +51,8 @@ func (in *arriving[K, V, T]) Next() (core.Chunk[T], core.Status) {
 		left = left[:min(len(left), len(c.Vals))]
 		return core.Chunk[T]{Vals: left, First: c.First}, status
 	}
-	in.of = in.l.feed.InHand()
-	in.vals = in.s.shape.wrap(in.s, arrival{lane: in.l, assignment: in.of, records: c.Vals, first: c.First.Position()}, in.vals[:0])
+	in.of = in.l.InHand()
+	in.vals = in.r.shape.wrap(in.r, arrival{lane: in.l, assignment: in.of, records: c.Vals, first: c.First.Position()}, in.vals[:0])
 	in.first, in.taken = c.First, 0
 	return core.Chunk[T]{Vals: in.vals, First: c.First}, status
 }
@@ -95,50 +96,28 @@ func (in *arriving[K, V, T]) More() bool { return in.Intake.(core.Beginning).Mor
 
 // arrival is a run of records of one assignment whose turn has come.
 type arrival struct {
-	lane       *lane
+	lane       *reader.Lane
 	assignment *feed.Assignment[*kgo.Record]
 	records    []*kgo.Record
 	first      uint64 // the position of the first
 }
 
-func wrapRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, vals []*Record[K, V]) []*Record[K, V] {
-	slab := s.newRecords(&d)
+func wrapRecords[K, V any](r *reading[K, V, *Record[K, V]], d arrival, vals []*Record[K, V]) []*Record[K, V] {
+	slab := r.newRecords(&d)
 	for i := range slab {
-		r := &slab[i]
-		r.kgo = d.records[i]
-		vals = append(vals, r)
+		rec := &slab[i]
+		rec.kgo = d.records[i]
+		vals = append(vals, rec)
 	}
 	for i := 0; i < len(slab); {
-		i += decodeRecords(s, d, slab[i:])
+		i += decode(r, d, slab[i:], func(rec *Record[K, V]) *Record[K, V] { return rec })
 	}
 	return vals
 }
 
-// decodeRecords decodes records, and returns how many: all of them, unless a serde panics, which
-// fails its own record.
-func decodeRecords[K, V any](s *session[K, V, *Record[K, V]], d arrival, slab []Record[K, V]) (n int) {
-	dec := decoder[K, V]{key: s.key, value: s.value}
-	defer func() {
-		if p := recover(); p != nil {
-			d.fail(&slab[n], dec.part, &stream.PanicError{Value: p, Stack: debug.Stack()})
-			n++
-		}
-	}()
-	for ; n < len(slab); n++ {
-		if slab[n].kgo.Attrs.IsControl() {
-			d.leaveOut(&slab[n])
-			continue
-		}
-		if err := dec.decode(&slab[n]); err != nil {
-			d.fail(&slab[n], dec.part, err)
-		}
-	}
-	return n
-}
-
-func wrapMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arrival, vals []*CommittableMessage[K, V]) []*CommittableMessage[K, V] {
-	slab, all := s.newMessages(&d)
-	all.assignment, all.group, all.first = d.assignment, s.commit, d.first
+func wrapMessages[K, V any](r *reading[K, V, *CommittableMessage[K, V]], d arrival, vals []*CommittableMessage[K, V]) []*CommittableMessage[K, V] {
+	slab, all := r.newMessages(&d)
+	all.assignment, all.group, all.first = d.assignment, r.Door(), d.first
 	for i := range slab {
 		m := &slab[i]
 		m.kgo = d.records[i]
@@ -147,12 +126,12 @@ func wrapMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arriv
 		vals = append(vals, m)
 	}
 	for i := 0; i < len(slab); {
-		i += decodeMessages(s, d, slab[i:])
+		i += decode(r, d, slab[i:], func(m *CommittableMessage[K, V]) *Record[K, V] { return &m.Record })
 	}
-	if s.shape.metadata != nil {
-		s.addMetas(d, func(i int) string {
-			if r := &slab[i].Record; r.failure == nil {
-				return metadataOf(s, d, r)
+	if r.shape.metadata != nil {
+		r.AddMetadata(d.assignment, d.records, func(i int) string {
+			if rec := &slab[i].Record; rec.failure == nil {
+				return metadataOf(r, d, rec)
 			}
 			return ""
 		})
@@ -160,21 +139,24 @@ func wrapMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arriv
 	return vals
 }
 
-func decodeMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arrival, slab []CommittableMessage[K, V]) (n int) {
-	dec := decoder[K, V]{key: s.key, value: s.value}
+// decode decodes the records of elements, and returns how many: all of them, unless a serde panics,
+// which fails its own record.
+func decode[K, V, T, E any](r *reading[K, V, T], d arrival, slab []E, record func(*E) *Record[K, V]) (n int) {
+	dec := decoder[K, V]{key: r.key, value: r.value}
 	defer func() {
 		if p := recover(); p != nil {
-			d.fail(&slab[n].Record, dec.part, &stream.PanicError{Value: p, Stack: debug.Stack()})
+			d.fail(record(&slab[n]), dec.part, &stream.PanicError{Value: p, Stack: debug.Stack()})
 			n++
 		}
 	}()
 	for ; n < len(slab); n++ {
-		if slab[n].kgo.Attrs.IsControl() {
-			d.leaveOut(&slab[n].Record)
+		rec := record(&slab[n])
+		if rec.kgo.Attrs.IsControl() {
+			d.leaveOut(rec)
 			continue
 		}
-		if err := dec.decode(&slab[n].Record); err != nil {
-			d.fail(&slab[n].Record, dec.part, err)
+		if err := dec.decode(rec); err != nil {
+			d.fail(rec, dec.part, err)
 		}
 	}
 	return n
@@ -183,14 +165,14 @@ func decodeMessages[K, V any](s *session[K, V, *CommittableMessage[K, V]], d arr
 // fail marks a record that cannot be decoded.
 func (d *arrival) fail(r interface{ fail(*failure) }, part string, err error) {
 	r.fail(&failure{part: part, err: err, undecodable: true})
-	d.lane.suspect.Store(true)
+	d.lane.Suspect.Store(true)
 }
 
 // leaveOut marks a transaction's marker. It has an offset like a record, which is finished when its
 // turn has come, and is given to nobody.
 func (d *arrival) leaveOut(r interface{ leaveOut() }) {
 	r.leaveOut()
-	d.lane.suspect.Store(true)
+	d.lane.Suspect.Store(true)
 }
 
 // decoder makes keys and values; part is the one in hand.
@@ -230,41 +212,20 @@ func elementBytes[E any]() int64 {
 	return int64(unsafe.Sizeof(e)) + 8
 }
 
-// addMetas keeps the strings that are committed with the offsets of records.
-func (s *session[K, V, T]) addMetas(d arrival, text func(i int) string) {
-	recs, texts := make([]*kgo.Record, 0, len(d.records)), make([]string, 0, len(d.records))
-	for i, r := range d.records {
-		if !r.Attrs.IsControl() { // the string of the record before it goes with a marker's offset
-			recs, texts = append(recs, r), append(texts, text(i))
-		}
-	}
-	if len(recs) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if pt := s.parts[d.assignment.Partition()]; pt != nil && pt.assignment == d.assignment {
-		if m, ok := d.assignment.Committable(); ok {
-			pt.metas.before(m.Offset) // forgets what is behind, where nobody commits too
-		}
-		pt.metas.add(recs, texts)
-	}
-}
-
 // metadataOf calls the user's function.
-func metadataOf[K, V, T any](s *session[K, V, T], d arrival, r *Record[K, V]) (meta string) {
+func metadataOf[K, V, T any](r *reading[K, V, T], d arrival, rec *Record[K, V]) (meta string) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
 			err = &stream.PanicError{Value: p, Stack: debug.Stack()}
 		}
 		if err != nil {
-			r.failure = &failure{err: &UserError{
-				What: "metadata function", Partitions: []TopicPartition{{Topic: r.Topic(), Partition: r.Partition()}}, Err: fmt.Errorf("offset %d: %w", r.Offset(), err),
+			rec.failure = &failure{err: &UserError{
+				What: "metadata function", Partitions: []TopicPartition{{Topic: rec.Topic(), Partition: rec.Partition()}}, Err: fmt.Errorf("offset %d: %w", rec.Offset(), err),
 			}}
-			d.lane.suspect.Store(true)
+			d.lane.Suspect.Store(true)
 		}
 	}()
-	meta, err = s.shape.metadata(r)
+	meta, err = r.shape.metadata(rec)
 	return meta
 }

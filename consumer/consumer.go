@@ -3,6 +3,7 @@ package consumer
 import (
 	"sync"
 
+	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -13,20 +14,10 @@ type Consumer[K, V any] struct {
 	sub  Subscription
 	opts options
 
-	memory history
+	history reader.History
 
 	mu  sync.Mutex
-	now running // nil: no run
-}
-
-// running is a run, whatever its elements are.
-type running interface {
-	pause(ps []TopicPartition, paused bool) error
-	assignment() []TopicPartition
-	positions() map[TopicPartition]position
-	metrics() Metrics
-	asker() *asker
-	belongs() bool
+	now *reader.Session // nil: no run; under mu
 }
 
 // New makes a handle. It never fails and opens nothing: what is wrong with the settings or the
@@ -36,7 +27,7 @@ func New[K, V any](cs settings.Consumer[K, V], sub Subscription, opts ...Option)
 }
 
 // claim takes the handle for a run.
-func (c *Consumer[K, V]) claim(r running) bool {
+func (c *Consumer[K, V]) claim(r *reader.Session) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now != nil {
@@ -46,7 +37,7 @@ func (c *Consumer[K, V]) claim(r running) bool {
 	return true
 }
 
-func (c *Consumer[K, V]) release(r running) {
+func (c *Consumer[K, V]) release(r *reader.Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now == r {
@@ -54,7 +45,7 @@ func (c *Consumer[K, V]) release(r running) {
 	}
 }
 
-func (c *Consumer[K, V]) running() (running, error) {
+func (c *Consumer[K, V]) running() (*reader.Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now == nil {
@@ -83,7 +74,7 @@ func (c *Consumer[K, V]) pause(ps []TopicPartition, paused bool) error {
 	if err != nil {
 		return err
 	}
-	return r.pause(ps, paused)
+	return r.Pause(ps, paused)
 }
 
 // Assignment lists the partitions that are assigned now, in order.
@@ -92,7 +83,7 @@ func (c *Consumer[K, V]) Assignment() ([]TopicPartition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.assignment(), nil
+	return r.Assignment(), nil
 }
 
 // Metrics reads the run's counters.
@@ -101,5 +92,5 @@ func (c *Consumer[K, V]) Metrics() (Metrics, error) {
 	if err != nil {
 		return Metrics{}, err
 	}
-	return r.metrics(), nil
+	return Metrics(r.Metrics()), nil
 }

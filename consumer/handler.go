@@ -2,13 +2,8 @@ package consumer
 
 import (
 	"context"
-	"errors"
-	"runtime/debug"
-	"time"
 
-	"github.com/vicuna-go/vicuna/internal/topics"
-	"github.com/vicuna-go/vicuna/internal/tracker"
-	"github.com/vicuna-go/vicuna/stream"
+	"github.com/vicuna-go/vicuna/internal/reader"
 )
 
 // Handler is called within rebalances, one call at a time, on the client's goroutine: the group
@@ -44,13 +39,13 @@ type EventKind int8
 
 const (
 	// Assigned partitions have come.
-	Assigned EventKind = iota
+	Assigned = EventKind(reader.Assigned)
 	// Revoked ones were given back.
-	Revoked
+	Revoked = EventKind(reader.Revoked)
 	// Lost ones were taken without notice.
-	Lost
+	Lost = EventKind(reader.Lost)
 	// Stopped: the run is over, and these were its partitions.
-	Stopped
+	Stopped = EventKind(reader.Stopped)
 )
 
 // String returns assigned, revoked, lost or stopped.
@@ -75,138 +70,51 @@ type Event struct {
 	Partitions []TopicPartition
 }
 
-func (s *session[K, V, T]) handle(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition) {
-	if f != nil {
-		s.handleWith(ctx, what, f, ps, s.restricted(s.positions(), s.assignment()))
+// functions are those of the handler as a run calls them.
+func (h Handler) functions() reader.Handler {
+	return reader.Handler{
+		Assigned: restrict(h.Assigned), Revoking: restrict(h.Revoking), Revoked: restrict(h.Revoked), Lost: restrict(h.Lost), Stopped: restrict(h.Stopped),
 	}
 }
 
-// handleWith calls a function of the user's, when none of the others is being called.
-func (s *session[K, V, T]) handleWith(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition, r *Restricted) {
-	s.handlers <- struct{}{}
-	defer func() { <-s.handlers }()
-	s.call(ctx, what, f, ps, r)
-}
-
-// call is handleWith for who holds handlers.
-func (s *session[K, V, T]) call(ctx context.Context, what string, f func(context.Context, *Restricted, []TopicPartition) error, ps []TopicPartition, r *Restricted) {
-	s.mu.Lock()
-	s.calling = what
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.calling = ""
-	}()
-	slow := s.cfg.HandlerWarning()
-	begin := time.Now()
-	timer := time.AfterFunc(slow, func() {
-		s.log.Warn("vicuna: the "+what+" is slow: the group waits for it", "partitions", ps, "for", slow)
-	})
-	defer timer.Stop()
-	err := func() (err error) {
-		defer s.run.Here()()
-		defer func() {
-			if p := recover(); p != nil {
-				err = &stream.PanicError{Value: p, Stack: debug.Stack()}
-			}
-		}()
-		return f(ctx, r, ps)
-	}()
-	if took := time.Since(begin); took >= slow {
-		s.log.Warn("vicuna: the "+what+" was slow", "partitions", ps, "took", took.Round(time.Millisecond))
-	}
-	if err != nil {
-		s.run.Fail(&UserError{What: what, Partitions: ps, Err: err})
-	}
-}
-
-// handling names the function that is being called within a rebalance.
-func (s *session[K, V, T]) handling() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.calling == "" {
-		return "close"
-	}
-	return s.calling
-}
-
-// stopped calls the handler at the end of the run.
-func (s *session[K, V, T]) stopped(ctx context.Context, parts map[TopicPartition]*part) {
-	if len(parts) == 0 {
-		return
-	}
-	ps := make([]TopicPartition, 0, len(parts))
-	at := make(map[TopicPartition]position, len(parts))
-	s.mu.Lock()
-	for _, p := range parts {
-		ps = append(ps, p.TopicPartition)
-		at[p.TopicPartition] = position{next: p.next, done: -1, owner: p.owner}
-	}
-	s.mu.Unlock()
-	topics.Sort(ps)
-	if f := s.c.opts.handler.Stopped; f != nil {
-		s.handleWith(ctx, "stopped handler", f, ps, s.restricted(at, ps))
-	}
-	s.tell(Stopped, ps)
-}
-
-// tell tells of what has happened, later.
-func (s *session[K, V, T]) tell(kind EventKind, ps []TopicPartition) {
-	f := s.c.opts.events
+// restrict gives a function the view of its call; nil stays nil.
+func restrict(f func(context.Context, *Restricted, []TopicPartition) error) reader.HandlerFunc {
 	if f == nil {
-		return
+		return nil
 	}
-	s.events.Do(func() {
-		defer s.run.Here()()
-		defer func() {
-			if p := recover(); p != nil {
-				s.run.Fail(&UserError{What: "function for rebalance events", Partitions: ps, Err: &stream.PanicError{Value: p, Stack: debug.Stack()}})
-			}
-		}()
-		f(Event{Kind: kind, Partitions: ps})
-	})
+	return func(ctx context.Context, v *reader.View, ps []TopicPartition) error {
+		return f(ctx, &Restricted{v}, ps)
+	}
 }
 
 // Restricted is what a [Handler] may ask and do. It is valid during the call.
-type Restricted struct {
-	ask    *asker
-	commit *committer
-	memory *history
-	ps     []TopicPartition
-	parts  map[TopicPartition]position // with who had them at the call, which alone may commit
-}
-
-// restricted is for one call of a function of the Handler.
-func (s *session[K, V, T]) restricted(parts map[TopicPartition]position, ps []TopicPartition) *Restricted {
-	return &Restricted{ask: s.ask, commit: s.commit, memory: &s.c.memory, parts: parts, ps: ps}
-}
+type Restricted struct{ v *reader.View }
 
 // Assignment lists the partitions that are assigned now, in order; during Revoked and Lost those
 // that go too.
-func (r *Restricted) Assignment() []TopicPartition { return r.ps }
+func (r *Restricted) Assignment() []TopicPartition { return r.v.Assignment() }
 
 // Position is the offset of the next record to be fetched of a partition; false where that is not
 // known yet.
 func (r *Restricted) Position(p TopicPartition) (int64, bool) {
-	pos, ok := r.parts[p]
-	return pos.next, ok && pos.next >= 0
+	pos, ok := r.v.Position(p)
+	return pos.Next, ok && pos.Next >= 0
 }
 
 // Committed asks for the group's committed offsets; partitions without one are left out.
 func (r *Restricted) Committed(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
-	return r.ask.committed(ctx, ps)
+	return r.v.Committed(ctx, ps)
 }
 
 // Beginning asks for the offsets of the first records that there are.
 func (r *Restricted) Beginning(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
-	return r.ask.beginning(ctx, ps)
+	return r.v.Beginning(ctx, ps)
 }
 
 // End asks for the offsets behind the last records; with settings.ReadCommitted, behind the last
 // that can be read.
 func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
-	return r.ask.end(ctx, ps)
+	return r.v.End(ctx, ps)
 }
 
 // Commit commits offsets of assigned partitions now, whatever is finished: each is that of the next
@@ -215,23 +123,5 @@ func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPa
 // and the stream's own later commits go on from what was finished. Partitions that were lost are
 // not committed: that is a [*CommitError], and so is what the group refuses.
 func (r *Restricted) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
-	var errs []error
-	marks := make([]commit, 0, len(offsets))
-	for p, o := range offsets {
-		at, ok := r.parts[p]
-		if !ok {
-			errs = append(errs, &assignmentError{p})
-		}
-		marks = append(marks, commit{TopicPartition: p, Mark: tracker.Mark{Offset: o, Epoch: -1}, back: true, owner: at.owner})
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if err := r.commit.these(ctx, marks); err != nil {
-		return err
-	}
-	for p := range offsets {
-		r.memory.forget(p) // also where the group has had this offset: the user says that it counts
-	}
-	return nil
+	return r.v.Commit(ctx, offsets)
 }

@@ -47,34 +47,34 @@ func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 	if err != nil {
 		return nil, err
 	}
-	ask := r.asker()
+	ask := r.Questions()
 	if ask == nil {
 		return nil, ErrNotRunning
 	}
-	at := r.positions()
-	if len(at) == 0 && !r.belongs() {
+	at := r.Positions()
+	if len(at) == 0 && !r.Belongs() {
 		return nil, ErrNoAssignment
 	}
 	ps := make([]TopicPartition, 0, len(at))
 	var unknown []TopicPartition
 	for p, pos := range at {
 		ps = append(ps, p)
-		if pos.done < 0 {
+		if pos.Done < 0 {
 			unknown = append(unknown, p)
 		}
 	}
 	topics.Sort(ps)
-	ends, err := ask.end(ctx, ps)
+	ends, err := ask.End(ctx, ps)
 	if err != nil {
 		return nil, err
 	}
-	first, err := ask.first(ctx, unknown)
+	first, err := ask.First(ctx, unknown)
 	if err != nil {
 		return nil, err
 	}
 	lags := make(Lags, 0, len(ps))
 	for _, p := range ps {
-		l := Lag{TopicPartition: p, Next: at[p].next, Done: at[p].done, End: ends[p]}
+		l := Lag{TopicPartition: p, Next: at[p].Next, Done: at[p].Done, End: ends[p]}
 		done := l.Done
 		if done < 0 {
 			done = first[p]
@@ -83,70 +83,4 @@ func (c *Consumer[K, V]) Lag(ctx context.Context) (Lags, error) {
 		lags = append(lags, l)
 	}
 	return lags, nil
-}
-
-// position is how far a partition was read.
-type position struct {
-	next, done int64 // -1: not known
-	owner      *ownership
-}
-
-// positions implements running.
-func (s *session[K, V, T]) positions() map[TopicPartition]position {
-	s.mu.Lock()
-	lanes := s.lanes()
-	s.mu.Unlock()
-	for _, l := range lanes {
-		l.feed.Collect()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := make(map[TopicPartition]position, len(s.parts))
-	for _, p := range s.parts {
-		pos := position{next: p.next, done: -1, owner: p.owner}
-		switch {
-		case p.assignment != nil:
-			if m, ok := p.assignment.Committable(); ok {
-				pos.done = m.Offset
-			} else if offset, _, ok := p.assignment.Oldest(); ok {
-				pos.done = offset
-			} else {
-				pos.done = p.next
-			}
-		case p.marked:
-			pos.done = p.mark.Offset
-		default:
-			pos.done = p.next
-		}
-		at[p.TopicPartition] = pos
-	}
-	return at
-}
-
-// assignment implements running.
-func (s *session[K, V, T]) assignment() []TopicPartition {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ps := make([]TopicPartition, 0, len(s.parts))
-	for _, p := range s.parts {
-		ps = append(ps, p.TopicPartition)
-	}
-	topics.Sort(ps)
-	return ps
-}
-
-// belongs implements running.
-func (s *session[K, V, T]) belongs() bool { return s.member.has() }
-
-// asker implements running.
-func (s *session[K, V, T]) asker() *asker {
-	if s.ended.Load() {
-		return nil
-	}
-	select {
-	case <-s.ready:
-		return s.ask
-	default:
-		return nil
-	}
 }

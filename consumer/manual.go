@@ -3,11 +3,8 @@ package consumer
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/vicuna-go/vicuna/internal/topics"
+	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -18,12 +15,6 @@ import (
 // rebalance, one call at a time: it should take less than the rebalance time-out. An error, or a
 // panic, is a [*UserError] that ends the stream.
 type LoadOffsets = func(ctx context.Context, ps []TopicPartition) (map[TopicPartition]int64, error)
-
-// manual is where offsets are kept that the group does not keep.
-type manual struct {
-	load    LoadOffsets
-	revoked func([]TopicPartition)
-}
 
 // PlainPartitionedManualOffsetSource is [Consumer.PlainPartitionedSource] for offsets that are kept
 // elsewhere, with the results of the work: load tells where each partition begins, revoked (which
@@ -57,61 +48,9 @@ func (c *Consumer[K, V]) CommittablePartitionedManualOffsetSource(load LoadOffse
 }
 
 func (sh shape[K, V, T]) manually(load LoadOffsets, revoked func([]TopicPartition)) shape[K, V, T] {
-	sh.manual = &manual{load: load, revoked: revoked}
+	sh.manual = &reader.Manual{Load: load, Revoked: revoked}
 	if load == nil {
 		sh.err = fmt.Errorf("vicuna: %s: the function that loads offsets is nil", sh.kind)
 	}
 	return sh
-}
-
-// loadOffsets replaces the group's offsets by the user's, which it returns. Whoever calls it lets
-// the sub-streams begin, once their partitions are known.
-func (s *session[K, V, T]) loadOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[TopicPartition]int64, error) {
-	var ps []TopicPartition
-	for topic, ids := range at {
-		for id := range ids {
-			ps = append(ps, TopicPartition{Topic: topic, Partition: id})
-		}
-	}
-	topics.Sort(ps)
-	if len(ps) == 0 {
-		return nil, nil
-	}
-	loaded, err := s.callLoad(ctx, ps)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) // they are gone
-	}
-	for p, o := range loaded {
-		switch {
-		case o < 0 && err == nil:
-			err = fmt.Errorf("%v: offset %d is negative", p, o)
-		case at[p.Topic] != nil:
-			if _, ours := at[p.Topic][p.Partition]; ours {
-				// Without an epoch: it would be checked against data loss.
-				at[p.Topic][p.Partition] = kgo.NewOffset().At(o).WithEpoch(-1)
-			}
-		}
-	}
-	if err != nil {
-		err = &UserError{What: "offset loader", Partitions: ps, Err: err}
-		s.run.Fail(err)
-		return nil, err
-	}
-	return loaded, nil
-}
-
-func (s *session[K, V, T]) callLoad(ctx context.Context, ps []TopicPartition) (_ map[TopicPartition]int64, err error) {
-	s.mu.Lock()
-	s.calling = "offset loader"
-	s.mu.Unlock()
-	defer s.run.Here()()
-	defer func() {
-		s.mu.Lock()
-		s.calling = ""
-		s.mu.Unlock()
-		if p := recover(); p != nil {
-			err = &stream.PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
-	return s.shape.manual.load(ctx, ps)
 }

@@ -25,37 +25,3 @@ type Metrics struct {
 	// BufferedRecords and BufferedBytes are what the client has fetched ahead.
 	BufferedRecords, BufferedBytes int64
 }
-
-// metrics implements running.
-func (s *session[K, V, T]) metrics() Metrics {
-	m := Metrics{
-		Fetched: s.fetched.Load(), HeldBytes: s.budget.Used(), Dropped: s.dropped.Load(),
-		Commits: s.commit.commits.Load(), FailedCommits: s.commit.failures.Load(),
-	}
-	s.mu.Lock()
-	for _, p := range s.parts {
-		m.Assigned++
-		if p.userPaused {
-			m.Paused++
-		}
-		if p.held {
-			m.Held++
-		}
-		if p.assignment != nil {
-			m.Queued += p.assignment.Queued()
-			m.Outstanding += p.assignment.Outstanding()
-			if _, age, ok := p.assignment.Oldest(); ok {
-				m.Oldest = max(m.Oldest, age)
-			}
-		}
-	}
-	s.mu.Unlock()
-	select {
-	case <-s.ready:
-		if s.cl != nil {
-			m.BufferedRecords, m.BufferedBytes = s.cl.BufferedFetchRecords(), s.cl.BufferedFetchBytes()
-		}
-	default:
-	}
-	return m
-}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/commit"
 	"github.com/vicuna-go/vicuna/internal/committing"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
@@ -13,7 +14,7 @@ import (
 // delivery is what the places of one delivery have in common.
 type delivery[K, V any] struct {
 	assignment *feed.Assignment[*kgo.Record]
-	group      *committer
+	group      *commit.Door
 	messages   []CommittableMessage[K, V]
 	first      uint64
 }
@@ -31,7 +32,7 @@ var _ committing.Offset = (*place[string, string])(nil)
 func (p *place[K, V]) Commit() {
 	if d := p.d; d != nil { // else it has ended, and is to be used again
 		d.assignment.Commit(d.first + uint64(p.i))
-		d.group.called()
+		d.group.Called()
 	}
 }
 

@@ -268,7 +268,11 @@ func TestDrainOfSubStreams(t *testing.T) {
 		drainedAll(t, ctl)
 		require.ErrorIs(t, outcome(t, ctl), stream.ErrDrained)
 		for p := range int32(4) {
-			require.EqualValues(t, len(got.of(p)), kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+			want := int64(len(got.of(p)))
+			if want == 0 { // its sub-stream began while a fetch of the others' was under way
+				want = -1
+			}
+			require.Equal(t, want, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
 		}
 		ctl = run()
 		becomes(t, "all", func() bool { return got.count() >= 800 })

@@ -3,23 +3,9 @@ package consumer
 import (
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/memory"
 )
-
-// recycles reports whether memory is used again. At most once, deliveries share what they were
-// fetched with.
-func (s *session[K, V, T]) recycles() bool { return s.c.opts.recycle && s.shape.ahead == 0 }
-
-// newLot is the lot of a delivery; nil where nothing is used again.
-func (s *session[K, V, T]) newLot(recs []*kgo.Record) memory.Recyclable {
-	if !s.recycles() {
-		return nil
-	}
-	return memory.NewLot(recs)
-}
 
 // lotOf is the lot of a run of records that the island has in hand; nil where their elements are
 // not used again. A block holds a whole chunk, and for a few records it would be more memory than
@@ -45,14 +31,14 @@ func (b *recordBlock[K, V]) PutBack() {
 }
 
 // newRecords returns the elements of a run.
-func (s *session[K, V, T]) newRecords(d *arrival) []Record[K, V] {
+func (r *reading[K, V, T]) newRecords(d *arrival) []Record[K, V] {
 	l, n := d.lotOf(), len(d.records)
 	if l == nil {
 		return make([]Record[K, V], n)
 	}
-	b, _ := s.blocks.Get().(*recordBlock[K, V])
+	b, _ := r.blocks.Get().(*recordBlock[K, V])
 	if b == nil {
-		b = &recordBlock[K, V]{home: s.blocks}
+		b = &recordBlock[K, V]{home: r.blocks}
 	}
 	b.used = n
 	l.Add(b)
@@ -73,15 +59,15 @@ func (b *messageBlock[K, V]) PutBack() {
 }
 
 // newMessages returns the elements of a run and what they have in common.
-func (s *session[K, V, T]) newMessages(d *arrival) ([]CommittableMessage[K, V], *delivery[K, V]) {
+func (r *reading[K, V, T]) newMessages(d *arrival) ([]CommittableMessage[K, V], *delivery[K, V]) {
 	l, n := d.lotOf(), len(d.records)
 	if l == nil {
 		slab := make([]CommittableMessage[K, V], n)
 		return slab, &delivery[K, V]{messages: slab}
 	}
-	b, _ := s.blocks.Get().(*messageBlock[K, V])
+	b, _ := r.blocks.Get().(*messageBlock[K, V])
 	if b == nil {
-		b = &messageBlock[K, V]{home: s.blocks}
+		b = &messageBlock[K, V]{home: r.blocks}
 	}
 	b.messages = b.elements[:n]
 	l.Add(b)

@@ -4,8 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/internal/core"
-	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -121,10 +120,10 @@ type shape[K, V, T any] struct {
 	// at most once: so many records of a partition are committed before they are given out
 	ahead    int
 	metadata func(*Record[K, V]) (string, error)
-	manual   *manual
+	manual   *reader.Manual
 
 	size   int64 // of an element
-	wrap   func(s *session[K, V, T], d arrival, vals []T) []T
+	wrap   func(r *reading[K, V, T], d arrival, vals []T) []T
 	record func(T) *Record[K, V]
 }
 
@@ -141,68 +140,4 @@ func committableShape[K, V any](kind string, metadata func(*Record[K, V]) (strin
 		size:   elementBytes[CommittableMessage[K, V]](),
 		record: func(m *CommittableMessage[K, V]) *Record[K, V] { return &m.Record },
 	}
-}
-
-// single is a source of all partitions.
-func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name(sh.kind)
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		sh.needsCommitter(b, c.cs.ConsumerConfig, c.opts, name)
-		s := newSession(b, c, sh, name)
-		if s == nil {
-			return
-		}
-		l := s.newLane(isl, isl.AddSource(name))
-		s.lane = l
-		core.Drive[T](isl, s.arriving(l), s.checked(l, st))
-	})
-}
-
-// needsCommitter says that the source commits nothing without a committing stage, where that is so.
-func (sh shape[K, V, T]) needsCommitter(b *core.Builder, cfg settings.ConsumerConfig, o options, name string) {
-	if sh.commits && !o.elsewhere {
-		b.Run.NeedCommitter(&NoCommitterError{Source: name, Group: cfg.Group()})
-	}
-}
-
-// arriving is the intake of a lane.
-func (s *session[K, V, T]) arriving(l *lane) core.Intake[T] {
-	return &arriving[K, V, T]{Intake: l.feed.Intake(), s: s, l: l}
-}
-
-// checked looks at what could not be decoded when its turn has come.
-func (s *session[K, V, T]) checked(l *lane, st core.Stage[T]) core.Stage[T] {
-	push := st.Push
-	st.Push = func(v T) {
-		if l.suspect.Load() { // some record of this lane is not as it should be; perhaps this one
-			if !s.sound(l, v) {
-				return
-			}
-		}
-		push(v)
-	}
-	return st
-}
-
-// sound reports whether the element is to be given out.
-func (s *session[K, V, T]) sound(l *lane, v T) bool {
-	f := s.shape.record(v).failure
-	switch {
-	case f == nil:
-		return true
-	case f.control:
-		return false
-	case f.undecodable && s.cfg.Undecodable() == settings.DeliverUndecodable:
-		return true
-	}
-	l.isl.In(l.info)
-	if f.undecodable && s.cfg.Undecodable() == settings.SkipUndecodable {
-		l.info.Skip()
-		s.log.Warn("vicuna: a record that cannot be decoded is skipped", "error", f.err)
-		return false
-	}
-	l.isl.Fail(l.info, f.err)
-	return false
 }

@@ -7,53 +7,41 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // Subscription says what is read: whole topics, shared with the other members of the group, or
 // partitions of the user's choice. The zero value is none, and refused.
-type Subscription struct {
-	topics     []string
-	partitions []TopicPartition
-	offsets    map[TopicPartition]int64
-	manual     bool
-}
+type Subscription struct{ s reader.Subscription }
 
 // Topics subscribes to topics as a member of the settings' group: the group's members share the
 // partitions, and offsets are kept by the group.
-func Topics(names ...string) Subscription { return Subscription{topics: slices.Clone(names)} }
+func Topics(names ...string) Subscription {
+	return Subscription{reader.Subscription{Topics: slices.Clone(names)}}
+}
 
 // Partitions reads the given partitions, without membership in a group: nobody takes them away, and
 // nobody is kept from reading them too. With a group in the settings, reading begins at the group's
 // committed offsets, and offsets are committed to it; the group should have no members. Without
 // one, reading begins as settings.StartFrom says.
 func Partitions(ps ...TopicPartition) Subscription {
-	return Subscription{partitions: slices.Clone(ps), manual: true}
+	return Subscription{reader.Subscription{Partitions: slices.Clone(ps), Manual: true}}
 }
 
 // Offsets is [Partitions] with the offset of the first record to read in each, whatever is
 // committed.
 func Offsets(from map[TopicPartition]int64) Subscription {
-	s := Subscription{offsets: maps.Clone(from), manual: true}
+	s := reader.Subscription{Offsets: maps.Clone(from), Manual: true}
 	for p := range from {
-		s.partitions = append(s.partitions, p)
+		s.Partitions = append(s.Partitions, p)
 	}
-	slices.SortFunc(s.partitions, topics.Compare)
-	return s
+	topics.Sort(s.Partitions)
+	return Subscription{s}
 }
 
 // ErrSubscription is what every refusal of a subscription is.
 var ErrSubscription = errors.New("vicuna: bad subscription")
-
-// names are the topics that are read, in order.
-func (s Subscription) names() []string {
-	names := slices.Clone(s.topics)
-	for _, p := range s.partitions {
-		names = append(names, p.Topic)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
 
 // check finds all that is wrong.
 func (s Subscription) check() error {
@@ -61,14 +49,14 @@ func (s Subscription) check() error {
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%w: %s", ErrSubscription, fmt.Sprintf(format, args...)))
 	}
-	if !s.manual && len(s.topics) == 0 {
+	if !s.s.Manual && len(s.s.Topics) == 0 {
 		bad("it names no topic")
 	}
-	if s.manual && len(s.partitions) == 0 {
+	if s.s.Manual && len(s.s.Partitions) == 0 {
 		bad("it names no partition")
 	}
 	seen := map[string]bool{}
-	for _, t := range s.topics {
+	for _, t := range s.s.Topics {
 		if reason := badTopic(t); reason != "" {
 			bad("topic %q %s", t, reason)
 		}
@@ -77,7 +65,7 @@ func (s Subscription) check() error {
 		}
 		seen[t] = true
 	}
-	for _, p := range s.partitions {
+	for _, p := range s.s.Partitions {
 		if reason := badTopic(p.Topic); reason != "" {
 			bad("topic %q %s", p.Topic, reason)
 		}
@@ -88,7 +76,7 @@ func (s Subscription) check() error {
 			bad("%v is named twice", p)
 		}
 		seen[p.String()] = true
-		if o, ok := s.offsets[p]; ok && o < 0 {
+		if o, ok := s.s.Offsets[p]; ok && o < 0 {
 			bad("offset %d of %v is negative", o, p)
 		}
 	}

@@ -87,10 +87,19 @@ func (f *FetchSize) ratio() (packed, unpacked, records int64) {
 	return packed, unpacked, records
 }
 
+// Fetching is what the size of fetches depends on besides what was learnt.
+type Fetching struct {
+	// Brokers is how many answer at the same time.
+	Brokers int
+	// Partitions is how many are assigned.
+	Partitions int
+	// Strained says that slow partitions hold all of the budget.
+	Strained bool
+}
+
 // Polled is told of each poll by the poller, and sets the size of fetches now and then: every
-// sixteenth poll, or when the budget is full. brokers is how many answer at the same time, parts
-// how many partitions are assigned, and strained whether slow partitions hold all of the budget.
-func (f *FetchSize) Polled(full, strained bool, brokers, parts int) {
+// sixteenth poll, or when the budget is full. Only then now is asked.
+func (f *FetchSize) Polled(full bool, now func() Fetching) {
 	if f.polls++; f.polls%16 != 1 && !full {
 		return
 	}
@@ -102,7 +111,8 @@ func (f *FetchSize) Polled(full, strained bool, brokers, parts int) {
 	if records > 0 {
 		size = min(size, float64(f.o.Total.Records)*float64(packed)/float64(records))
 	}
-	f.tell(int64(size)/fetchesInBudget/int64(max(1, brokers)), parts, strained)
+	at := now()
+	f.tell(int64(size)/fetchesInBudget/int64(max(1, at.Brokers)), at.Partitions, at.Strained)
 }
 
 // tell sets the size of fetches, where it would change by a quarter, and what of it may be one

@@ -73,7 +73,7 @@ func TestFetchSize(t *testing.T) {
 	})
 	require.EqualValues(t, 512<<10, told, "a 128th of the budget, while nothing is known")
 	require.EqualValues(t, 512<<10, ofPartition)
-	f.Polled(false, false, 1, 4)
+	f.Polled(false, func() memory.Fetching { return memory.Fetching{Brokers: 1, Partitions: 4, Strained: false} })
 	require.Equal(t, 1, calls, "nothing was read yet")
 	p := topics.Partition{Topic: "t", Partition: 1}
 	read := func(packed, unpacked, records int) {
@@ -82,17 +82,17 @@ func TestFetchSize(t *testing.T) {
 	read(1000, 8000, 10) // ten times as large in memory
 	require.EqualValues(t, 8000, f.Take(p))
 	require.Zero(t, f.Take(p))
-	f.Polled(true, false, 4, 8)
+	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 8, Strained: false} })
 	require.EqualValues(t, 64<<20/10/8/4, told)
 	require.EqualValues(t, told/4, ofPartition)
-	f.Polled(true, true, 4, 100)
+	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 100, Strained: true} })
 	require.EqualValues(t, max(3*told/100, 2<<10), ofPartition, "strained: no more than a share, which leaves others room")
 	before := calls
 	read(1000, 8000, 10)
-	f.Polled(true, true, 4, 100)
+	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 100, Strained: true} })
 	require.Equal(t, before, calls, "nothing has changed by a quarter")
 	for range 100 {
-		f.Polled(false, true, 4, 2)
+		f.Polled(false, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 2, Strained: true} })
 	}
 	require.Equal(t, before+1, calls, "each sixteenth poll is looked at")
 }

@@ -1,0 +1,165 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/commit"
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/membership"
+)
+
+// end is the end of the run.
+func (s *Session) end(ctx context.Context) error {
+	defer s.o.Release(s)
+	if s.stopLeave != nil {
+		defer s.stopLeave()
+	}
+	if s.ended.Swap(true) {
+		<-s.left // within the limits that every end has
+		return s.leftWith
+	}
+	return s.shut(ctx)
+}
+
+// shut ends the session: what is finished is committed, and the group is left. Its caller has set
+// ended.
+func (s *Session) shut(ctx context.Context) error {
+	s.finish()
+	if s.cl == nil {
+		s.door.Void()
+		return nil
+	}
+	if s.run.Draining() && !s.run.Stopped() {
+		select {
+		case <-s.toldEnd: // what it finishes is committed
+		case <-ctx.Done():
+		}
+	}
+	if s.lane != nil {
+		s.lane.feed.Await(ctx)
+	}
+	// The time of the run's end may be used up by outcomes that came late; the last commit has a
+	// time of its own, and so has leaving: a member that does not leave keeps the others waiting
+	// for its session to end.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
+	defer cancel()
+	var going parts
+	err := s.door.Last(last, func() (offsets []commit.Offset) {
+		going, offsets = s.endAll(ctx)
+		return offsets
+	})
+	s.awaitRevokes(last)
+	closed := make(chan struct{})
+	s.run.Serve(s.name+" close", func(<-chan struct{}) {
+		defer close(closed)
+		s.closeAll(ctx, last, going)
+	})
+	if s.lane != nil {
+		s.lane.rest() // the run may go on
+	}
+	limit := s.run.Limits().Close + 2*membership.LeaveTimeout
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C: // a function of the user's that the client waits for, and so everybody
+		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.handling()}, After: limit})
+	}
+	return err
+}
+
+// endAll ends all assignments, and returns what is to be committed last. It is called in turn: a
+// revoke that comes now does not return before the commit of what is ended here is made.
+func (s *Session) endAll(ctx context.Context) (going parts, offsets []commit.Offset) {
+	s.decide(func() { going = s.parts.End() })
+	var ends []feed.End
+	if s.lane != nil {
+		// it has waited for that long; a wait for what user code still has would take the commit's
+		// own time
+		ends = s.lane.feed.Finish(ctx)
+		s.warnNotFinished(ends)
+	}
+	s.savePositions(going, ends)
+	offsets = s.lastOffsets(going, ends)
+	s.leaveOut(going, ends)
+	return going, offsets
+}
+
+// closeAll stops the goroutines, tells of the end, and leaves.
+func (s *Session) closeAll(ctx, last context.Context, going parts) {
+	for _, stop := range s.stopping {
+		stop()
+	}
+	s.stopped(last, going)
+	if err := s.events.Wait(last); err != nil {
+		s.log.Warn("vicuna: the function for rebalance events has not returned")
+	}
+	s.close(ctx)
+	s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
+		"fetched", s.fetched.Load(), "given_back", s.run.GivenBack(), "given_up", givenUp(s.run.GivenUps()), "why", s.run.Why())
+}
+
+// awaitRevokes lets a revoke commit what it has ended before the group is left, until ctx ends.
+// Then its commits have ended, too: nothing is committed after the end of the run.
+func (s *Session) awaitRevokes(ctx context.Context) {
+	select {
+	case s.revokes <- struct{}{}:
+		<-s.revokes
+		return
+	case <-ctx.Done():
+	}
+	s.door.End()
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case s.revokes <- struct{}{}:
+		<-s.revokes
+	case <-timer.C:
+		s.kill()
+	}
+}
+
+// close leaves the group and closes the client.
+func (s *Session) close(ctx context.Context) {
+	defer s.kill()
+	if !s.o.Subscription.Manual {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), membership.LeaveTimeout)
+		err := s.membership().Leave(ctx)
+		cancel()
+		if err != nil {
+			s.kill() // what has not ended by now does not end otherwise
+			s.log.Warn("vicuna: the group could not be left; it notices when the session times out", "group", s.cfg.Group(), "error", err)
+		}
+	}
+	s.cl.CloseAllowingRebalance()
+	// Closing takes what was fetched with a poll of the client's own, which keeps the goroutine of
+	// its leave waiting.
+	s.cl.AllowRebalance()
+}
+
+// membership is the client as a member of its group.
+func (s *Session) membership() membership.Member {
+	return membership.Member{
+		Client: s.cl, Joins: &s.joins, Group: s.cfg.Group(), Instance: s.cfg.InstanceID(), Kill: s.kill,
+		Serve: func(what string, f func(quit <-chan struct{})) func() { return s.run.Serve(s.name+" "+what, f) },
+	}
+}
+
+// memberID is the client's id in its group; "" where it has none.
+func (s *Session) memberID() string {
+	if s.o.Subscription.Manual {
+		return ""
+	}
+	return s.membership().ID()
+}
+
+// givenUp counts the records that a run has given up.
+func givenUp(all []core.GivenUp) (records int) {
+	for _, g := range all {
+		records += g.Records
+	}
+	return records
+}

@@ -1,0 +1,115 @@
+package reader
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/lookup"
+	"github.com/vicuna-go/vicuna/internal/topics"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// errors looks at what a poll says beside records. The client tries again by itself what may become
+// better: brokers that are gone, leaders that move. What it tells is either for information or will
+// not become better.
+func (s *Session) errors(fetches kgo.Fetches) {
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if err := s.explain(topics.Partition{Topic: topic, Partition: partition}, err); err != nil {
+			s.run.Fail(err)
+		}
+	})
+}
+
+// explain returns how a fetch error ends the run; nil where it does not.
+func (s *Session) explain(tp topics.Partition, err error) error {
+	var loss *kgo.ErrDataLoss
+	var group *kgo.ErrGroupSession
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil // our own: the poller was woken
+	case errors.Is(err, kgo.ErrClientClosed):
+		if s.run.Stopped() || s.run.Draining() {
+			return nil
+		}
+		return &fault.FetchError{Partition: -1, Err: err}
+	case errors.As(err, &loss):
+		if s.cfg.OutOfRange() == settings.FailOutOfRange {
+			return &fault.OutOfRangeError{Topic: loss.Topic, Partition: loss.Partition, Offset: loss.ConsumedTo, Err: err}
+		}
+		s.log.Warn("vicuna: records were lost by the brokers; going on as settings.OutOfRange says", "partition", tp.String(), "error", err)
+		return nil
+	case errors.As(err, &group):
+		return s.explainGroup(group.Err)
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return &fault.OutOfRangeError{Topic: tp.Topic, Partition: tp.Partition, Offset: s.nextOf(tp), Err: err}
+	}
+	fetch := &fault.FetchError{Topic: tp.Topic, Partition: tp.Partition, Err: err}
+	switch {
+	case tp.Topic != "" && fault.UnknownTopic(err):
+		// The client tells so when it has tried some times. If the topic was deleted, or made anew,
+		// it tells so at every poll from now on, and never reads it again.
+		s.doubt(fetch)
+		return nil
+	case passingFetch(err), s.isDropped(tp) && lookup.Passing(err):
+		if s.outages.Begins("fetch " + tp.String()) {
+			s.log.Warn("vicuna: fetching will be tried again", "partition", tp.String(), "error", err)
+		}
+		return nil
+	}
+	return fetch
+}
+
+// nextOf is the offset to be fetched next of a partition, -1 where that is not known.
+func (s *Session) nextOf(tp topics.Partition) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.parts.Get(tp); p != nil {
+		return p.Next
+	}
+	return -1
+}
+
+// passingFetch reports whether the client goes on fetching, and may succeed.
+func passingFetch(err error) bool {
+	var code *kerr.Error
+	return errors.As(err, &code) && (code.Retriable || errors.Is(err, kerr.UnknownServerError))
+}
+
+// isDropped reports whether the client tells why it has not asked for a partition's offset: where
+// it begins was, or is being, asked beside it.
+func (s *Session) isDropped(tp topics.Partition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts.Get(tp)
+	if p == nil || p.Located() && !p.Flow.dropped {
+		return false
+	}
+	p.Flow.dropped = false
+	return true
+}
+
+// explainGroup says which failures of the group's session end the run: those that another attempt
+// would meet again.
+func (s *Session) explainGroup(err error) error {
+	if fault.Any(err, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch) {
+		return nil
+	}
+	var code *kerr.Error
+	if errors.As(err, &code) && !code.Retriable && !fault.Any(err, kerr.UnreleasedInstanceID, kerr.UnknownServerError) {
+		return &fault.GroupError{Group: s.cfg.Group(), Err: err}
+	}
+	if s.run.Draining() || s.run.Stopped() {
+		return nil
+	}
+	if s.standing.Refused(err, s.cfg.StartTimeout()) {
+		return &fault.GroupError{Group: s.cfg.Group(), Err: err}
+	}
+	if s.outages.Begins("group") {
+		s.log.Warn("vicuna: the group's session failed and is begun anew", "group", s.cfg.Group(), "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+package reader
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/lookup"
+	"github.com/vicuna-go/vicuna/internal/topics"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Where a partition begins, in this order: at the offset that the user's loader tells; at the
+// group's committed offset; where this handle has left it; where settings.StartFrom says.
+//
+// A position that was looked up (the end of the log, for settings.Latest) is lost when the run ends
+// before its first commit, and with it what is written until the next one looks it up again. So
+// where offsets are committed it is committed like a finished offset, as soon as it is known: by
+// the commit loop, in its turn, and not where the group has an offset, since it is only looked up
+// where that has none. And the handle remembers it (History).
+
+// starts is what a run knows about where partitions begin.
+type starts struct {
+	once  sync.Once
+	known chan struct{} // closed when begin has found the topics
+
+	// Where the partitions ended when the run began, for settings.Latest where offsets are
+	// committed: a partition whose owner was gone before it had committed anything begins there.
+	// Written before known is closed.
+	ends map[topics.Partition]int64
+
+	mu sync.Mutex
+	// counts is how many partitions a topic had when the group's subscription began, as its commits
+	// say. Under mu.
+	counts map[string]int32
+}
+
+// set tells that the topics were found.
+func (st *starts) set(ends map[topics.Partition]int64) {
+	st.once.Do(func() {
+		st.ends = ends
+		close(st.known)
+	})
+}
+
+// remembers reports whether a partition of which nothing is committed goes on where this handle has
+// left it. With settings.Earliest nothing is lost where it does not: so where somebody commits the
+// group alone decides, since what was finished and not committed has to be committed by whoever
+// reads it again; and partitions of the user's choice, without a group, begin anew in each run.
+func (s *Session) remembers() bool {
+	switch {
+	case s.cfg.StartFrom() == settings.Latest, s.o.Subscription.Offsets != nil:
+		return true
+	case s.cfg.Group() == "":
+		return false
+	}
+	return !s.door.Armed()
+}
+
+// onOffsets is called with the offsets at which fetching is about to begin: the group's, or a
+// position that is still to be looked up (below zero). What it changes in at is where it does. An
+// error ends the assignment; ctx does when that is over.
+func (s *Session) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.ready
+	if s.cl == nil {
+		return at, nil
+	}
+	if err := s.locate(ctx, at); err != nil {
+		if ctx.Err() == nil && s.ctx.Err() == nil {
+			s.run.Fail(err)
+		}
+		return at, err
+	}
+	s.bell.Ring() // perhaps there is nothing to read
+	return at, nil
+}
+
+// locate finds out where partitions begin.
+func (s *Session) locate(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
+	if err := s.refused(ctx, at); err != nil {
+		return err
+	}
+	loaded := map[topics.Partition]int64{}
+	if s.o.Manual != nil {
+		var err error
+		if loaded, err = s.loadOffsets(ctx, at); err != nil {
+			return err
+		}
+	}
+	committed, begins, open := s.sortOut(at, loaded)
+	latest := s.cfg.StartFrom() == settings.Latest
+	if len(open) > 0 && latest {
+		looked, err := s.latest(ctx, open)
+		if err != nil {
+			return err
+		}
+		for p, o := range looked {
+			begins[p] = o
+		}
+	}
+	for p, o := range begins {
+		at.Set(p, kgo.NewOffset().At(o))
+	}
+	if err := ctx.Err(); err != nil {
+		return err // the client does not use the answer, and asks again
+	}
+	known := s.noteLocated(at, committed, begins)
+	if s.o.Manual != nil {
+		topics.Sort(known)
+		s.giveOut(known)
+	}
+	if len(begins) > 0 && s.o.keepsOffsets() {
+		s.door.Wake()
+	}
+	return nil
+}
+
+// sortOut says what the group has committed of each partition (-1: nothing that counts), where
+// partitions begin that the handle remembers, and which are open.
+func (s *Session) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.Partition]int64) (committed, begins map[topics.Partition]int64, open []topics.Partition) {
+	committed, begins = map[topics.Partition]int64{}, map[topics.Partition]int64{}
+	for topic, ids := range at {
+		for id, o := range ids {
+			p := topics.Partition{Topic: topic, Partition: id}
+			if _, ok := loaded[p]; ok {
+				committed[p] = -1
+				continue
+			}
+			committed[p] = max(-1, o.EpochOffset().Offset)
+			was, ok := s.o.History.last(p)
+			switch {
+			case ok && s.remembers() && (committed[p] < 0 || !s.o.keepsOffsets() && committed[p] == was.committed):
+				begins[p] = was.offset
+			case committed[p] < 0:
+				open = append(open, p)
+			}
+		}
+	}
+	topics.Sort(open)
+	return committed, begins, open
+}
+
+// noteLocated says that the partitions' beginnings are known, and lists them.
+func (s *Session) noteLocated(at topics.ByPartition[kgo.Offset], committed, begins map[topics.Partition]int64) (known []topics.Partition) {
+	marks := s.cfg.StartFrom() == settings.Latest && s.o.keepsOffsets()
+	s.decide(func() {
+		for topic, ids := range at {
+			for id, o := range ids {
+				tp := topics.Partition{Topic: topic, Partition: id}
+				known = append(known, tp)
+				p := s.parts.Get(tp)
+				if p == nil {
+					continue
+				}
+				if p.Next < 0 || s.o.Manual != nil {
+					// of two answers of a loader the later one: nothing was read between them
+					p.Next = max(-1, o.EpochOffset().Offset)
+				}
+				s.parts.Locate(p)
+				p.Flow.committed = committed[tp]
+				if o, ok := begins[tp]; ok && marks && !p.Flow.marked {
+					p.Flow.mark, p.Flow.marked = tracker.Mark{Offset: o, Epoch: -1}, true
+				}
+			}
+		}
+	})
+	return known
+}
+
+// refused adds the partitions that the client has left out, because the group would not tell their
+// offsets at that moment: it asks for all of them once, and would never read those.
+func (s *Session) refused(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
+	var ps []topics.Partition
+	s.mu.Lock()
+	for _, p := range s.parts.All() {
+		if _, there := at[p.Topic][p.Partition.Partition]; !there && !p.Located() && !p.Going() {
+			p.Flow.dropped = true
+			ps = append(ps, p.Partition)
+		}
+	}
+	s.mu.Unlock()
+	if len(ps) == 0 {
+		return nil
+	}
+	committed, err := s.askCommitted(ctx, ps)
+	for _, p := range ps {
+		o, ok := committed[p]
+		switch {
+		case ok:
+			at.Set(p, kgo.NewOffset().At(o))
+		case s.cfg.StartFrom() == settings.Latest:
+			at.Set(p, kgo.NewOffset().AtEnd())
+		default:
+			at.Set(p, kgo.NewOffset().AtStart())
+		}
+	}
+	return err
+}
+
+// insist asks again, while that may help and what is asked for is still wanted.
+func (s *Session) insist(ctx context.Context, ask func() error) error {
+	told := false
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := ask()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case s.ctx.Err() != nil:
+			return context.Cause(s.ctx)
+		case !lookup.Passing(err):
+			return err
+		}
+		if !told {
+			told = true
+			s.log.Warn("vicuna: where partitions begin could not be asked; it will be tried again", "error", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		case <-s.ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// savePositions remembers where partitions go on whose assignments have ended.
+func (s *Session) savePositions(going parts, ends []feed.End) {
+	of := endsOf(ends)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, p := range going {
+		e, ended := of[key]
+		if endedElsewhere(p, ended) {
+			continue
+		}
+		if next, ok := s.goesOn(p, e, ended); ok {
+			s.o.History.save(p.Partition, lastPosition{offset: next, committed: p.Flow.committed})
+		}
+	}
+}
+
+// goesOn is the offset of the first record of a partition that is not finished, or, at most once,
+// that the stream did not get; false where nothing of it is known. The caller holds the lock.
+func (s *Session) goesOn(p *part, e feed.End, ended bool) (int64, bool) {
+	next := p.Next
+	switch {
+	case s.o.Ahead > 0:
+		if first, ok := undelivered(p, e, ended); ok {
+			next = first
+		}
+	case ended && e.Undone >= 0:
+		next = e.Undone
+	}
+	if s.o.ToEnd { // what lies after the end of the run was fetched, and left out
+		end, ok := s.parts.Bounds().Ends[p.Partition]
+		if !ok {
+			return 0, false
+		}
+		next = min(next, end)
+	}
+	return next, next >= 0
+}

@@ -1,0 +1,233 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/vicuna-go/vicuna/internal/commit"
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/kclient"
+	"github.com/vicuna-go/vicuna/internal/lookup"
+	"github.com/vicuna-go/vicuna/internal/membership"
+	"github.com/vicuna-go/vicuna/internal/memory"
+	"github.com/vicuna-go/vicuna/internal/outage"
+	"github.com/vicuna-go/vicuna/internal/partitions"
+	"github.com/vicuna-go/vicuna/settings"
+)
+
+// Session is one run of a handle; see the package's comment.
+type Session struct {
+	o       Options
+	cfg     settings.ConsumerConfig
+	run     *core.Run
+	name    string
+	log     *slog.Logger
+	lane    *lane    // of all partitions; nil where each has one of its own
+	handout *Handout // of sub-streams; nil where there is one lane
+
+	ctx    context.Context // ends with the reading: at a drain, or after the last island
+	finish context.CancelFunc
+
+	// Written by start, before ready is closed.
+	cl     *kgo.Client
+	kill   context.CancelFunc // ends the client's own context, should it not close
+	ask    *lookup.Questions
+	member *commit.Member // nil where the client is none
+	began  time.Time
+	ready  chan struct{} // closed when cl is there, or the run has ended without one
+
+	bell      *feed.Bell
+	budget    *memory.Budget
+	fetchSize memory.FetchSize
+	door      *commit.Door
+	joins     membership.Joins
+	standing  membership.Standing
+	outages   outage.Outages
+	events    core.Serial
+	starts    starts
+	doubts    chan *fault.FetchError
+
+	bounded   chan struct{} // closed when the ends of a bounded run are known
+	boundOnce sync.Once
+	done      atomic.Bool // everything was read up to there, and finished; written by decide
+
+	// ended: the session has begun to end, at the end of the run, or before, after a source that has
+	// completed. Whoever sets it ends the session.
+	ended     atomic.Bool
+	left      chan struct{} // closed when a session that has ended before its run has left its group
+	leftWith  error         // what went wrong with that; read after left
+	stopLeave func()        // ends the goroutine that waits for that
+
+	handlers chan struct{} // held by whoever calls a function of the Handler
+	// revokes is held by a revoke from when it ends assignments until their offsets are committed.
+	revokes  chan struct{}
+	complete chan struct{} // closed when the source has completed
+	toldEnd  chan struct{} // closed when the handler was told that the end begins
+
+	goBack atomic.Bool // partitions that were missed are to be read again; set by a callback, cleared by the poller
+
+	pollMu   sync.Mutex
+	cancel   context.CancelFunc // of the poll under way; under pollMu
+	stopping []func()           // written by start
+
+	mu       sync.Mutex // guards the next three, and all flows
+	parts    *partitions.Table[*flow]
+	calling  string              // the user's function that a rebalance waits for
+	outlived map[*lane]*outlived // sub-streams whose partitions are gone
+
+	fetched atomic.Int64 // records; the poller adds
+	dropped atomic.Int64 // records; whoever takes partitions away adds
+}
+
+// New makes the session of a run while its graph is built; nil where something is wrong.
+func New(b *core.Builder, o Options, problems ...error) *Session {
+	s := &Session{
+		o: o, cfg: o.Settings, run: b.Run, name: o.Name, log: o.Log,
+		ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), revokes: make(chan struct{}, 1),
+		complete: make(chan struct{}), toldEnd: make(chan struct{}), bounded: make(chan struct{}), bell: &feed.Bell{},
+		doubts: make(chan *fault.FetchError, 1), outlived: map[*lane]*outlived{},
+	}
+	s.starts.known = make(chan struct{})
+	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
+	if s.cfg.Group() == "" && (o.NeedsGroup || !o.Subscription.Manual) {
+		problems = append(problems, fault.ErrNoGroup)
+	}
+	if err := errors.Join(problems...); err != nil {
+		for _, p := range problems {
+			if p != nil {
+				b.Fail(p)
+			}
+		}
+		s.finish()
+		return nil
+	}
+	if !o.Claim(s) {
+		b.Fail(fault.ErrRunning)
+		s.finish()
+		return nil
+	}
+	bytes, records := s.cfg.Budget()
+	s.budget = memory.NewBudget(memory.Load{Bytes: int64(bytes), Records: int64(records)}, s.bell.Ring)
+	s.parts = partitions.New[*flow](partitions.Options{Share: s.budget.Share, Patience: patience})
+	s.door = commit.NewDoor(commit.Options{
+		Group: s.cfg.Group(), Timeout: s.cfg.CommitTimeout(), Log: s.log, Committable: s.committable, Fail: s.run.Fail,
+	})
+	switch {
+	case o.Commits:
+		b.Run.AddGroup(s.door)
+		if o.Elsewhere != nil {
+			s.door.ArmForCalls(*o.Elsewhere)
+		}
+	case o.Ahead > 0:
+		s.door.Arm(settings.NewCommitter())
+	}
+	b.Run.OnStart(s.start)
+	b.Run.OnLast(s.end)
+	return s
+}
+
+// Single says that all partitions go one way.
+func (s *Session) Single(l *Lane) { s.lane = l }
+
+// Door is where offsets are committed.
+func (s *Session) Door() *commit.Door { return s.door }
+
+// more reports whether there would have been more records, had no drain begun.
+func (s *Session) more() bool { return !s.done.Load() }
+
+// start makes the client, which begins to join the group at once.
+func (s *Session) start() {
+	if s.run.Draining() { // Concat starts nothing then
+		close(s.ready)
+		return
+	}
+	make := kclient.NewConsumerClient
+	if s.o.Subscription.Manual {
+		make = kclient.NewReaderClient
+	}
+	cl, err := make(s.cfg, s.clientOptions()...)
+	if err != nil {
+		close(s.ready)
+		s.run.Fail(err)
+		return
+	}
+	s.standing.Begin()
+	s.cl, s.ask = cl, lookup.New(cl, s.cfg)
+	s.began = time.Now()
+	s.log.Info("vicuna: a consumer has started", "source", s.name, "group", s.cfg.Group(), "topics", strings.Join(s.o.Subscription.Names(), " "))
+	bytes, records := s.cfg.Budget()
+	s.fetchSize.Begin(memory.FetchSizes{
+		Total: memory.Load{Bytes: int64(bytes), Records: int64(records)}, PerRecord: memory.RecordBytes + s.o.ElementBytes,
+		Most: int64(s.cfg.FetchMaxBytes()), MostOfPartition: int64(cl.OptValue(kgo.FetchMaxPartitionBytes).(int32)), Set: cl.UpdateFetchMaxBytes,
+	})
+	s.door.Begin(cl.Context(), s.kill, s.store())
+	close(s.ready)
+	s.serveAll()
+}
+
+// store is where the run's offsets are kept.
+func (s *Session) store() commit.Store {
+	if s.o.Subscription.Manual {
+		return &commit.Admin{Client: s.ask.Admin(), Group: s.cfg.Group()}
+	}
+	s.member = commit.NewMember(s.cl, &s.joins, s.cfg.Group(), s.cfg.InstanceID(), s.label)
+	return s.member
+}
+
+// serveAll starts the goroutines of the session.
+func (s *Session) serveAll() {
+	if s.o.Commits {
+		s.serve("commit", s.door.Loop)
+	}
+	s.serve("watch", s.watch)
+	if s.o.Ahead > 0 {
+		s.serve("commit ahead", s.commitAhead)
+	}
+	s.serve("begin", s.begin)
+	s.serve("look into", s.lookInto)
+	s.serve("attend", s.attend)
+	s.serve("revoking", s.tellEnding)
+	s.serve("poll", s.poll)
+	if s.o.ToEnd {
+		s.serve("tails", s.watchTails)
+	}
+	// not among those that the session stops, since it may be the one that ends it
+	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete)
+}
+
+// serve is for what goes on until after the last island.
+func (s *Session) serve(what string, f func(quit <-chan struct{})) {
+	s.stopping = append(s.stopping, s.run.Serve(s.name+" "+what, f))
+}
+
+// over reports whether nothing more is to be delivered.
+func (s *Session) over() bool {
+	return s.ctx.Err() != nil || s.run.Stopped() || s.lane != nil && s.lane.feed.Over()
+}
+
+// inFlight is an assignment that somebody takes the records of.
+type inFlight struct {
+	*assignment
+	part *part
+}
+
+// assigned lists the assignments that there are now.
+func (s *Session) assigned() (as []inFlight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts.All() {
+		if p.Flow.assignment != nil {
+			as = append(as, inFlight{p.Flow.assignment, p})
+		}
+	}
+	return as
+}

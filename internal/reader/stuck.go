@@ -1,0 +1,98 @@
+package reader
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/topics"
+)
+
+// watch tells of records that stay undone: of each partition's first one when it has been undone
+// for settings.StuckAfter, and again each time as long has passed.
+func (s *Session) watch(quit <-chan struct{}) {
+	after := s.cfg.StuckAfter()
+	tick := time.NewTicker(max(after/looksInTime, time.Millisecond))
+	defer tick.Stop()
+	told := map[topics.Partition]time.Time{}
+	for {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+		}
+		was := told
+		told = map[topics.Partition]time.Time{} // partitions that are gone are left out
+		for _, a := range s.assigned() {
+			at, ok := was[a.Partition()]
+			if !ok || time.Since(at) >= after {
+				at, ok = time.Now(), s.warnStuck(a, after)
+			}
+			if ok {
+				told[a.Partition()] = at
+			}
+		}
+		s.watchSubStreams(after)
+	}
+}
+
+// looksInTime is how often it is looked within settings.StuckAfter: what has just not lasted for as
+// long is not told of twice as late.
+const looksInTime = 8
+
+// warnStuck tells of a partition's first record that is not done, and reports whether it has: where
+// that is so for long enough.
+func (s *Session) warnStuck(a inFlight, after time.Duration) bool {
+	if s.warnUnanswered(a, after) {
+		return true
+	}
+	offset, age, ok := a.Oldest()
+	if !ok || age < after {
+		return false
+	}
+	s.log.Warn("vicuna: a record stays undone, and nothing behind it can be committed: "+s.whereabouts(a.Partition(), offset, age),
+		"partition", a.Partition().String(), "offset", offset, "stage", s.stageOf(a.Partition(), offset, after/2),
+		"for", age.Round(time.Millisecond), "outstanding", a.Outstanding())
+	return true
+}
+
+// A record that was handed over, to another graph or to the user, and that nobody has finished
+// holds its partition's offset. No run can know why: a filter of the other graph has left it out,
+// that graph has failed or is gone, Commit was forgotten. So it is told of by name, while it waits
+// and when it is given up.
+
+// warnUnanswered tells of a partition's first record that is not done, and reports whether it has:
+// where the record has waited for so long, for nothing but that.
+func (s *Session) warnUnanswered(a inFlight, after time.Duration) bool {
+	u, ok := a.Unanswered()
+	if !ok || u.Age < after {
+		return false
+	}
+	s.log.Warn("vicuna: a record stays undone: it was handed over, and no committing stage of another graph nor its Commit has finished it; nothing behind it can be committed",
+		"topic", a.Partition().Topic, "partition", a.Partition().String(), "offset", u.Offset, "stage", strings.Join(u.Stages, ", "), "unanswered", u.Answers,
+		"for", u.Age.Round(time.Millisecond), "outstanding", a.Outstanding())
+	return true
+}
+
+// mostNamed is how many partitions are told of by name.
+const mostNamed = 10
+
+// warnNotFinished tells of partitions that are given up because of such records.
+func (s *Session) warnNotFinished(ends []feed.End) {
+	var names []string
+	n := 0
+	for _, e := range ends {
+		u := e.Unanswered
+		if u.Answers == 0 {
+			continue
+		}
+		if n++; n <= mostNamed {
+			names = append(names, fmt.Sprintf("%s@%d by %s, %d for %v", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
+				u.Age.Round(time.Millisecond)))
+		}
+	}
+	if n > 0 {
+		s.log.Warn("vicuna: records were handed over, nobody has finished them, and they will be delivered again", "partitions", n, "first", names)
+	}
+}

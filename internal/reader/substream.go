@@ -1,0 +1,166 @@
+package reader
+
+import (
+	"context"
+	"time"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/feed"
+	"github.com/vicuna-go/vicuna/internal/partitions"
+	"github.com/vicuna-go/vicuna/internal/topics"
+	"github.com/vicuna-go/vicuna/internal/tracker"
+)
+
+// Partition is the one that the sub-stream is of.
+func (sub *Sub) Partition() topics.Partition { return sub.part.Partition }
+
+// Run is the run of the handle around it.
+func (sub *Sub) Run() *core.Run { return sub.s.run }
+
+// Name is the stage name of its source.
+func (sub *Sub) Name() string { return sub.s.name + " " + sub.part.String() }
+
+// Build takes part in the building of the sub-stream's graph, with the way to its island: records
+// come when it runs, and at its end another sub-stream may follow.
+func (sub *Sub) Build(b *core.Builder, l *Lane) {
+	b.Run.OnStart(func() { sub.s.attach(sub.part, l) })
+	b.Run.OnLast(func(ctx context.Context) error {
+		sub.s.detach(ctx, sub.part, l)
+		sub.s.handout.close()
+		return nil
+	})
+}
+
+// attach lets a partition's records go to a sub-stream that has begun.
+func (s *Session) attach(p *part, l *lane) {
+	attached, waited := false, false
+	var err error
+	s.decide(func() {
+		if !s.parts.Attachable(p) {
+			return
+		}
+		start := tracker.Mark{}
+		if p.Flow.marked {
+			start = p.Flow.mark
+		}
+		var a *assignment
+		if a, err = l.feed.Assign(p.Partition, start); err != nil {
+			return
+		}
+		p.Flow.attach(l, a)
+		attached, waited = s.parts.Attach(p), p.Flow.toldWaiting
+	})
+	switch {
+	case err != nil:
+		s.run.Fail(err)
+		return
+	case !attached:
+		l.feed.Complete() // it was taken away meanwhile
+		return
+	case waited:
+		s.log.Info("vicuna: a partition is read now that has waited for its sub-stream", "partition", p.String())
+	}
+	s.bell.Ring() // the client may have to go back
+}
+
+// detach is the end of a sub-stream. Where the partition stays, another one follows, from the first
+// record that was not finished.
+func (s *Session) detach(ctx context.Context, p *part, l *lane) {
+	l.feed.Await(ctx)
+	// In turn: a revoke finds the partition with its lane, or with what that has left. Where the turn
+	// does not come in time a commit waits for brokers that say nothing; a revoke that comes now
+	// commits less than it could.
+	release, _ := s.door.Hold(ctx)
+	ends := l.feed.Finish(ctx)
+	s.warnNotFinished(ends)
+	l.rest()
+	s.decide(func() {
+		s.parts.Closed(p)
+		delete(s.outlived, l)
+		if p.Flow.lane == l {
+			s.parts.Detach(p, s.leftBy(p, ends))
+		}
+		release()
+	})
+	s.bell.Ring()
+}
+
+// leftBy notes what a sub-stream has left of its partition; the caller holds the lock.
+func (s *Session) leftBy(p *part, ends []feed.End) partitions.Ended {
+	f := p.Flow
+	how := partitions.Ended{Undone: -1, Over: s.run.Draining() || s.run.Stopped()}
+	// a revoke has ended it, and commits it
+	f.endedElsewhere = f.assignment != nil && len(ends) == 0
+	f.attach(nil, nil)
+	for _, e := range ends {
+		if e.Committable {
+			how.Progress = !f.marked || e.Mark.Offset > f.mark.Offset
+			f.mark, f.marked = e.Mark, true
+		}
+		if e.Undone >= 0 {
+			how.Undone = e.Undone
+		}
+	}
+	return how
+}
+
+// completeSub ends the sub-stream of a partition that was taken away.
+func (s *Session) completeSub(p *part) {
+	if s.lane != nil {
+		return
+	}
+	s.mu.Lock()
+	l := p.Flow.lane
+	if l != nil {
+		s.outlived[l] = &outlived{Partition: p.Partition, since: time.Now()}
+	}
+	s.mu.Unlock()
+	if l != nil {
+		l.feed.Complete()
+	}
+}
+
+// What is told of sub-streams that do not come and go as they should. Both are the graph's doing,
+// and nothing of the consumer's looks wrong while they last.
+
+// outlived is a sub-stream whose partition is gone and whose graph has not ended.
+type outlived struct {
+	topics.Partition
+	since time.Time
+	told  bool
+}
+
+// watchSubStreams tells once of partitions that nobody reads because their sub-streams do not
+// begin, and of sub-streams whose graphs do not end though their partitions are gone.
+func (s *Session) watchSubStreams(after time.Duration) {
+	if s.handout == nil {
+		return
+	}
+	var waiting, lasting []topics.Partition
+	now, wanted := time.Now(), s.handout.wanted()
+	s.mu.Lock()
+	for _, p := range s.parts.All() {
+		// A bounded run's sub-streams end: there the others only wait for their turn.
+		if wanted && !s.o.ToEnd && p.Unrun() && !p.Flow.toldWaiting && now.Sub(p.Flow.givenOut) >= after {
+			p.Flow.toldWaiting = true
+			waiting = append(waiting, p.Partition)
+		}
+	}
+	for _, o := range s.outlived {
+		if !o.told && now.Sub(o.since) >= after {
+			o.told = true
+			lasting = append(lasting, o.Partition)
+		}
+	}
+	s.mu.Unlock()
+	if len(waiting) > 0 {
+		topics.Sort(waiting)
+		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait until another one ends, and those of a partition end only when it is taken away; let Each run as many at a time as "+
+			"partitions can be assigned (0: all)", "partitions", topics.Summary(waiting), "for", after)
+	}
+	if len(lasting) > 0 {
+		topics.Sort(lasting)
+		s.log.Warn("vicuna: sub-streams have completed with their partitions, and the graphs that run them have not ended: another source in such a graph has to complete, too",
+			"partitions", topics.Summary(lasting), "for", after)
+	}
+}
