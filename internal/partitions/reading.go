@@ -11,7 +11,9 @@ func (t *Table[F]) Fetched(tp topics.Partition, first int64) (*Part[F], bool) {
 	case p == nil || p.Going() || p.rewinding():
 		return nil, false
 	case !p.attached || p.Missed:
-		p.miss(first)
+		if !t.ends.Passed(tp, p.Next) { // else it is written after the end of a bounded run
+			p.miss(first)
+		}
 		return nil, false
 	}
 	return p, true

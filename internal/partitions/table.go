@@ -115,11 +115,13 @@ func (t *Table[F]) Detach(p *Part[F], how Ended) {
 	}
 	pause := p.pauseBefore(how.Progress)
 	p.change()
-	read := t.ends.Passed(p.Partition, p.Next) && !p.Missed
-	if how.Over || read || !t.Attachable(p) {
+	if !t.Attachable(p) {
 		return
 	}
 	t.fetch(p.Partition, false)
+	if read := t.ends.Passed(p.Partition, p.Next) && !p.Missed; how.Over || read {
+		return
+	}
 	t.out.Start = append(t.out.Start, Start[F]{p, pause})
 }
 
@@ -179,6 +181,9 @@ func (t *Table[F]) Forget(parts map[topics.Partition]*Part[F]) {
 func (t *Table[F]) End() map[topics.Partition]*Part[F] {
 	t.ending = true
 	parts := t.parts
+	for _, p := range parts {
+		p.state = Gone
+	}
 	t.parts = map[topics.Partition]*Part[F]{}
 	return parts
 }

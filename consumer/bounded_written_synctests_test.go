@@ -1,0 +1,53 @@
+//go:build synctests
+
+package consumer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/settings"
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A bounded run of sub-streams ends however much is written meanwhile to a partition whose
+// sub-stream has completed: that lies after its end, and nobody misses it.
+func TestToEndWhileMoreIsWritten(t *testing.T) {
+	for name, source := range map[string]func(c *strConsumer, f func(context.Context, *strRecord) error) stream.Graph{
+		"plain": func(c *strConsumer, f func(context.Context, *strRecord) error) stream.Graph {
+			return eachRecord(c.PlainPartitionedSource(), f)
+		},
+		"committable": func(c *strConsumer, f func(context.Context, *strRecord) error) stream.Graph {
+			return eachMessage(c.CommittablePartitionedSource(), f)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+				fillPartitions(t, k, "in", 2, 0, 20)
+				c := consumer.New(readerOf(k, settings.FetchMaxWait(100*time.Millisecond)), consumer.Topics("in"), consumer.ToEnd())
+				got := newGathered()
+				gate := make(chan struct{})
+				ctl := begun(t, source(c, func(_ context.Context, r *strRecord) error {
+					if r.Partition() == 1 && r.Offset() == 10 {
+						<-gate
+					}
+					got.add(r)
+					return nil
+				}))
+				becomes(t, "the first is read", func() bool { return len(got.of(0)) == 20 })
+				for i := range 20 { // beside what it does when its sub-stream ends, and long after
+					fillPartitions(t, k, "in", 1, 20+i, 1)
+					<-time.After(200 * time.Millisecond)
+				}
+				close(gate)
+				require.NoError(t, outcome(t, ctl))
+				requireOnce(t, 2, 20, got)
+			})
+		})
+	}
+}
