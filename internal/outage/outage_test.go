@@ -18,7 +18,7 @@ func TestOutages(t *testing.T) {
 		require.True(t, o.Begins("a"))
 		require.False(t, o.Begins("a"), "told once")
 		require.True(t, o.Begins("b"))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		took, was := o.Over("a")
 		require.True(t, was)
 		require.Equal(t, time.Second, took)
