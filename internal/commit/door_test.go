@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,7 +66,8 @@ func (s *store) Commit(_, life context.Context, offsets []commit.Offset) []error
 type house struct {
 	*commit.Door
 	store
-	committable []commit.Offset
+	mu          sync.Mutex      // time that passes orders nothing for the race detector
+	committable []commit.Offset // under mu
 	failed      error
 	log         bytes.Buffer
 	killed      bool
@@ -75,11 +77,24 @@ func open(t *testing.T, timeout time.Duration) *house {
 	h := &house{}
 	h.Door = commit.NewDoor(commit.Options{
 		Group: "g", Timeout: timeout, Log: slog.New(slog.NewTextHandler(&h.log, nil)),
-		Committable: func() []commit.Offset { return h.committable },
+		Committable: h.finished,
 		Fail:        func(err error) { h.failed = err },
 	})
 	h.Begin(t.Context(), func() { h.killed = true }, &h.store)
 	return h
+}
+
+func (h *house) finished() []commit.Offset {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.committable
+}
+
+// finish says what is committable from now on.
+func (h *house) finish(offsets ...commit.Offset) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.committable = offsets
 }
 
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
@@ -91,18 +106,18 @@ func TestLoop(t *testing.T) {
 		h := open(t, time.Minute)
 		quit, ended := make(chan struct{}), make(chan struct{})
 		go func() { defer close(ended); h.Loop(quit) }()
-		h.committable = []commit.Offset{at(p0, 5), at(p1, 7)}
+		h.finish(at(p0, 5), at(p1, 7))
 		pass(time.Hour)
 		require.Empty(t, h.made, "nobody has armed it")
 		h.Arm(settings.NewCommitter(settings.MaxInterval(10 * time.Second)))
 		pass(10 * time.Second)
 		synctest.Wait()
 		require.Equal(t, [][]commit.Offset{{at(p0, 5), at(p1, 7)}}, h.made)
-		h.committable = []commit.Offset{at(p0, 5), at(p1, 9)}
+		h.finish(at(p0, 5), at(p1, 9))
 		h.Wake()
 		synctest.Wait()
 		require.Equal(t, []commit.Offset{at(p1, 9)}, h.made[1], "what is new")
-		h.committable = []commit.Offset{at(p0, 4)}
+		h.finish(at(p0, 4))
 		h.Wake()
 		synctest.Wait()
 		require.Len(t, h.made, 2, "never back")
@@ -112,7 +127,7 @@ func TestLoop(t *testing.T) {
 		require.Equal(t, []commit.Offset{at(p0, 4)}, h.made[2], "another assignment begins where it begins")
 		h.Arm(settings.NewCommitter(settings.MaxInterval(time.Second)))
 		synctest.Wait()
-		h.committable = []commit.Offset{at(p0, 6)}
+		h.finish(at(p0, 6))
 		pass(1100 * time.Millisecond)
 		require.Len(t, h.made, 4, "the shortest interval counts")
 		close(quit)
@@ -222,7 +237,7 @@ func TestLast(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				h := open(t, time.Minute)
 				h.Arm(settings.NewCommitter(settings.MaxInterval(time.Hour)))
-				h.committable = []commit.Offset{at(p1, 1)}
+				h.finish(at(p1, 1))
 				quit, ended := make(chan struct{}), make(chan struct{})
 				go func() { defer close(ended); h.Loop(quit) }()
 				prepare(h)
@@ -294,15 +309,18 @@ func TestFlush(t *testing.T) {
 		h.Arm(settings.NewCommitter(settings.MaxInterval(time.Hour)))
 		quit, ended := make(chan struct{}), make(chan struct{})
 		go func() { defer close(ended); h.Loop(quit) }()
-		h.committable, h.takes = []commit.Offset{at(p0, 5)}, time.Second
+		h.finish(at(p0, 5))
+		h.takes = time.Second
 		require.NoError(t, h.Flush(t.Context()))
 		require.Len(t, h.made, 1)
-		h.committable, h.takes = []commit.Offset{at(p0, 9)}, time.Minute
+		h.finish(at(p0, 9))
+		h.takes = time.Minute
 		var late *fault.CommitError
 		require.ErrorAs(t, h.Flush(t.Context()), &late)
 		pass(time.Minute)
 		require.Len(t, h.made, 2, "the commit goes on")
-		h.committable, h.takes = []commit.Offset{at(p0, 11)}, 0
+		h.finish(at(p0, 11))
+		h.takes = 0
 		h.err = func(int, commit.Offset) error { return kerr.GroupAuthorizationFailed }
 		require.ErrorIs(t, h.Flush(t.Context()), kerr.GroupAuthorizationFailed)
 		<-ended
