@@ -154,7 +154,7 @@ func TestBrokerGoneForAMinute(t *testing.T) {
 				require.Equal(t, upTo(0, 1010), distinct(c.offsetsOf(0)))
 				require.Equal(t, upTo(0, 1000), distinct(c.offsetsOf(1)))
 				require.Contains(t, d.log.String(), "no Kafka broker reached")
-				require.Less(t, strings.Count(d.log.String(), "a commit will be tried again"), 20, "it is told now and then")
+				require.Less(t, strings.Count(d.log.String(), "a commit failed and will be tried again"), 20, "it is told now and then")
 				c.drain()
 			})
 		})

@@ -365,16 +365,16 @@ func TestUnansweredIsWarnedOf(t *testing.T) {
 				require.Equal(t, undone, w.done())
 				pass(25 * time.Second)
 				require.Equal(t, undone, w.done())
-				said := w.said.with("a record stays undone")
+				said := w.said.with("record stuck")
 				require.NotEmpty(t, said)
 				for _, part := range []string{
-					"it was handed over", "topic=in", "partition=in[0]", "offset=" + strconv.Itoa(undone) + " ", "stage=work ", "unanswered=1 ", " for=1",
+					"was handed over", "topic=in", "partition=0 ", "offset=" + strconv.Itoa(undone) + " ", "stage=work ", "unanswered=1 ", " for=1",
 				} {
 					require.Contains(t, said[0], part)
 				}
 				_ = ctl.Drain(t.Context())
 				<-ctl.Done()
-				said = w.said.with("nobody has finished them")
+				said = w.said.with("nobody has finished them in time")
 				require.Len(t, said, 1)
 				require.Contains(t, said[0], "in[0]@"+strconv.Itoa(undone)+" by work, 1 for ")
 				require.EqualValues(t, undone, max(0, w.committed(0)))
@@ -392,7 +392,7 @@ func TestUnansweredNamesTheStages(t *testing.T) {
 		w.start(w.src.To(into(offsetOf, stream.Broadcast(stream.ToChan(a).Named("first"), copies(2, stream.ToChan(b).Named("second")), consumer.CommitterSink(quickly())))))
 		require.Zero(t, w.done())
 		pass(25 * time.Second)
-		said := w.said.with("it was handed over")
+		said := w.said.with("was handed over")
 		require.NotEmpty(t, said)
 		require.Contains(t, said[0], "unanswered=3")
 		require.Contains(t, said[0], "first")

@@ -87,7 +87,7 @@ func TestStuckRecordsAreNamed(t *testing.T) {
 				}
 				ctl := begun(t, g)
 				pass(25 * time.Second)
-				stuck := log.line("stays undone")
+				stuck := log.line("record stuck")
 				require.Contains(t, stuck, "in[0]@3 in stage ")
 				require.Contains(t, stuck, "lookup")
 				second := begun(t, consumer.New(readerOf(k, settings.Protocol(settings.Eager)), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))

@@ -158,7 +158,7 @@ func TestUnsure(t *testing.T) {
 		back.Back = true
 		require.False(t, take(back).Again)
 		require.Len(t, h.made, 3, "the group may have 8")
-		require.Contains(t, h.log.String(), "a commit will be tried again")
+		require.Contains(t, h.log.String(), "a commit failed and will be tried again")
 		require.Contains(t, h.log.String(), "commits succeed again")
 		commits, failures := h.Counts()
 		require.EqualValues(t, 3, commits)

@@ -29,7 +29,7 @@ func (d *Door) send(ctx context.Context, all []Offset) (again bool, gone int, er
 		case passing(e):
 			again = true
 			if !errors.Is(e, kerr.RebalanceInProgress) && d.outages.Begins("commit") {
-				d.o.Log.Warn("vicuna: a commit will be tried again", "group", d.o.Group, "partition", o.Partition.String(), "offset", o.Offset, "error", e)
+				d.o.Log.Warn("vicuna: a commit failed and will be tried again", "group", d.o.Group, "topic", o.Topic, "partition", o.Partition.Partition, "offset", o.Offset, "error", e)
 			}
 		default:
 			err = errors.Join(err, &fault.CommitError{Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Err: e})

@@ -122,7 +122,7 @@ func (d *Door) Ending(ctx context.Context, collect func() []Offset) error {
 			return &fault.CommitError{Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Err: errNotSetBack}
 		}
 	}
-	d.o.Log.Warn("vicuna: the last offsets of partitions could not be committed: records will be delivered again", "group", d.o.Group, "partitions", len(m.Offsets))
+	d.o.Log.Warn("vicuna: the last offsets of partitions could not be committed within settings.CommitTimeout: records will be delivered again", "group", d.o.Group, "partitions", len(m.Offsets))
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (s *Session) begin(<-chan struct{}) {
 		switch {
 		case err == nil:
 			if told {
-				s.log.Info("vicuna: the consumer has begun", "after", time.Since(began).Round(time.Millisecond))
+				s.log.Info("vicuna: the consumer can begin now", "source", s.name, "after", time.Since(began).Round(time.Millisecond))
 			}
 			s.bell.Ring()
 			return
@@ -45,7 +45,7 @@ func (s *Session) begin(<-chan struct{}) {
 		}
 		if !told {
 			told = true
-			s.log.Warn("vicuna: the consumer cannot begin yet; it tries again within settings.StartTimeout", "error", err)
+			s.log.Warn("vicuna: the consumer cannot begin yet; it tries again for settings.StartTimeout", "source", s.name, "for", s.cfg.StartTimeout(), "error", err)
 		}
 		timer := time.NewTimer(min(pause, max(0, s.cfg.StartTimeout()-time.Since(began))))
 		select {

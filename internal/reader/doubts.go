@@ -37,7 +37,7 @@ func (s *Session) lookInto(<-chan struct{}) {
 // stillThere asks for a topic until it is there, as it was. The topic that is not there for the
 // start time-out is gone, and one that was made anew is another.
 func (s *Session) stillThere(d *fault.FetchError) error {
-	s.log.Warn("vicuna: a broker does not know a topic that it leads; asking whether it is still there", "topic", d.Topic, "partition", d.Partition, "error", d.Err)
+	s.log.Warn("vicuna: a broker does not know a topic that it leads; the others are asked for settings.StartTimeout whether the topic is still there", "topic", d.Topic, "partition", d.Partition, "error", d.Err)
 	known := s.o.History.topic(d.Topic)
 	var unknown time.Time // since when
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

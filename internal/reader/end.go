@@ -95,7 +95,7 @@ func (s *Session) closeAll(ctx, last context.Context, going parts) {
 	}
 	s.stopped(last, going)
 	if err := s.events.Wait(last); err != nil {
-		s.log.Warn("vicuna: the function for rebalance events has not returned")
+		s.log.Warn("vicuna: the function of consumer.Events has not returned in the close time-out; the run ends without it", "source", s.name)
 	}
 	s.close(ctx)
 	s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
@@ -131,7 +131,7 @@ func (s *Session) close(ctx context.Context) {
 		cancel()
 		if err != nil {
 			s.kill() // what has not ended by now does not end otherwise
-			s.log.Warn("vicuna: the group could not be left; it notices when the session times out", "group", s.cfg.Group(), "error", err)
+			s.log.Warn("vicuna: the group could not be left: it gives the partitions to others only when this member's session times out", "group", s.cfg.Group(), "error", err)
 		}
 	}
 	s.cl.CloseAllowingRebalance()

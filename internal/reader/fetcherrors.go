@@ -40,7 +40,7 @@ func (s *Session) explain(tp topics.Partition, err error) error {
 		if s.cfg.OutOfRange() == settings.FailOutOfRange {
 			return &fault.OutOfRangeError{Topic: loss.Topic, Partition: loss.Partition, Offset: loss.ConsumedTo, Err: err}
 		}
-		s.log.Warn("vicuna: records were lost by the brokers; going on as settings.OutOfRange says", "partition", tp.String(), "error", err)
+		s.log.Warn("vicuna: records were lost by the brokers; reading goes on as settings.OutOfRange says", "topic", tp.Topic, "partition", tp.Partition, "error", err)
 		return nil
 	case errors.As(err, &group):
 		return s.explainGroup(group.Err)
@@ -56,7 +56,7 @@ func (s *Session) explain(tp topics.Partition, err error) error {
 		return nil
 	case passingFetch(err), s.isDropped(tp) && lookup.Passing(err):
 		if s.outages.Begins("fetch " + tp.String()) {
-			s.log.Warn("vicuna: fetching will be tried again", "partition", tp.String(), "error", err)
+			s.log.Warn("vicuna: a partition cannot be fetched; the client tries again until it can", "topic", tp.Topic, "partition", tp.Partition, "error", err)
 		}
 		return nil
 	}
@@ -109,7 +109,7 @@ func (s *Session) explainGroup(err error) error {
 		return &fault.GroupError{Group: s.cfg.Group(), Err: err}
 	}
 	if s.outages.Begins("group") {
-		s.log.Warn("vicuna: the group's session failed and is begun anew", "group", s.cfg.Group(), "error", err)
+		s.log.Warn("vicuna: the group refuses this member; the client joins again until it is taken", "group", s.cfg.Group(), "error", err)
 	}
 	return nil
 }

@@ -200,7 +200,7 @@ func (s *Session) deliver(topic string, p *kgo.FetchPartition, lease *memory.Lea
 	s.fetched.Add(int64(len(p.Records)))
 	if s.outages.Any() {
 		if took, was := s.outages.Over("fetch " + tp.String()); was {
-			s.log.Info("vicuna: a partition is fetched again", "partition", tp.String(), "after", took)
+			s.log.Info("vicuna: a partition is fetched again", "topic", tp.Topic, "partition", tp.Partition, "after", took)
 		}
 	}
 	bytes := s.fetchSize.Take(tp)

@@ -218,7 +218,7 @@ func (s *Session) insist(ctx context.Context, ask func() error) error {
 		}
 		if !told {
 			told = true
-			s.log.Warn("vicuna: where partitions begin could not be asked; it will be tried again", "error", err)
+			s.log.Warn("vicuna: the brokers do not say where partitions begin; they are asked again until they do", "error", err)
 		}
 		timer := time.NewTimer(pause)
 		select {

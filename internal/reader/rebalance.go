@@ -50,7 +50,7 @@ func (s *Session) onAssigned(ctx context.Context, ps []topics.Partition) {
 		return
 	}
 	if took, was := s.outages.Over("group"); was {
-		s.log.Info("vicuna: the group's session is begun anew", "group", s.cfg.Group(), "after", took)
+		s.log.Info("vicuna: the group has this member again", "group", s.cfg.Group(), "after", took)
 	}
 	err := s.rejoined(ctx)
 	if err == nil && len(ps) > 0 {
@@ -173,7 +173,7 @@ func (s *Session) lose(ctx context.Context, ps []topics.Partition, going parts) 
 		s.completeSub(p)
 	}
 	s.savePositions(going, ends)
-	s.log.Warn("vicuna: partitions were lost: somebody else may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", topics.Summary(ps))
+	s.log.Warn("vicuna: partitions were lost: another member may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", topics.Summary(ps))
 	s.handle(ctx, "lost handler", s.o.Handler.Lost, ps)
 	s.gone(ctx, going, ps)
 	s.tell(Lost, ps)
@@ -220,7 +220,7 @@ func (s *Session) drain(ctx context.Context, going parts, ps []topics.Partition)
 	}
 	if left > 0 {
 		s.dropped.Add(int64(left))
-		s.log.Warn("vicuna: partitions are given up with records in flight, which will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
+		s.log.Warn("vicuna: partitions are given up with records in flight after settings.RevokeTimeout: they will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
 			"partitions", s.unfinished(ends, begin))
 		s.warnNotFinished(ends)
 	}

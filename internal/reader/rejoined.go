@@ -26,7 +26,7 @@ func (s *Session) rejoined(ctx context.Context) error {
 	if len(ps) == 0 {
 		return nil
 	}
-	s.log.Warn("vicuna: the group has put this member out and given it the same partitions again as another: what was in flight will be delivered again",
+	s.log.Warn("vicuna: the group had put this member out and has given it the same partitions under a new id: what was in flight will be delivered again",
 		"group", s.cfg.Group(), "partitions", topics.Summary(ps))
 	s.lose(ctx, ps, s.taken(ps))
 	// the Assigned function may commit where they go on, so it comes before the group is asked

@@ -51,8 +51,9 @@ func (s *Session) warnStuck(a inFlight, after time.Duration) bool {
 	if !ok || age < after {
 		return false
 	}
-	s.log.Warn("vicuna: a record stays undone, and nothing behind it can be committed: "+s.whereabouts(a.Partition(), offset, age),
-		"partition", a.Partition().String(), "offset", offset, "stage", s.stageOf(a.Partition(), offset, after/2),
+	p := a.Partition()
+	s.log.Warn("vicuna: record stuck: "+s.whereabouts(p, offset, age)+"; no later offset of the partition can be committed until it is done",
+		"topic", p.Topic, "partition", p.Partition, "offset", offset, "stage", s.stageOf(p, offset, after/2),
 		"for", age.Round(time.Millisecond), "outstanding", a.Outstanding())
 	return true
 }
@@ -69,9 +70,11 @@ func (s *Session) warnUnanswered(a inFlight, after time.Duration) bool {
 	if !ok || u.Age < after {
 		return false
 	}
-	s.log.Warn("vicuna: a record stays undone: it was handed over, and no committing stage of another graph nor its Commit has finished it; nothing behind it can be committed",
-		"topic", a.Partition().Topic, "partition", a.Partition().String(), "offset", u.Offset, "stage", strings.Join(u.Stages, ", "), "unanswered", u.Answers,
-		"for", u.Age.Round(time.Millisecond), "outstanding", a.Outstanding())
+	p, stages, age := a.Partition(), strings.Join(u.Stages, ", "), u.Age.Round(time.Millisecond)
+	s.log.Warn(fmt.Sprintf("vicuna: record stuck: %v@%d was handed over by stage %s %v ago, and nobody has finished it: call its Offset.Commit, or end the graph that "+
+		"has it in a committing stage; no later offset of the partition can be committed until then", p, u.Offset, stages, age),
+		"topic", p.Topic, "partition", p.Partition, "offset", u.Offset, "stage", stages, "unanswered", u.Answers,
+		"for", age, "outstanding", a.Outstanding())
 	return true
 }
 
@@ -88,11 +91,11 @@ func (s *Session) warnNotFinished(ends []feed.End) {
 			continue
 		}
 		if n++; n <= mostNamed {
-			names = append(names, fmt.Sprintf("%s@%d by %s, %d for %v", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
+			names = append(names, fmt.Sprintf("%s@%d by %s, %d times, %v ago", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
 				u.Age.Round(time.Millisecond)))
 		}
 	}
 	if n > 0 {
-		s.log.Warn("vicuna: records were handed over, nobody has finished them, and they will be delivered again", "partitions", n, "first", names)
+		s.log.Warn("vicuna: records were handed over and nobody has finished them in time: they will be delivered again; see docs/committing.md on hand-overs", "partitions", n, "first", names)
 	}
 }

@@ -58,7 +58,7 @@ func (s *Session) attach(p *part, l *lane) {
 		l.feed.Complete() // it was taken away meanwhile
 		return
 	case waited:
-		s.log.Info("vicuna: a partition is read now that has waited for its sub-stream", "partition", p.String())
+		s.log.Info("vicuna: a partition that has waited for its sub-stream is read now", "topic", p.Topic, "partition", p.Partition.Partition)
 	}
 	s.bell.Ring() // the client may have to go back
 }
@@ -155,12 +155,12 @@ func (s *Session) watchSubStreams(after time.Duration) {
 	s.mu.Unlock()
 	if len(waiting) > 0 {
 		topics.Sort(waiting)
-		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait until another one ends, and those of a partition end only when it is taken away; let Each run as many at a time as "+
-			"partitions can be assigned (0: all)", "partitions", topics.Summary(waiting), "for", after)
+		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait for one of those that stream.Each runs to end, which they do only when their partitions are taken away; "+
+			"let Each run as many at a time as partitions can be assigned (0 is all)", "partitions", topics.Summary(waiting), "for", after)
 	}
 	if len(lasting) > 0 {
 		topics.Sort(lasting)
-		s.log.Warn("vicuna: sub-streams have completed with their partitions, and the graphs that run them have not ended: another source in such a graph has to complete, too",
+		s.log.Warn("vicuna: partitions are gone, and the graphs of their sub-streams have not ended: complete the other sources in those graphs, too",
 			"partitions", topics.Summary(lasting), "for", after)
 	}
 }
