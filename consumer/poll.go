@@ -267,7 +267,7 @@ func (s *session[K, V, T]) give(b batch, lease *tracker.Lease) {
 	// finished.
 	s.mu.Lock()
 	wanted := !pt.revoking && pt.assignment == a &&
-		a.DeliverCharged(recs, offsetsOf(recs), bytes, lease, s.newLot(recs))
+		a.Deliver(feed.Delivery[*kgo.Record]{Vals: recs, Offsets: offsetsOf(recs), Bytes: bytes, Lease: lease, Lot: s.newLot(recs)})
 	switch {
 	case s.shape.ahead > 0 && wanted:
 		pt.unstage(len(recs))

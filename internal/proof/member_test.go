@@ -155,7 +155,7 @@ func (m *member) deliver(p kgo.FetchTopicPartition) {
 		slab[i] = message{r, a, first + uint64(i)}
 		elements[i] = &slab[i]
 	}
-	if !a.Deliver(elements, func(i int) (int64, int32) { return p.Records[i].Offset, p.Records[i].LeaderEpoch }) {
+	if !a.Deliver(feed.Delivery[*message]{Vals: elements, Offsets: offsetsOf(p.Records)}) {
 		return
 	}
 	last := p.Records[len(p.Records)-1]

@@ -146,7 +146,12 @@ func (s *session) deliver(p kgo.FetchTopicPartition) bool {
 		}
 		s.assignments[at] = a
 	}
-	return a.Deliver(p.Records, func(i int) (int64, int32) { return p.Records[i].Offset, p.Records[i].LeaderEpoch })
+	return a.Deliver(feed.Delivery[*kgo.Record]{Vals: p.Records, Offsets: offsetsOf(p.Records)})
+}
+
+// offsetsOf tells where records lie.
+func offsetsOf(recs []*kgo.Record) feed.Offsets {
+	return feed.Offsets{At: func(i int) (int64, int32) { return recs[i].Offset, recs[i].LeaderEpoch }}
 }
 
 // begin starts a run of the blueprint.

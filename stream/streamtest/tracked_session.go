@@ -244,11 +244,11 @@ func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 }
 
 func (r *trackedRun[T, E]) deliver(a *feed.Assignment[E], w window[T]) bool {
-	elements := r.wrap(a, w)
-	if w.offsets == nil {
-		return a.DeliverRun(elements, w.first, 0)
+	at := feed.Offsets{First: w.first}
+	if w.offsets != nil {
+		at.At = func(i int) (int64, int32) { return w.offsets[i], 0 }
 	}
-	return a.Deliver(elements, func(i int) (int64, int32) { return w.offsets[i], 0 })
+	return a.Deliver(feed.Delivery[E]{Vals: r.wrap(a, w), Offsets: at})
 }
 
 // forget leaves out the assignments that have ended.
