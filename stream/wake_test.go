@@ -58,14 +58,14 @@ func TestDrainDuringAFlushThatWaits(t *testing.T) {
 			ctl := start(t, holder(stream.Via(stream.FromChan(ch), look)).To(stream.ToChan(out)))
 			ch <- 2
 			synctest.Wait()
-			r.RaiseHurry() // it is flushed, and waits for somebody to receive it
+			hurry := r.Hurry("test") // it is flushed, and waits for somebody to receive it
 			synctest.Wait()
 			done := make(chan error, 1)
 			go func() { done <- ctl.Drain(t.Context()) }()
 			synctest.Wait()
 			require.Equal(t, []int{2}, <-out)
 			require.NoError(t, <-done)
-			r.LowerHurry()
+			hurry.Release()
 		})
 	}
 }

@@ -297,9 +297,7 @@ func (l *Ledger) gap(e *entry, position uint64) bool {
 	if l.run != nil && l.run.Stopped() {
 		return true // everything is void
 	}
-	if l.run != nil {
-		l.run.everCut.Store(true)
-	}
+	l.everCut.Store(true)
 	l.cutMu.Lock()
 	lowered := !e.after(position) && l.lower(e, position)
 	isGap := e.gap.Load() == position

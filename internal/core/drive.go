@@ -158,7 +158,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 			n++
 		}
 	}()
-	attention := &isl.run.attention
+	attention := &isl.run.word
 	switch {
 	case c.Toks != nil:
 		for ; n < len(c.Vals); n++ {
@@ -228,19 +228,19 @@ const (
 // attend is called between two elements while something wants attention; it is the only check that
 // is made per element.
 func (isl *Island) attend(t Token, isSource bool) verdict {
-	a := isl.run.attention.Load()
+	a := isl.run.word.Load()
 	switch {
-	case a&attendStop != 0:
+	case a&wantStop != 0:
 		return leave
-	case a&attendYield != 0 && isSource && isl.yield.Load() == yieldAsked:
+	case a&wantYield != 0 && isSource && isl.yield.Load() == yieldAsked:
 		return leave
-	case a&attendDrop == 0 || t == 0:
-		if isSource && a&attendDrain != 0 {
+	case a&wantDrop == 0 || t == 0:
+		if isSource && a&wantDrain != 0 {
 			return leave
 		}
 	default:
 		if gone, how := isl.run.Ledger.gone(t); gone {
-			if isSource && a&attendDrain != 0 {
+			if isSource && a&wantDrain != 0 {
 				return leave // it is still the source's
 			}
 			isl.run.sweepOut(t, how)
@@ -248,7 +248,7 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 		}
 		// What has begun goes on in a drain, too: a stage may have begun a whole chunk.
 	}
-	if a&attendHurry != 0 {
+	if a&wantHurry != 0 {
 		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token
 	}
 	return goOn
@@ -259,7 +259,7 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
 	isl.passPanics = true
 	st.Link.Up = func() { isl.noMore = true }
-	leave := isl.run.enter("range loop")
+	leave := isl.run.enter(&goroutine{what: "range loop"})
 	return func() {
 		defer leave()
 		defer isl.run.Here()()

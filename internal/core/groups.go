@@ -113,10 +113,7 @@ func (r *Run) tellOf(g CommitGroup) {
 	for _, f := range watchers {
 		f(g)
 	}
-	r.mu.Lock()
-	children := r.snapshotChildren()
-	r.mu.Unlock()
-	for _, c := range children {
+	for _, c := range r.allChildren() {
 		c.tellOf(g)
 	}
 }

@@ -42,7 +42,7 @@ func (h *Held) Emit(isl *Island) (em Emission) {
 	l.cutMu.Lock()
 	var gone []bool
 	left := len(toks)
-	if isl.run.everCut.Load() { // also long after the sweep: a holder may keep things for hours
+	if l.everCut.Load() { // also long after the sweep: a holder may keep things for hours
 		for i, t := range toks {
 			if out, _ := l.gone(t); out {
 				if gone == nil {
@@ -80,7 +80,7 @@ func (h *Held) Emit(isl *Island) (em Emission) {
 // Sweep gives back what lies after the cut, and reports what is kept; nil is all of it. Holders
 // call it before they look at whether there is anything to emit.
 func (h *Held) Sweep(isl *Island) (kept func(i int) bool) {
-	if h.tracked == 0 || !isl.run.everCut.Load() {
+	if h.tracked == 0 || !isl.run.Ledger.everCut.Load() {
 		return nil
 	}
 	var gone []bool

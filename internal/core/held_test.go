@@ -36,7 +36,7 @@ func TestEmitLeavesOutWhatWasGivenBack(t *testing.T) {
 	keep(isl, &holders[3], 0, c.at(0, 6))
 	c.freeze(0)
 	require.EqualValues(t, 2, c.cutOf(0), "what a holder keeps has not begun")
-	c.r.attention.And(^uint32(attendDrop)) // long after the sweep
+	c.r.unwant(wantDrop) // long after the sweep
 
 	em := holders[0].Emit(isl)
 	require.Equal(t, []bool{true, true, false, true}, keptOf(em, 4))

@@ -83,15 +83,6 @@ type Finisher struct {
 	pending pending
 }
 
-// NewFinisher adds a finisher to the run.
-func (r *Run) NewFinisher() *Finisher {
-	f := &Finisher{run: r}
-	r.mu.Lock()
-	r.finishers = append(r.finishers, f)
-	r.mu.Unlock()
-	return f
-}
-
 // Done ends a token as done.
 func (f *Finisher) Done(t Token) {
 	switch {
@@ -100,7 +91,7 @@ func (f *Finisher) Done(t Token) {
 		f.run.Ledger.end(span{t, 1}, fine)
 	default:
 		f.pending.done(f.run.Ledger, t)
-		if f.run.attention.Load() != 0 {
+		if f.run.word.Load() != 0 {
 			f.pending.flush(f.run.Ledger) // somebody may wait for the last token
 		}
 	}

@@ -43,9 +43,6 @@ type Sweeper interface {
 // sweptForEver is said of islands that have ended, and of those whose elements have no tokens.
 const sweptForEver = math.MaxUint32
 
-// Dropping reports whether elements of dropped assignments are still looked for.
-func (r *Run) Dropping() bool { return r.attention.Load()&attendDrop != 0 }
-
 // sweep is called between two chunks while elements of dropped assignments are looked for.
 func (isl *Island) sweep(in Sweeper, isSource bool) {
 	drop := isl.run.drops.Load()
@@ -61,20 +58,13 @@ func (isl *Island) sweptUpTo(drop uint32) {
 	r := isl.run
 	isl.swept.Store(drop)
 	drop = r.drops.Load()
-	r.mu.Lock()
-	islands := r.islands[:len(r.islands):len(r.islands)]
-	r.mu.Unlock()
-	for _, other := range islands {
+	for _, other := range r.allIslands() {
 		if other.swept.Load() < drop {
 			r.poke()
 			return
 		}
 	}
-	r.sweepMu.Lock()
-	defer r.sweepMu.Unlock()
-	if r.drops.Load() == drop {
-		r.attention.And(^uint32(attendDrop))
-	}
+	r.dropped(drop)
 }
 
 // sweep is what the receiving end of a boundary knows: until which element it has to take.

@@ -17,11 +17,7 @@ func (isl *Island) Yield() {
 	if !isl.yield.CompareAndSwap(noYield, yieldAsked) {
 		return
 	}
-	r := isl.run
-	r.yieldMu.Lock()
-	r.yields++
-	r.attention.Or(attendYield)
-	r.yieldMu.Unlock()
+	isl.run.wantYielded()
 }
 
 // yielded is called when the island has nothing in hand; to is noYield, or yieldOver behind its
@@ -30,10 +26,5 @@ func (isl *Island) yielded(to uint32) {
 	if isl.yield.Load() == to || isl.yield.Swap(to) != yieldAsked {
 		return
 	}
-	r := isl.run
-	r.yieldMu.Lock()
-	defer r.yieldMu.Unlock()
-	if r.yields--; r.yields == 0 {
-		r.attention.And(^uint32(attendYield))
-	}
+	isl.run.attention.yielded()
 }

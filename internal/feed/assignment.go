@@ -34,7 +34,8 @@ type Assignment[T any] struct {
 	queued int // elements in the queue, those that the island has in hand included
 	lent   int // elements at the front of the queue that the island has in hand
 	paused bool
-	next   int64 // the offset of the first element that was taken back; -1 where none was
+	hurry  *core.Hurry // while it is rewinding
+	next   int64       // the offset of the first element that was taken back; -1 where none was
 
 	charged, chargedRecords atomic.Int64
 }

@@ -121,7 +121,7 @@ func (s *session) settle() bool {
 	if s.broken == noSettle {
 		return true
 	}
-	if !s.feed.Settle(s.run.Context()) {
+	if !s.feed.Quiesce(s.run.Context()) {
 		return false
 	}
 	whole := !s.child.Stopped()

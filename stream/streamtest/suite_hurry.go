@@ -13,7 +13,6 @@ func hurried[T any](src stream.Source[T]) (wrapped stream.Source[T], raise func(
 		return next(at)
 	}, "hurried")
 	return stream.Via(src, look), func() (lower func()) {
-		r.RaiseHurry()
-		return r.LowerHurry
+		return r.Hurry("suite").Release
 	}
 }

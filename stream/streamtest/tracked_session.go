@@ -357,7 +357,7 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 		r.paused.Store(false)
 		r.feed.Ring()
 	}()
-	if !r.feed.Settle(ctx) {
+	if !r.feed.Quiesce(ctx) {
 		if r.run.Stopped() {
 			return fmt.Errorf("streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
 		}
