@@ -312,7 +312,7 @@ func (a *ahead[T]) block(t Token) {
 
 // flush lets the holders emit, as idle does.
 func (a *ahead[T]) flush() {
-	if len(a.isl.flushers) > 0 && a.isl.run.Hurried() {
+	if len(a.isl.holders) > 0 && a.isl.run.Hurried() {
 		a.inside(func() { a.isl.flush() })
 	}
 	a.isl.pending.flush(a.isl.run.Ledger)

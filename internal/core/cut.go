@@ -26,7 +26,7 @@ import "runtime"
 //     is kept, the cuts of the other members' assignments are raised to cover it, until nothing
 //     changes. After that, a merge lies before all its cuts or after all of them. So no cut is
 //     raised after its freeze, and nothing that was thrown away is ever needed. Merges are made
-//     under cutMu, of elements that lie before their cuts (Held.Emit). One with elements that have
+//     under cutMu, of elements that lie before their cuts (heldTokens.emit). One with elements that have
 //     no token has begun when it is made, and runs whatever happens to the others: nobody would
 //     deliver those again.
 //  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it

@@ -35,6 +35,21 @@ type Intake[T any] interface {
 	Cancel()
 }
 
+// IntakeBase is embedded in an [Intake] of a stream's beginning, whose author writes Next and Taken,
+// and of the others those that differ: what it gives out is there or nowhere (an intake that
+// returns Empty writes Ready, or is a Waiter), it has nothing to dispose of, and gives out nothing
+// that was dropped.
+type IntakeBase struct{}
+
+// Ready implements Intake.
+func (IntakeBase) Ready() bool { return true }
+
+// Cancel implements Intake.
+func (IntakeBase) Cancel() {}
+
+// Swept implements Sweeper.
+func (IntakeBase) Swept(uint32) bool { return true }
+
 // Beginning is an Intake that begins a stream and can be stopped by a drain between any two
 // elements: those that were not pushed are still the user's (a slice), or will be delivered again.
 type Beginning interface {
@@ -62,6 +77,15 @@ func Drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		in, isl.ahead = a, a
 	}
 	isl.run.setLoop(isl, func() { drive(isl, in, st) })
+}
+
+// DriveSource builds a stream's beginning: a stage, and an island that takes from an intake.
+func DriveSource[T any](b *Builder, kind string, next func(At) Stage[T], intake func(isl *Island) Intake[T]) {
+	name := b.Name(kind) // before what follows is built, which would take the name
+	isl := b.Run.NewIsland()
+	st := next(At{Island: isl})
+	isl.AddSource(name)
+	Drive(isl, intake(isl), st)
 }
 
 func drive[T any](isl *Island, in Intake[T], st Stage[T]) {

@@ -60,9 +60,9 @@ func (r *Run) FreezeFor(indexes []uint32, within time.Duration) {
 	r.sweepFor()
 }
 
-// Hold makes the cut of assignments of which nothing else is to begin, and that nobody waits for:
+// Freeze makes the cut of assignments of which nothing else is to begin, and that nobody waits for:
 // what has begun is finished. It may be called within the functions of the run's stages.
-func (r *Run) Hold(indexes ...uint32) {
+func (r *Run) Freeze(indexes ...uint32) {
 	set := make([]*entry, 0, len(indexes))
 	for _, index := range indexes {
 		if e := r.Ledger.entry(index); e != nil {

@@ -81,9 +81,8 @@ type Island struct {
 
 	// What was built into it; fixed before it starts.
 	stages       []*StageInfo
-	source       *StageInfo            // the one that counts what the intake gives
-	flushers     []func(now time.Time) // holders, upstream first
-	deadlines    []func() time.Time    // of the holders that wait for time
+	source       *StageInfo // the one that counts what the intake gives
+	holders      []Holding  // upstream first
 	outputs      []output
 	keepsUnbegun atomic.Bool // some stage keeps elements that have not begun (At.KeepsUnbegun)
 	retries      bool        // the first stage pauses between attempts
@@ -129,16 +128,6 @@ func (isl *Island) TakeExpanding() bool {
 	e := isl.frame.expanding
 	isl.frame.expanding = false
 	return e
-}
-
-// AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from
-// their end): under hurry it runs when the island's input is empty or a chunk ends. deadline, where
-// not nil, says when flush has to run because of time; zero is never.
-func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Time) {
-	isl.flushers = append([]func(time.Time){flush}, isl.flushers...)
-	if deadline != nil {
-		isl.deadlines = append(isl.deadlines, deadline)
-	}
 }
 
 // Token is that of the element in hand.
@@ -347,29 +336,10 @@ func (isl *Island) idle() (next time.Time) {
 	isl.publish()
 	isl.unwanted()
 	isl.pending.flush(isl.run.Ledger)
-	if len(isl.flushers) > 0 {
+	if len(isl.holders) > 0 {
 		// may take long: what is finished was reported before
 		isl.guard(func() { next = isl.flush() })
 		isl.pending.flush(isl.run.Ledger)
-	}
-	return next
-}
-
-func (isl *Island) flush() (next time.Time) {
-	if isl.run.Hurried() {
-		for _, f := range isl.flushers {
-			f(time.Time{})
-		}
-	} else if len(isl.deadlines) > 0 {
-		now := time.Now()
-		for _, f := range isl.flushers {
-			f(now)
-		}
-	}
-	for _, d := range isl.deadlines {
-		if at := d(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
 	}
 	return next
 }

@@ -19,7 +19,7 @@ import (
 //
 // Invariants:
 //  1. A swept island sends no element whose records are all of dropped assignments. A holder in it
-//     may keep some, but throws them away when it emits (Held.Emit), whatever the bit says. Should
+//     may keep some, but throws them away when it emits (heldTokens.emit), whatever the bit says. Should
 //     what it emits come to be dropped as a whole later, that is another drop.
 //  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in
 //     between is not lost.

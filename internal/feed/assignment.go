@@ -121,7 +121,7 @@ func (a *Assignment[T]) Pause(paused bool) {
 	f.mu.Unlock()
 	switch {
 	case hold:
-		f.run.Hold(a.index)
+		f.run.Freeze(a.index)
 	case paused && inHand:
 		f.isl.Yield()
 	}

@@ -41,18 +41,16 @@ func NewSourceProbe[T any](t testing.TB) *SourceProbe[T] {
 // behind it has returned.
 func (p *SourceProbe[T]) Source() stream.Source[T] {
 	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name("probe")
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		isl.AddSource(name)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.isl != nil {
-			b.Fail(stream.ErrTaken)
-			return
-		}
-		p.isl, p.run = isl, b.Run
-		core.Drive(isl, core.Intake[T](&probeIntake[T]{p: p}), st)
+		core.DriveSource(b, "probe", next, func(isl *core.Island) core.Intake[T] {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.isl != nil {
+				b.Fail(stream.ErrTaken)
+			} else {
+				p.isl, p.run = isl, b.Run
+			}
+			return &probeIntake[T]{p: p}
+		})
 	})
 }
 
