@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/stream"
@@ -59,7 +60,7 @@ func (c *Consumer[K, V]) CommitWithMetadataPartitionedSource(f func(*Record[K, V
 }
 
 func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[stream.Sub[TopicPartition, T]] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[TopicPartition, T]]) {
+	return stream.Source[stream.Sub[TopicPartition, T]](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[TopicPartition, T]]) {
 		name := b.Name(sh.kind)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -75,7 +76,7 @@ func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Sourc
 			s.outer.pass()
 		}
 		core.Drive[stream.Sub[TopicPartition, T]](isl, s.outer, st)
-	})
+	}))
 }
 
 // outer is the intake of the stream of sub-streams.
@@ -184,7 +185,7 @@ func (o *outer[K, V, T]) More() bool { return o.s.more() }
 
 // sub is the source of a partition's sub-stream, which runs once.
 func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
-	return stream.BuildSub(s.run, stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return stream.Source[T](blueprint.Live(s.run, blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(s.name + " " + pt.String())
 		s.shape.needsCommitter(b, s.cfg, s.c.opts, name)
 		isl := b.Run.NewIsland()
@@ -197,7 +198,7 @@ func (s *session[K, V, T]) sub(pt *part) stream.Source[T] {
 			s.outer.close()
 			return nil
 		})
-	}))
+	})))
 }
 
 // attach lets a partition's records go to a sub-stream that has begun.

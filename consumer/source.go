@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -145,7 +146,7 @@ func committableShape[K, V any](kind string, metadata func(*Record[K, V]) (strin
 
 // single is a source of all partitions.
 func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(sh.kind)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -157,7 +158,7 @@ func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] 
 		l := s.newLane(isl, isl.AddSource(name))
 		s.lane = l
 		core.Drive[T](isl, s.arriving(l), s.checked(l, st))
-	})
+	}))
 }
 
 // needsCommitter says that the source commits nothing without a committing stage, where that is so.

@@ -38,7 +38,7 @@ func (s Source[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 		}
 		var loop func()
 		left := false
-		r, err := Graph{build: func(b *core.Builder) {
+		r, err := newGraph(func(b *core.Builder) {
 			s.connect(b, func(at core.At) core.Stage[T] {
 				recv := b.Run.NewIsland()
 				info := recv.AddStage("all")
@@ -58,7 +58,7 @@ func (s Source[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 				}, Done: func() {}, Link: link})
 				return bd.Stage()
 			})
-		}}.buildInto(core.NewRun(ctx, limits))
+		}).buildInto(core.NewRun(ctx, limits))
 		if err != nil {
 			yield(none, err)
 			return

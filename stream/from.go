@@ -17,9 +17,9 @@ import (
 //   - Order: the slice's.
 //   - Goroutines: one for it and what follows.
 func FromSlice[T any](elements []T) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.DriveSource(b, "slice", next, func(*core.Island) core.Intake[T] { return &slice[T]{rest: elements} })
-	}}
+	})
 }
 
 type slice[T any] struct {
@@ -52,9 +52,9 @@ func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 //   - Order: the channel's.
 //   - Goroutines: one for it and what follows.
 func FromChan[T any](ch <-chan T) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.DriveSource(b, "chan", next, func(*core.Island) core.Intake[T] { return &channel[T]{run: b.Run, ch: ch} })
-	}}
+	})
 }
 
 type channel[T any] struct {
@@ -163,7 +163,7 @@ func FromFunc[T any](produce func(ctx context.Context, emit func(T) bool) error)
 }
 
 func fromUser[T any](kind string, produce func(context.Context, func(T) bool) error) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.FromUser(b, b.Name(kind), next, produce)
-	}}
+	})
 }

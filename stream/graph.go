@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
@@ -86,15 +87,8 @@ func limitsOf(opts []RunOption) (core.Limits, error) {
 }
 
 func (g Graph) buildInto(r *core.Run) (*core.Run, error) {
-	b := &core.Builder{Run: r}
-	if g.build == nil {
-		b.Fail(ErrNoGraph)
-	} else {
-		g.build(b)
-		b.CheckCommitters()
-	}
-	if err := b.Err(); err != nil {
-		return nil, r.Discard(err)
+	if err := blueprint.Graph(g).Into(r); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

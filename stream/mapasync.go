@@ -120,14 +120,14 @@ func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome
 }
 
 func callAsync[A, B any](src Source[A], kind string, n int, unordered bool, cfg *stageConfig, f func(*core.Run, A, call) (B, core.Outcome, time.Time)) Source[B] {
-	return Source[B]{build: func(b *core.Builder, next func(core.At) core.Stage[B]) {
-		name, r := b.Name(kind), b.Run
+	return operator(src, kind, func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
+		r := b.Run
 		m := core.MapAsync[A, B]{
 			Name: name, N: max(n, 1), Unordered: unordered, Ahead: cfg.ahead, Repeatable: cfg.repeatable,
 			Call: func(a A, t core.Token, before int, info *core.StageInfo) (B, core.Outcome, time.Time) {
 				return f(r, a, call{t, info, before})
 			},
 		}
-		src.connect(b, func(at core.At) core.Stage[A] { return m.Attach(at, next) })
-	}}
+		return m.Attach(at, next)
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -77,7 +78,7 @@ func newMember(opts ...kgo.Opt) *member {
 
 // source is what a consumer's CommittableSource will be.
 func (m *member) source() stream.Source[*message] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[*message]) {
+	return stream.Source[*message](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[*message]) {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		isl.AddSource(b.Name("member"))
@@ -85,7 +86,7 @@ func (m *member) source() stream.Source[*message] {
 		m.feed = feed.New[*message](isl, feed.Options{Moved: m.more})
 		core.Drive(isl, m.feed.Intake(), st)
 		b.Run.OnStart(m.start)
-	})
+	}))
 }
 
 func (m *member) more() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -35,7 +36,7 @@ func newRecorded[T any](elements []T) *recorded[T] {
 }
 
 func (r *recorded[T]) source() stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.DriveSource(b, "recorded", next, func(*core.Island) core.Intake[T] {
 			index, err := b.Run.Ledger.Register(r, 0)
 			if err != nil {
@@ -46,7 +47,7 @@ func (r *recorded[T]) source() stream.Source[T] {
 			r.run, r.index = b.Run, index
 			return &recordedIntake[T]{r: r}
 		})
-	})
+	}))
 }
 
 type recordedIntake[T any] struct {

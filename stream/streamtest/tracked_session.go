@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/tracker"
@@ -103,7 +104,7 @@ type trackedRun[T, E any] struct {
 }
 
 func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*feed.Assignment[E], window[T]) []E) stream.Source[E] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
+	return stream.Source[E](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
 		name := b.Name("tracked")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -121,7 +122,7 @@ func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*
 		s.run = r
 		b.Run.OnStart(r.start)
 		b.Run.OnLast(r.end)
-	})
+	}))
 }
 
 func (r *trackedRun[T, E]) start() {
