@@ -176,7 +176,7 @@ func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
 		i := slot % uint64(len(f.carried))
 		a, f.carried[i] = f.carried[i], a
 	}
-	f.slots.Settle(slot, f.result(a, r))
+	f.slots.Fill(slot, f.result(a, r))
 }
 
 func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {

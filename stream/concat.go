@@ -2,7 +2,7 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Concat joins streams one behind the other. Each source is started at its turn, and none after a
+// Concat joins streams one after the other. Each source is started at its turn, and none after a
 // drain has begun.
 //
 //   - Emits when: the source whose turn it is does.

@@ -31,7 +31,7 @@ func (s Source[T]) Divert(when func(T) bool, to Sink[T]) Source[T] {
 	return divert(s, "divert", func(v T) (T, T, bool) { return v, v, when(v) }, to)
 }
 
-// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, behind the policy's
+// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, after the policy's
 // retries.
 //
 //   - Emits when: f has returned without an error.

@@ -26,7 +26,7 @@ const (
 // above zero.
 func DrainTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Drain = d }) }
 
-// CloseTimeout bounds what follows behind the last element or a hard stop: outcomes that are still
+// CloseTimeout bounds what follows after the last element or a hard stop: outcomes that are still
 // collected, clients that are closed, user functions that have not returned. Default 5 s; it must
 // be above zero.
 func CloseTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Close = d }) }

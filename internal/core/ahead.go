@@ -249,8 +249,8 @@ func (a *ahead[T]) setAside() {
 	a.Boundary.Taken(len(c.Vals))
 }
 
-// again looks through all that is set aside: behind another element that pauses, and behind the
-// begin of a revoke.
+// again looks through all that is set aside: when another element pauses, and when a revoke has
+// begun.
 func (a *ahead[T]) again() {
 	l := a.isl.run.Ledger
 	a.revokes = l.revokes.Load() // before the look

@@ -35,7 +35,7 @@ import "runtime"
 //     or after a gap is void: it is given up when it is found, and so are its other members.
 //  4. The tracker knows its cut before anybody can be refused: a position that is given back is not
 //     outstanding any more.
-//  5. Elements are handed to user code between two loads of freezing (BeginHandOver): whether a
+//  5. Elements are handed to user code between two loads of freezing (beginHandOver): whether a
 //     channel has taken an element is known before the cut is made.
 //
 // Rejected: each stage deciding for itself what has not begun (two stages disagree about one
@@ -187,7 +187,7 @@ func (e *entry) wanted(l *Ledger) uint64 {
 
 // freeze makes the cut of assignments, and returns how many positions were given back.
 func (l *Ledger) freeze(set []*entry) (givenBack int) {
-	l.settleHandOvers()
+	l.barHandOvers()
 	defer l.freezing.Add(-1)
 	l.cutMu.Lock()
 	defer l.cutMu.Unlock()
@@ -346,9 +346,9 @@ func (l *Ledger) lose(e *entry) int {
 	return n
 }
 
-// settleHandOvers lets no hand-over to user code begin, and waits for those that are under way
+// barHandOvers lets no hand-over to user code begin, and waits for those that are under way
 // (invariant 5). Whoever calls it takes freezing down.
-func (l *Ledger) settleHandOvers() {
+func (l *Ledger) barHandOvers() {
 	l.freezing.Add(1)
 	if l.run == nil {
 		return

@@ -31,7 +31,7 @@ type Intake[T any] interface {
 	// Ready reports whether Next would return something else than Empty.
 	Ready() bool
 	// Cancel says that no more is wanted; what was not taken is disposed of. No other method is
-	// called afterwards. It is not called behind Complete.
+	// called afterwards. It is not called after Complete.
 	Cancel()
 }
 
@@ -187,7 +187,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 	case c.Toks != nil:
 		for ; n < len(c.Vals); n++ {
 			if attention.Load() != 0 {
-				switch isl.attend(c.Toks[n], isSource) {
+				switch isl.heed(c.Toks[n], isSource) {
 				case leave:
 					return n
 				case skip:
@@ -208,7 +208,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 		for ; n < len(c.Vals); n++ {
 			t := c.First + Token(n)
 			if attention.Load() != 0 {
-				switch isl.attend(t, isSource) {
+				switch isl.heed(t, isSource) {
 				case leave:
 					return n
 				case skip:
@@ -229,7 +229,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 	default:
 		isl.frame.cur, isl.frame.split, isl.frame.outs, isl.frame.fate = 0, 0, 0, fine
 		for ; n < len(c.Vals); n++ {
-			if attention.Load() != 0 && isl.attend(0, isSource) == leave {
+			if attention.Load() != 0 && isl.heed(0, isSource) == leave {
 				return n
 			}
 			push(c.Vals[n])
@@ -249,9 +249,9 @@ const (
 	leave
 )
 
-// attend is called between two elements while something wants attention; it is the only check that
+// heed is called between two elements while something wants attention; it is the only check that
 // is made per element.
-func (isl *Island) attend(t Token, isSource bool) verdict {
+func (isl *Island) heed(t Token, isSource bool) verdict {
 	a := isl.run.word.Load()
 	switch {
 	case a&wantStop != 0:
@@ -279,7 +279,7 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 }
 
 // DriveHere is Drive for the goroutine that calls the function it returns: a range loop's. A panic
-// of the loop's body passes through. Call it once, behind the run's start.
+// of the loop's body passes through. Call it once, after the run's start.
 func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
 	isl.passPanics = true
 	st.Link.Up = func() { isl.noMore = true }

@@ -19,7 +19,7 @@ package core
 // (Refused).
 //
 // A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored
-// behind it, because a flush may fall inside another element's push, or inside a FlatMap. So is
+// after it, because a flush may fall inside another element's push, or inside a FlatMap. So is
 // what a Broadcast does with an element: whether a branch takes it is asked of each element by
 // itself, also of those that a FlatMap before it makes of one.
 type frame struct {

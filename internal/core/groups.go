@@ -103,7 +103,7 @@ func (r *Run) AddGroup(g CommitGroup) {
 	r.groups.mu.Lock()
 	r.groups.list = append(r.groups.list, g)
 	r.groups.mu.Unlock()
-	r.tellOf(g) // behind it: who begins to watch in between finds the group in the list
+	r.tellOf(g) // after that: who begins to watch in between finds the group in the list
 }
 
 func (r *Run) tellOf(g CommitGroup) {

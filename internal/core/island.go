@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -316,7 +315,7 @@ func (isl *Island) Fail(s *StageInfo, err error) {
 
 // panicked turns a recovered panic into a fault of the stage in hand.
 func (isl *Island) panicked(p any) {
-	isl.Fail(isl.stage, &PanicError{Value: p, Stack: debug.Stack()})
+	isl.Fail(isl.stage, newPanicError(p))
 }
 
 // guard calls f and turns a panic in it into a fault that names the stage in hand.
@@ -371,7 +370,7 @@ func (isl *Island) describe() string {
 	return fmt.Sprintf("[%s]", names)
 }
 
-// Back notes that a stage's user function goes on behind a push: a panic is its own again.
+// Back notes that a stage's user function goes on after a push: a panic is its own again.
 func (isl *Island) Back(s *StageInfo) { isl.stage = s }
 
 // Halted reports whether the run was stopped hard.

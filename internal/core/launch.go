@@ -22,8 +22,8 @@ func launch(f func(), ended func(err error)) {
 	}()
 }
 
-// safely calls f, and makes an error of its panic.
-func safely(f func() error) (err error) {
+// Safely calls f, and makes an error of its panic.
+func Safely(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = newPanicError(p)

@@ -165,7 +165,7 @@ func (r *Run) StartIslands() {
 		if r.Stopped() {
 			return
 		}
-		if err := safely(f); err != nil {
+		if err := Safely(f); err != nil {
 			r.Fail(err)
 		}
 	}

@@ -82,7 +82,7 @@ func (r *Run) finish(stuck *StuckError) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.userCtx), r.limits.Close)
 	defer cancel()
 	for _, hook := range r.endHooks() {
-		if err := safely(func() error { return hook(ctx) }); err != nil {
+		if err := Safely(func() error { return hook(ctx) }); err != nil {
 			r.Report(err)
 		}
 	}

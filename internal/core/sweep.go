@@ -7,15 +7,15 @@ import (
 
 // The sweep: how long dropped elements are looked for.
 //
-// Behind a Drop, every island asks the ledger about every tracked element that it takes, and every
+// After a drop, every island asks the ledger about every tracked element that it takes, and every
 // worker does. That must end when nothing can be found any more, or a stream that has lost a
 // partition once is slower for the rest of its run.
 //
 // Drops are numbered. An island is swept up to a drop when, between two elements, it finds that its
 // intake cannot give it an element of an assignment that was dropped until then: a source, because
-// an assignment is dropped only behind the moment from which its intake gives out nothing more of
+// an assignment is dropped only after the moment from which its intake gives out nothing more of
 // it; any other, when the islands that send to it are swept, and it has taken what was on its way
-// at that time. When all islands are swept up to the last drop, the attention bit is cleared.
+// at that time. When all islands are swept up to the last drop, the bit that makes them look is cleared.
 //
 // Invariants:
 //  1. A swept island sends no element whose records are all of dropped assignments. A holder in it
@@ -74,7 +74,7 @@ type sweep struct {
 }
 
 // over reports whether everything was taken that was sent before the sender was swept. sent is read
-// behind that, so it covers it.
+// after that, so it covers it.
 func (s *sweep) over(drop uint32, send *Island, sent *atomic.Uint64, taken uint64) bool {
 	if send.swept.Load() < drop {
 		return false

@@ -11,7 +11,7 @@ const (
 	yieldOver // the island has ended
 )
 
-// Yield makes the island of a source give back the rest of its chunk behind the element in hand,
+// Yield makes the island of a source give back the rest of its chunk after the element in hand,
 // and ask its intake anew. Any goroutine.
 func (isl *Island) Yield() {
 	if !isl.yield.CompareAndSwap(noYield, yieldAsked) {
@@ -20,7 +20,7 @@ func (isl *Island) Yield() {
 	isl.run.wantYielded()
 }
 
-// yielded is called when the island has nothing in hand; to is noYield, or yieldOver behind its
+// yielded is called when the island has nothing in hand; to is noYield, or yieldOver after its
 // last element.
 func (isl *Island) yielded(to uint32) {
 	if isl.yield.Load() == to || isl.yield.Swap(to) != yieldAsked {

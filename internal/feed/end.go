@@ -262,7 +262,7 @@ func (f *Feed[T]) Quiesce(ctx context.Context) bool {
 }
 
 // Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and
-// has not committed yet, are waited for until ctx ends, except behind a hard stop or where
+// has not committed yet, are waited for until ctx ends, except after a hard stop or where
 // downstream wanted no more.
 func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx), false) }
 
