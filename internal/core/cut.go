@@ -26,9 +26,9 @@ import "runtime"
 //     is kept, the cuts of the other members' assignments are raised to cover it, until nothing
 //     changes. After that, a merge lies before all its cuts or after all of them. So no cut is
 //     raised after its freeze, and nothing that was thrown away is ever needed. Merges are made
-//     under cutMu, of elements that lie before their cuts (heldTokens.emit). One with elements that have
-//     no token has begun when it is made, and runs whatever happens to the others: nobody would
-//     deliver those again.
+//     under cutMu, of elements that lie before their cuts (heldTokens.emit). One with elements
+//     that have no token has begun when it is made, and runs whatever happens to the others: nobody
+//     would deliver those again.
 //  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it
 //     finishes, so nothing overtakes it. Positions before it still begin and finish, so that
 //     nothing of them is delivered again, until the assignment is frozen. A merge with a member at

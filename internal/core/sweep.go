@@ -15,12 +15,13 @@ import (
 // intake cannot give it an element of an assignment that was dropped until then: a source, because
 // an assignment is dropped only after the moment from which its intake gives out nothing more of
 // it; any other, when the islands that send to it are swept, and it has taken what was on its way
-// at that time. When all islands are swept up to the last drop, the bit that makes them look is cleared.
+// at that time. When all islands are swept up to the last drop, the bit that makes them look is
+// cleared.
 //
 // Invariants:
 //  1. A swept island sends no element whose records are all of dropped assignments. A holder in it
-//     may keep some, but throws them away when it emits (heldTokens.emit), whatever the bit says. Should
-//     what it emits come to be dropped as a whole later, that is another drop.
+//     may keep some, but throws them away when it emits (heldTokens.emit), whatever the bit
+//     says. Should what it emits come to be dropped as a whole later, that is another drop.
 //  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in
 //     between is not lost.
 //  3. An island that becomes swept pokes the run: those behind it look again, also where nothing
