@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
@@ -155,7 +156,7 @@ func TestCommitBranchThatEnds(t *testing.T) {
 
 // refusing is a sink that gives up the elements for which refuse says so.
 func refusing(refuse func(commitMessage) bool) stream.Sink[commitMessage] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[commitMessage] {
+	return stream.Sink[commitMessage](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[commitMessage] {
 		isl := at.Island
 		info := isl.AddStage(b.Name("refusing"))
 		return core.Stage[commitMessage]{Push: func(m commitMessage) {
@@ -164,7 +165,7 @@ func refusing(refuse func(commitMessage) bool) stream.Sink[commitMessage] {
 				isl.Abandon()
 			}
 		}, Done: func() {}, Link: &core.Link{}}
-	})
+	}))
 }
 
 // An element that is given up while the run goes on and its partition stays: the consumer goes back

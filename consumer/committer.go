@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/committing"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
@@ -49,7 +50,7 @@ func CommitterSinkWithOffsetContext[T any](cm settings.Committer) stream.Sink[st
 }
 
 func committerSink[T any](cm settings.Committer, kind string, offset func(T) any) stream.Sink[T] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
+	return stream.Sink[T](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl := at.Island
 		info := isl.AddStage(b.Name(kind))
 		b.Run.HasCommitter()
@@ -72,7 +73,7 @@ func committerSink[T any](cm settings.Committer, kind string, offset func(T) any
 			},
 			Link: &core.Link{},
 		}
-	})
+	}))
 }
 
 // Committed is a commit that was made.
@@ -137,7 +138,7 @@ type observed[T any] struct {
 
 // committerFlow finishes elements, collects them, and commits behind each batch.
 func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any) stream.Flow[T, []T] {
-	finish := stream.BuildFlow(func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[observed[T]]) core.Stage[T] {
+	finish := func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[observed[T]]) core.Stage[T] {
 		isl := at.Island
 		st := next(at)
 		expanding := isl.TakeExpanding()
@@ -164,9 +165,10 @@ func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any
 			finisher.Flush()
 			st.Done()
 		}, Link: st.Link}
-	}, kind)
+	}
 	return stream.NewFlow(func(src stream.Source[T]) stream.Source[[]T] {
-		batches := stream.Batch(stream.Via(src, finish), cm.MaxBatch(), cm.MaxInterval())
+		finished := stream.Source[observed[T]](blueprint.Operator(blueprint.Source[T](src), kind, finish))
+		batches := stream.Batch(finished, cm.MaxBatch(), cm.MaxInterval())
 		return stream.MapAsync(batches, 1, func(ctx context.Context, batch []observed[T]) ([]T, error) {
 			if cm.WaitsForAck() {
 				if err := batch[0].stage.Flush(ctx); err != nil {

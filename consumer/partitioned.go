@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/stream"
@@ -56,7 +57,7 @@ func (c *Consumer[K, V]) CommitWithMetadataPartitionedSource(f func(*Record[K, V
 
 // partitioned is a source of sub-streams.
 func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[stream.Sub[TopicPartition, T]] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[TopicPartition, T]]) {
+	return stream.Source[stream.Sub[TopicPartition, T]](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[TopicPartition, T]]) {
 		name := b.Name(sh.kind)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -72,7 +73,7 @@ func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Sourc
 			h.Pass()
 		}
 		core.Drive[stream.Sub[TopicPartition, T]](isl, &subs[K, V, T]{Handout: h, r: r}, st)
-	})
+	}))
 }
 
 // subs is the intake of a stream of sub-streams: it makes sources of what the run gives out.
@@ -98,7 +99,7 @@ func (in *subs[K, V, T]) Next() (core.Chunk[stream.Sub[TopicPartition, T]], core
 
 // sub is the source of a partition's sub-stream, which runs once.
 func (r *reading[K, V, T]) sub(sub *reader.Sub) stream.Source[T] {
-	return stream.BuildSub(sub.Run(), stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return stream.Source[T](blueprint.Live(sub.Run(), blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(sub.Name())
 		r.shape.needsCommitter(b, r.c.cs.ConsumerConfig, r.c.opts, name)
 		isl := b.Run.NewIsland()
@@ -106,5 +107,5 @@ func (r *reading[K, V, T]) sub(sub *reader.Sub) stream.Source[T] {
 		l := r.NewLane(isl, isl.AddSource(name))
 		core.Drive[T](isl, r.arriving(l), r.checked(l, st))
 		sub.Build(b, l)
-	}))
+	})))
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/reader"
 	"github.com/vicuna-go/vicuna/serde"
@@ -51,7 +52,7 @@ func read[K, V, T any](b *core.Builder, c *Consumer[K, V], sh shape[K, V, T], na
 
 // single is a source of all partitions.
 func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name(sh.kind)
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -63,7 +64,7 @@ func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] 
 		l := r.NewLane(isl, isl.AddSource(name))
 		r.Single(l)
 		core.Drive[T](isl, r.arriving(l), r.checked(l, st))
-	})
+	}))
 }
 
 // needsCommitter says that the source commits nothing without a committing stage, where that is so.

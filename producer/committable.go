@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/committing"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
@@ -114,7 +115,7 @@ func offsetOf[P any]() func(P) any {
 func buildCommittableSink[K, V, P, A any](ps settings.Producer[K, V], cm settings.Committer, o options, kind string,
 	envelopeOf func(A) envelope.Envelope[K, V, P], offsetOf func(A, P) any,
 ) stream.Sink[A] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[A] {
+	return stream.Sink[A](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[A] {
 		info := at.Island.AddStage(b.Name(kind))
 		b.Run.HasCommitter()
 		if err := cm.Err(); err != nil {
@@ -129,7 +130,7 @@ func buildCommittableSink[K, V, P, A any](ps settings.Producer[K, V], cm setting
 		}
 		s.here = s.stage.Another()
 		return core.Stage[A]{Push: s.push, Done: s.done, Link: &core.Link{}}
-	})
+	}))
 }
 
 // committableSink is a plainSink of envelopes that tells a committer stage of each that is done.

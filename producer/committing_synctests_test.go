@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
@@ -351,10 +352,10 @@ func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
 		in := make(chan offsetEnv, 1)
 		p := &position{g: g}
 		in <- envelope.Single[string, string, committable](*envelope.New("out", "k", "v"), p)
-		src := stream.Via(stream.FromChan(in), stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[offsetEnv]) core.Stage[offsetEnv] {
+		src := stream.Source[offsetEnv](blueprint.Operator(blueprint.Source[offsetEnv](stream.FromChan(in)), "run", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[offsetEnv]) core.Stage[offsetEnv] {
 			run = b.Run
 			return next(at)
-		}, "run"))
+		}))
 		ctl := start(t, src.To(producer.CommittableSink(sets(k), often(1000))))
 		rest()
 		run.Fail(errDownstream)

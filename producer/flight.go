@@ -85,11 +85,7 @@ type flight struct {
 func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
 	f := &flight{client: cl, run: b.Run, isl: isl, info: info, skip: o.skipFailed, last: make(chan struct{})}
 	info.Buffers(func() int { return int(f.sent.Load() - f.settled.Load()) })
-	isl.AddFlusher(func(now time.Time) {
-		if now.IsZero() {
-			f.flush() // hurry: what lingers goes now
-		}
-	}, nil)
+	isl.OnHurry(f.flush) // what lingers goes now
 	return f
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -60,7 +61,7 @@ func FlowWithContext[C, K, V any](ps settings.Producer[K, V], opts ...Option) st
 func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind string, carries bool,
 	envelopeOf func(A) envelope.Envelope[K, V, P], result func(A, envelope.Results[K, V, P]) B, resultOf func(B) envelope.Results[K, V, P],
 ) stream.Flow[A, B] {
-	return stream.BuildFlow(func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
+	attach := func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
 		cl, ok := open(b, ps.ProducerConfig, o)
 		recv := b.Run.NewIsland()
 		st := next(at.Begun().On(recv))
@@ -86,7 +87,10 @@ func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind st
 			f.slots.Close()
 			f.drain()
 		}, Link: f.slots.Link()}
-	}, kind)
+	}
+	return stream.NewFlow(func(src stream.Source[A]) stream.Source[B] {
+		return stream.Source[B](blueprint.Operator(blueprint.Source[A](src), kind, attach))
+	})
 }
 
 type flow[K, V, P, A, B any] struct {
@@ -172,7 +176,7 @@ func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
 		i := slot % uint64(len(f.carried))
 		a, f.carried[i] = f.carried[i], a
 	}
-	f.slots.Settle(slot, f.result(a, r))
+	f.slots.Fill(slot, f.result(a, r))
 }
 
 func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {

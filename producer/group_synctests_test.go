@@ -4,6 +4,7 @@ package producer_test
 
 import (
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -40,9 +41,9 @@ func (g *group) told() (armed int, wakes, ends []int64) {
 
 // of puts the group into the run of a stream, as its consumer would.
 func of[T any](g *group, src stream.Source[T]) stream.Source[T] {
-	return stream.Via(src, stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
+	return stream.Source[T](blueprint.Operator(blueprint.Source[T](src), "of", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
 		st := next(at)
 		b.Run.AddGroup(g)
 		return st
-	}, "of"))
+	}))
 }

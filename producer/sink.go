@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -23,7 +24,7 @@ import (
 //   - Goroutines: none of its own beside the client's.
 func PlainSink[K, V any](ps settings.Producer[K, V], opts ...Option) stream.Sink[*envelope.Record[K, V]] {
 	o := optionsOf(opts)
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[*envelope.Record[K, V]] {
+	return stream.Sink[*envelope.Record[K, V]](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[*envelope.Record[K, V]] {
 		info := at.Island.AddStage(b.Name("plainSink"))
 		cl, ok := open(b, ps.ProducerConfig, o)
 		if !ok {
@@ -31,7 +32,7 @@ func PlainSink[K, V any](ps settings.Producer[K, V], opts ...Option) stream.Sink
 		}
 		s := newPlainSink(b, at, info, ps, cl, o)
 		return core.Stage[*envelope.Record[K, V]]{Push: s.push, Done: s.drain, Link: &core.Link{}}
-	})
+	}))
 }
 
 type plainSink[K, V any] struct {

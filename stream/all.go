@@ -9,7 +9,7 @@ import (
 
 // All runs the stream and yields its elements to a range loop, on the loop's own goroutine. An
 // error is yielded last, with a zero element. Breaking off stops the stream, and returns when it is
-// over; the element in hand counts as handed over, the rest is given up. Behind a break nobody can
+// over; the element in hand counts as handed over, the rest is given up. After a break nobody can
 // be told of an error any more, also of one that has already happened and was not yielded: who must
 // know ends the stream from within ([Source.TakeWhile], a context) and ranges on.
 //
@@ -24,7 +24,7 @@ import (
 //   - Emits when: it is an end of a stream.
 //   - Back-pressures when: the loop's body runs and 512 elements wait.
 //   - Completes when: upstream completes, or the loop is left.
-//   - Fails when: upstream does; a panic in the loop's body goes on through the loop, behind the
+//   - Fails when: upstream does; a panic in the loop's body goes on through the loop, after the
 //     end of the run.
 //   - Order: kept.
 //   - Goroutines: one for what is before it; the body runs on the caller's.
@@ -38,7 +38,7 @@ func (s Source[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 		}
 		var loop func()
 		left := false
-		r, err := Graph{build: func(b *core.Builder) {
+		r, err := newGraph(func(b *core.Builder) {
 			s.connect(b, func(at core.At) core.Stage[T] {
 				recv := b.Run.NewIsland()
 				info := recv.AddStage("all")
@@ -58,7 +58,7 @@ func (s Source[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 				}, Done: func() {}, Link: link})
 				return bd.Stage()
 			})
-		}}.buildInto(core.NewRun(ctx, limits))
+		}).buildInto(core.NewRun(ctx, limits))
 		if err != nil {
 			yield(none, err)
 			return

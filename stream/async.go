@@ -25,10 +25,9 @@ func (s Source[T]) Async() Source[T] { return boundary(s, "async", core.DefaultC
 func (s Source[T]) Buffer(n int) Source[T] { return boundary(s, "buffer", n, false) }
 
 func boundary[T any](src Source[T], kind string, capacity int, bounded bool) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name(kind)
-		src.connect(b, func(at core.At) core.Stage[T] { return async(b, at, name, capacity, bounded, next) })
-	}}
+	return operator(src, kind, func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
+		return async(b, at, name, capacity, bounded, next)
+	})
 }
 
 func async[T any](b *core.Builder, at core.At, name string, capacity int, bounded bool, next func(core.At) core.Stage[T]) core.Stage[T] {

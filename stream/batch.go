@@ -42,99 +42,53 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 		src = src.Async()
 	}
 	return effect(src, "batch", &stageConfig{}, func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
-		h := &batch[T]{isl: at.Island, push: st.Push, expanding: at.Island.TakeExpanding(), count: count, every: every}
-		var deadline func() time.Time
-		if every > 0 {
-			deadline = h.deadline
-		}
-		at.KeepsUnbegun()
-		at.Island.AddFlusher(h.flush, deadline)
+		h := &batch[T]{push: st.Push, every: every}
+		h.Attach(at, h, min(max(count, 1), 1024))
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)
 			n := 0
 			if bytes > 0 && size != nil {
-				if n = size(v); len(h.items) > 0 && h.bytes+n > bytes {
-					h.emit()
+				if n = size(v); h.Len() > 0 && h.bytes+n > bytes {
+					h.Flush()
 				}
 			}
-			h.keep(v, n)
-			if len(h.items) == count || bytes > 0 && h.bytes >= bytes {
-				h.emit()
+			h.add(v, n)
+			if h.Len() == count || bytes > 0 && h.bytes >= bytes {
+				h.Flush()
 			}
 		}, Done: func() {
-			h.emit()
+			h.Flush()
 			st.Done()
 		}, Link: st.Link}
 	})
 }
 
 type batch[T any] struct {
-	isl       *core.Island
-	push      func([]T)
-	expanding bool
-	count     int
-	every     time.Duration
-
-	items []T
-	held  core.Held
+	core.Holder[T]
+	push  func([]T)
+	every time.Duration
 	bytes int
-	since time.Time
+	since time.Time // the first element is there
 }
 
-func (h *batch[T]) keep(v T, bytes int) {
-	if len(h.items) == 0 {
-		if h.every > 0 {
-			h.since = time.Now()
-		}
-		h.items = make([]T, 0, min(max(h.count, 1), 1024))
+func (h *batch[T]) add(v T, bytes int) {
+	if h.every > 0 && h.Len() == 0 {
+		h.since = time.Now()
 	}
-	h.held.Keep(h.isl)
-	h.items = append(h.items, v)
+	h.Add(v)
 	h.bytes += bytes
 }
 
-func (h *batch[T]) deadline() time.Time {
-	if len(h.items) == 0 {
+// Flush implements core.Holding.
+func (h *batch[T]) Flush() {
+	h.bytes = 0
+	h.Emit(h.push)
+}
+
+// Deadline implements core.Holding.
+func (h *batch[T]) Deadline() time.Time {
+	if h.every <= 0 {
 		return time.Time{}
 	}
 	return h.since.Add(h.every)
-}
-
-// only returns the items that are kept; kept nil is all of them.
-func only[T any](items []T, kept func(i int) bool) []T {
-	if kept == nil {
-		return items
-	}
-	left := items[:0]
-	for i, v := range items {
-		if kept(i) {
-			left = append(left, v)
-		}
-	}
-	clear(items[len(left):])
-	return left
-}
-
-// flush emits what is there, under hurry (no time given) or when its time has come. What a drain or
-// a revoke gives back is left out.
-func (h *batch[T]) flush(now time.Time) {
-	if len(h.items) > 0 && (now.IsZero() || h.every > 0 && !now.Before(h.deadline())) {
-		h.emit()
-	}
-}
-
-func (h *batch[T]) emit() {
-	if len(h.items) == 0 {
-		return
-	}
-	items := h.items
-	h.items, h.bytes = nil, 0
-	em := h.held.Emit(h.isl)
-	items = only(items, em.Kept)
-	if em.Empty {
-		return
-	}
-	outer := h.isl.Enter(em.Token, h.expanding)
-	h.push(items)
-	h.isl.Leave(outer)
 }

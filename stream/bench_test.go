@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -22,6 +23,14 @@ func throughMapAsync(s stream.Source[int]) stream.Source[int] {
 	return stream.MapAsync(s, 16, func(_ context.Context, v int) (int, error) { return v + 1, nil })
 }
 
+func throughBatch(s stream.Source[int]) stream.Source[int] {
+	return stream.Map(stream.Batch(s, 100, 0), func(vs []int) int { return len(vs) })
+}
+
+func throughTimedBatch(s stream.Source[int]) stream.Source[int] {
+	return stream.Map(stream.Batch(s, 100, time.Minute), func(vs []int) int { return len(vs) })
+}
+
 func benchmark(b *testing.B, chain func(stream.Source[int]) stream.Source[int]) {
 	in := ints(b.N)
 	b.ReportAllocs()
@@ -34,3 +43,6 @@ func benchmark(b *testing.B, chain func(stream.Source[int]) stream.Source[int]) 
 func BenchmarkMaps(b *testing.B)     { benchmark(b, maps) }
 func BenchmarkBoundary(b *testing.B) { benchmark(b, throughBoundary) }
 func BenchmarkMapAsync(b *testing.B) { benchmark(b, throughMapAsync) }
+func BenchmarkBatch(b *testing.B)    { benchmark(b, throughBatch) }
+
+func BenchmarkTimedBatch(b *testing.B) { benchmark(b, throughTimedBatch) }

@@ -14,7 +14,7 @@ import "github.com/vicuna-go/vicuna/internal/core"
 //   - Order: kept for each sink.
 //   - Goroutines: one for each sink.
 func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
-	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+	return newSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		name := b.Name("broadcast")
 		branches := make([]core.Stage[T], len(sinks))
 		link := &core.Link{}
@@ -47,5 +47,5 @@ func Broadcast[T any](sinks ...Sink[T]) Sink[T] {
 				branch.Done()
 			}
 		}, Link: link}
-	}}
+	})
 }

@@ -16,7 +16,7 @@ func Collect[T any](ctx context.Context, src Source[T], opts ...RunOption) ([]T,
 // it. Elements are finished on receipt.
 func Fold[T, R any](ctx context.Context, src Source[T], init R, f func(R, T) R, opts ...RunOption) (R, error) {
 	acc := init
-	err := src.To(Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+	err := src.To(newSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		info := at.Island.AddStage(b.Name("fold"))
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)
@@ -24,7 +24,7 @@ func Fold[T, R any](ctx context.Context, src Source[T], init R, f func(R, T) R, 
 				acc = f(acc, v)
 			}
 		}, Done: func() {}, Link: &core.Link{}}
-	}}).Run(ctx, opts...)
+	})).Run(ctx, opts...)
 	return acc, err
 }
 

@@ -2,7 +2,7 @@ package stream
 
 import "github.com/vicuna-go/vicuna/internal/core"
 
-// Concat joins streams one behind the other. Each source is started at its turn, and none after a
+// Concat joins streams one after the other. Each source is started at its turn, and none after a
 // drain has begun.
 //
 //   - Emits when: the source whose turn it is does.
@@ -13,14 +13,14 @@ import "github.com/vicuna-go/vicuna/internal/core"
 //   - Order: kept: all elements of a source before those of the next.
 //   - Goroutines: the source whose turn it is has its own, and one is for what follows.
 func Concat[T any](sources ...Source[T]) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name("concat")
 		isl := b.Run.NewIsland()
 		joint := core.Joint(isl)
 		st := next(joint)
 		isl.AddSource(name)
 		core.Drive(isl, core.Intake[T](&concat[T]{run: b.Run, joint: joint, waiting: sources}), st)
-	}}
+	})
 }
 
 type concat[T any] struct {

@@ -31,7 +31,7 @@ func (s Source[T]) Divert(when func(T) bool, to Sink[T]) Source[T] {
 	return divert(s, "divert", func(v T) (T, T, bool) { return v, v, when(v) }, to)
 }
 
-// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, behind the policy's
+// TryMapDivert is [TryMap] with a sink for the elements on which f has failed, after the policy's
 // retries.
 //
 //   - Emits when: f has returned without an error.
@@ -79,37 +79,34 @@ func divertFailed[A, B any](src Source[outcome[A, B]], failed Sink[Failed[A]]) S
 }
 
 func divert[T, A, D any](src Source[T], kind string, split func(T) (A, D, bool), to Sink[D]) Source[A] {
-	return Source[A]{build: func(b *core.Builder, next func(core.At) core.Stage[A]) {
-		name := b.Name(kind)
-		src.connect(b, func(at core.At) core.Stage[T] {
-			st := next(at)
-			// a holder in the sink must not take the flag of what follows here
-			main := at.Island.TakeExpanding()
-			side := to.stage(b, at)
-			if main {
-				at.Island.Expanding()
+	return operator(src, kind, func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[A]) core.Stage[T] {
+		st := next(at)
+		// a holder in the sink must not take the flag of what follows here
+		main := at.Island.TakeExpanding()
+		side := to.stage(b, at)
+		if main {
+			at.Island.Expanding()
+		}
+		info := at.Island.AddStage(name)
+		link := &core.Link{}
+		st.Link.Up = link.Cancel
+		side.Link.Up = link.Cancel
+		if st.Link.Cancelled() || side.Link.Cancelled() {
+			link.Cancel()
+		}
+		return core.Stage[T]{Push: func(v T) {
+			at.Island.In(info)
+			switch a, d, diverted := split(v); {
+			case link.Cancelled():
+				at.Island.Refuse()
+			case diverted:
+				side.Push(d)
+			default:
+				st.Push(a)
 			}
-			info := at.Island.AddStage(name)
-			link := &core.Link{}
-			st.Link.Up = link.Cancel
-			side.Link.Up = link.Cancel
-			if st.Link.Cancelled() || side.Link.Cancelled() {
-				link.Cancel()
-			}
-			return core.Stage[T]{Push: func(v T) {
-				at.Island.In(info)
-				switch a, d, diverted := split(v); {
-				case link.Cancelled():
-					at.Island.Refuse()
-				case diverted:
-					side.Push(d)
-				default:
-					st.Push(a)
-				}
-			}, Done: func() {
-				st.Done()
-				side.Done()
-			}, Link: link}
-		})
-	}}
+		}, Done: func() {
+			st.Done()
+			side.Done()
+		}, Link: link}
+	})
 }

@@ -31,7 +31,7 @@ type Sub[K, T any] struct {
 //   - Goroutines: one that watches over each child, and the child's own.
 func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph, opts ...Option) Graph {
 	cfg := configure(opts)
-	return src.To(Sink[Sub[K, T]]{attach: func(b *core.Builder, at core.At) core.Stage[Sub[K, T]] {
+	return src.To(newSink(func(b *core.Builder, at core.At) core.Stage[Sub[K, T]] {
 		if cfg.policy.retries() {
 			b.Fail(errors.New("vicuna: each: a child cannot be retried: its sub-stream runs once"))
 		}
@@ -84,18 +84,5 @@ func Each[K, T any](src Source[Sub[K, T]], n int, graph func(K, Source[T]) Graph
 				isl.Wake()
 			})
 		}, Done: func() { isl.Await(func() bool { return running.Load() == 0 }) }, Link: &core.Link{}}
-	}})
-}
-
-// BuildSub makes the live source of a sub-stream: it runs once, inside parent. It is for this
-// module's own packages; see [BuildSource].
-func BuildSub[T any](parent *core.Run, src Source[T]) Source[T] {
-	var taken atomic.Bool
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		if !b.Run.Inside(parent) || taken.Swap(true) {
-			b.Fail(ErrTaken)
-			return
-		}
-		src.connect(b, next)
-	}}
+	}))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -136,10 +137,10 @@ func TestEach(t *testing.T) {
 // A live sub-source runs once, and inside its parent.
 func TestSubSourceRunsOnce(t *testing.T) {
 	var live stream.Source[int]
-	twice := stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[int, int]]) {
-		live = stream.BuildSub(b.Run, stream.FromSlice(ints(3)))
+	twice := stream.Source[stream.Sub[int, int]](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[stream.Sub[int, int]]) {
+		live = stream.Source[int](blueprint.Live(b.Run, blueprint.Source[int](stream.FromSlice(ints(3)))))
 		stream.ConnectForTest(stream.FromSlice([]stream.Sub[int, int]{{Source: live}, {Source: live}}), b, next)
-	})
+	}))
 	var got seen[int]
 	err := stream.Each(twice, 1, func(_ int, s stream.Source[int]) stream.Graph { return s.To(got.sink()) }).Run(t.Context())
 	require.ErrorIs(t, err, stream.ErrTaken)

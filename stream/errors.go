@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
@@ -21,14 +22,14 @@ var (
 	// ErrGoexit: a user function has ended a goroutine of the run with [runtime.Goexit].
 	ErrGoexit = core.ErrGoexit
 	// ErrNoGraph: a zero Graph was run.
-	ErrNoGraph = errors.New("vicuna: the graph is empty: it has no source and no sink")
+	ErrNoGraph = blueprint.ErrNoGraph
 	// ErrFlowInput: a flow in front of a sink does not use its input once and at once; see
 	// [Flow.To].
 	ErrFlowInput = errors.New("vicuna: a flow in front of a sink has to use its input once, and not as a later part of a Concat")
 	// ErrEmpty: [First] found no element.
 	ErrEmpty = errors.New("vicuna: the stream has completed without an element")
 	// ErrTaken: a live sub-source was run a second time, or outside its parent.
-	ErrTaken = errors.New("vicuna: a live sub-source can run once, inside its parent")
+	ErrTaken = blueprint.ErrTaken
 )
 
 // StageError is an error of a stage with its place. Its fields are Stage, the stage's name; Topic,

@@ -9,7 +9,7 @@ import (
 // FlatMap turns each element into any number of others ([slices.Values] makes a sequence of a
 // slice). The element's offset advances when all of them are finished; with none, at once.
 //
-// f's sequence must not keep an element behind its return and emit it for a later one: it would
+// f's sequence must not keep an element back and emit it for a later one: it would
 // count as finished.
 //
 //   - Emits when: the sequence yields.

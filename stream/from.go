@@ -17,16 +17,15 @@ import (
 //   - Order: the slice's.
 //   - Goroutines: one for it and what follows.
 func FromSlice[T any](elements []T) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name("slice") // before what follows is built, which would take the name
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		isl.AddSource(name)
-		core.Drive(isl, core.Intake[T](&slice[T]{rest: elements}), st)
-	}}
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		core.DriveSource(b, "slice", next, func(*core.Island) core.Intake[T] { return &slice[T]{rest: elements} })
+	})
 }
 
-type slice[T any] struct{ rest []T }
+type slice[T any] struct {
+	core.IntakeBase
+	rest []T
+}
 
 func (s *slice[T]) Next() (core.Chunk[T], core.Status) {
 	if len(s.rest) == 0 {
@@ -36,8 +35,6 @@ func (s *slice[T]) Next() (core.Chunk[T], core.Status) {
 }
 
 func (s *slice[T]) Taken(n int) { s.rest = s.rest[n:] }
-func (s *slice[T]) Ready() bool { return true }
-func (s *slice[T]) Cancel()     {}
 func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 
 // FromChan is a source of what is received from a channel. Runs of it share the channel. What was
@@ -55,16 +52,13 @@ func (s *slice[T]) More() bool  { return len(s.rest) > 0 }
 //   - Order: the channel's.
 //   - Goroutines: one for it and what follows.
 func FromChan[T any](ch <-chan T) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name("chan") // before what follows is built, which would take the name
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		isl.AddSource(name)
-		core.Drive(isl, core.Intake[T](&channel[T]{run: b.Run, ch: ch}), st)
-	}}
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		core.DriveSource(b, "chan", next, func(*core.Island) core.Intake[T] { return &channel[T]{run: b.Run, ch: ch} })
+	})
 }
 
 type channel[T any] struct {
+	core.IntakeBase
 	run    *core.Run
 	ch     <-chan T
 	buf    [16]T
@@ -129,10 +123,6 @@ func (c *channel[T]) Taken(n int) {
 }
 
 func (c *channel[T]) Ready() bool { return c.closed || c.first < c.n || len(c.ch) > 0 }
-func (c *channel[T]) Cancel()     {}
-
-// Swept implements core.Sweeper: nothing of it has a token.
-func (c *channel[T]) Swept(uint32) bool { return true }
 
 // FromSeq is a source of what an iterator yields. It can run as often as the iterator can.
 //
@@ -173,7 +163,7 @@ func FromFunc[T any](produce func(ctx context.Context, emit func(T) bool) error)
 }
 
 func fromUser[T any](kind string, produce func(context.Context, func(T) bool) error) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.FromUser(b, b.Name(kind), next, produce)
-	}}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
@@ -25,7 +26,7 @@ const (
 // above zero.
 func DrainTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Drain = d }) }
 
-// CloseTimeout bounds what follows behind the last element or a hard stop: outcomes that are still
+// CloseTimeout bounds what follows after the last element or a hard stop: outcomes that are still
 // collected, clients that are closed, user functions that have not returned. Default 5 s; it must
 // be above zero.
 func CloseTimeout(d time.Duration) RunOption { return runOption(func(l *core.Limits) { l.Close = d }) }
@@ -86,15 +87,8 @@ func limitsOf(opts []RunOption) (core.Limits, error) {
 }
 
 func (g Graph) buildInto(r *core.Run) (*core.Run, error) {
-	b := &core.Builder{Run: r}
-	if g.build == nil {
-		b.Fail(ErrNoGraph)
-	} else {
-		g.build(b)
-		b.CheckCommitters()
-	}
-	if err := b.Err(); err != nil {
-		return nil, r.Discard(err)
+	if err := blueprint.Graph(g).Into(r); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -36,7 +36,7 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 	return mapAsync(src, "mapAsyncUnordered", n, true, f, configure(opts))
 }
 
-// MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, behind the
+// MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, after the
 // policy's retries. A diverted element is finished when the sink has finished it; the sink is part
 // of the graph, with its back-pressure and its drain.
 //
@@ -50,7 +50,7 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 func MapAsyncDivert[A, B any](src Source[A], n int, f func(context.Context, A) (B, error), failed Sink[Failed[A]], opts ...Option) Source[B] {
 	cfg := configure(opts)
 	tried := callAsync(src, "mapAsync", n, false, &cfg, func(r *core.Run, a A, c call) (o outcome[A, B], how core.Outcome, until time.Time) {
-		err := safely(func() (err error) {
+		err := core.Safely(func() (err error) {
 			o.value, err = f(r.Context(), a)
 			return err
 		})
@@ -74,7 +74,7 @@ type outcome[A, B any] struct {
 // mapAsync builds the stage.
 func mapAsync[A, B any](src Source[A], kind string, n int, unordered bool, f func(context.Context, A) (B, error), cfg stageConfig) Source[B] {
 	return callAsync(src, kind, n, unordered, &cfg, func(r *core.Run, a A, c call) (b B, how core.Outcome, until time.Time) {
-		err := safely(func() (err error) {
+		err := core.Safely(func() (err error) {
 			b, err = f(r.Context(), a)
 			return err
 		})
@@ -120,14 +120,14 @@ func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome
 }
 
 func callAsync[A, B any](src Source[A], kind string, n int, unordered bool, cfg *stageConfig, f func(*core.Run, A, call) (B, core.Outcome, time.Time)) Source[B] {
-	return Source[B]{build: func(b *core.Builder, next func(core.At) core.Stage[B]) {
-		name, r := b.Name(kind), b.Run
+	return operator(src, kind, func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A] {
+		r := b.Run
 		m := core.MapAsync[A, B]{
 			Name: name, N: max(n, 1), Unordered: unordered, Ahead: cfg.ahead, Repeatable: cfg.repeatable,
 			Call: func(a A, t core.Token, before int, info *core.StageInfo) (B, core.Outcome, time.Time) {
 				return f(r, a, call{t, info, before})
 			},
 		}
-		src.connect(b, func(at core.At) core.Stage[A] { return m.Attach(at, next) })
-	}}
+		return m.Attach(at, next)
+	})
 }

@@ -11,7 +11,7 @@ import "github.com/vicuna-go/vicuna/internal/core"
 //   - Order: kept within each source.
 //   - Goroutines: each source has its own, and one is for what follows.
 func Merge[T any](sources ...Source[T]) Source[T] {
-	return Source[T]{build: func(b *core.Builder, next func(core.At) core.Stage[T]) {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		name := b.Name("merge")
 		isl := b.Run.NewIsland()
 		joint := core.Joint(isl)
@@ -29,7 +29,7 @@ func Merge[T any](sources ...Source[T]) Source[T] {
 		m.open = append(m.open, m.inputs...)
 		info.Buffers(m.len) // now that the inputs are there: a snapshot may be taken at any time
 		core.Drive(isl, core.Intake[T](m), st)
-	}}
+	})
 }
 
 // merge takes chunks from several boundaries in turn.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
@@ -97,7 +96,7 @@ func (p Policy) Else(then Policy) Policy {
 type Backoff struct {
 	// Attempts is the number of calls altogether; 0 is no limit.
 	Attempts int
-	// First is the pause behind the first failure; 0 is 100 ms.
+	// First is the pause after the first failure; 0 is 100 ms.
 	First time.Duration
 	// Max is the longest pause; 0 is 10 s.
 	Max time.Duration
@@ -142,16 +141,6 @@ func (b *Backoff) again(failed int, err error) bool {
 func (p Policy) retries() bool { return p.backoff != nil }
 func (p Policy) plain() bool   { return p.backoff == nil && !p.skip }
 
-// safely calls f and turns a panic into an error.
-func safely(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &core.PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
-
 // inPlace runs a call with a policy on the island's own goroutine; it reports whether there is a
 // result to push.
 func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) bool {
@@ -180,7 +169,7 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 		return 0, true, nil
 	}
 	for {
-		if err = safely(f); err == nil {
+		if err = core.Safely(f); err == nil {
 			return failed, false, nil
 		}
 		failed++

@@ -14,12 +14,7 @@ import (
 //   - Fails when: never.
 //   - Order: not applicable.
 //   - Goroutines: none of its own.
-func Ignore[T any]() Sink[T] {
-	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
-		info := at.Island.AddStage(b.Name("ignore"))
-		return core.Stage[T]{Push: func(T) { at.Island.In(info) }, Done: func() {}, Link: &core.Link{}}
-	}}
-}
+func Ignore[T any]() Sink[T] { return Sink[T]{} }
 
 // ForEach is a sink that calls f with each element and finishes it when f returns nil. ctx is
 // cancelled at a hard stop only.
@@ -83,13 +78,13 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 			}
 		}, Done: func() {}, Link: &core.Link{}}
 	}
-	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+	return newSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		name := b.Name(kind)
 		if cfg.policy.retries() {
 			return async(b, at, "async", core.DefaultCapacity, true, func(at core.At) core.Stage[T] { return attach(b, at, name) })
 		}
 		return attach(b, at, name)
-	}}
+	})
 }
 
 // ToChan is a sink that sends to a channel, and hands each element over with it: a record is
@@ -114,7 +109,7 @@ func forEach[T any](kind string, f func(context.Context, T) error, manual bool, 
 //   - Order: kept.
 //   - Goroutines: none of its own.
 func ToChan[T any](ch chan<- T) Sink[T] {
-	return Sink[T]{attach: func(b *core.Builder, at core.At) core.Stage[T] {
+	return newSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl, info := at.Island, at.Island.AddStage(b.Name("toChan"))
 		return core.Stage[T]{Push: func(v T) {
 			isl.In(info)
@@ -126,5 +121,5 @@ func ToChan[T any](ch chan<- T) Sink[T] {
 				isl.GiveBack()
 			}
 		}, Done: func() {}, Link: &core.Link{}}
-	}}
+	})
 }

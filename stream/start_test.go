@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
@@ -15,7 +16,7 @@ import (
 // starting is a source that begins with a function that can fail, as a consumer that makes its
 // client.
 func starting(begin func() error, notes *seen[string]) stream.Source[int] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[int]) {
+	return stream.Source[int](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[int]) {
 		b.Run.TryStart(begin)
 		b.Run.OnStart(func() { notes.add("behind") })
 		b.Run.OnEnd(func(context.Context) error {
@@ -27,7 +28,7 @@ func starting(begin func() error, notes *seen[string]) stream.Source[int] {
 			emit(1)
 			return nil
 		}), b, next)
-	})
+	}))
 }
 
 // What cannot start ends the run with its error before an island runs; what was opened is closed.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -15,7 +16,7 @@ import (
 // below is cancelled "from elsewhere" at just that moment.
 func TestCancellationBeforeParking(t *testing.T) {
 	sink := func() stream.Sink[int] {
-		return stream.BuildSink(func(_ *core.Builder, at core.At) core.Stage[int] {
+		return stream.Sink[int](blueprint.NewSink(func(_ *core.Builder, at core.At) core.Stage[int] {
 			link := &core.Link{}
 			cancelled := false
 			at.Island.Watch(func() {
@@ -26,7 +27,7 @@ func TestCancellationBeforeParking(t *testing.T) {
 				at.Island.Wake() // it is not parked yet
 			})
 			return core.Stage[int]{Push: func(int) {}, Done: func() {}, Link: link}
-		})
+		}))
 	}
 	for name, src := range map[string]stream.Source[int]{
 		"chan":     stream.FromChan[int](nil),
@@ -50,22 +51,24 @@ func TestDrainDuringAFlushThatWaits(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			var r *core.Run
-			look := stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[int]) core.Stage[int] {
-				r = b.Run
-				return next(at)
-			}, "look")
+			look := stream.NewFlow(func(src stream.Source[int]) stream.Source[int] {
+				return stream.Source[int](blueprint.Operator(blueprint.Source[int](src), "look", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[int]) core.Stage[int] {
+					r = b.Run
+					return next(at)
+				}))
+			})
 			ch, out := make(chan int), make(chan []int)
 			ctl := start(t, holder(stream.Via(stream.FromChan(ch), look)).To(stream.ToChan(out)))
 			ch <- 2
 			synctest.Wait()
-			r.RaiseHurry() // it is flushed, and waits for somebody to receive it
+			hurry := r.Hurry("test") // it is flushed, and waits for somebody to receive it
 			synctest.Wait()
 			done := make(chan error, 1)
 			go func() { done <- ctl.Drain(t.Context()) }()
 			synctest.Wait()
 			require.Equal(t, []int{2}, <-out)
 			require.NoError(t, <-done)
-			r.LowerHurry()
+			hurry.Release()
 		})
 	}
 }

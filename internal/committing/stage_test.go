@@ -3,6 +3,7 @@ package committing_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"testing"
 	"time"
@@ -130,6 +131,28 @@ func TestObserve(t *testing.T) {
 	require.EqualValues(t, 1, g.flushes.Load())
 }
 
+// batches is an operator that keeps elements and remembers the token of what it emits.
+type batches struct {
+	core.Holder[core.Token]
+	isl *core.Island
+	out core.Token
+}
+
+func (b *batches) Flush() { b.Emit(func([]core.Token) { b.out = b.isl.Out() }) }
+
+// batchOf is the token of a batch of elements with these tokens.
+func batchOf(isl *core.Island, toks iter.Seq[core.Token]) core.Token {
+	b := &batches{isl: isl}
+	b.Attach(core.At{Island: isl}, b, 0)
+	for t := range toks {
+		outer := isl.Enter(t, false)
+		b.Add(t)
+		isl.Leave(outer)
+	}
+	b.Flush()
+	return b.out
+}
+
 // What an element carries by its token is finished with it, and no hand-over of another branch is
 // touched. What came by a channel answers one, also inside of a batch, and beside others that came
 // by their tokens; an offset of another run is not this one's, even where the words are the same.
@@ -138,13 +161,11 @@ func TestObserveTellsTokensFromChannels(t *testing.T) {
 	isl := run.NewIsland()
 	at := func(position uint64) core.Token { return core.MakeToken(2, position) }
 	batch := func(positions ...uint64) core.Token {
-		var h core.Held
-		for _, p := range positions {
-			outer := isl.Enter(at(p), false)
-			h.Keep(isl)
-			isl.Leave(outer)
-		}
-		return h.Emit(isl).Token
+		return batchOf(isl, func(yield func(core.Token) bool) {
+			for _, p := range positions {
+				yield(at(p))
+			}
+		})
 	}
 	for name, c := range map[string]struct {
 		token    core.Token
@@ -279,15 +300,15 @@ func TestObserveAllocatesNothing(t *testing.T) {
 	}))
 	run := newRun()
 	isl := run.NewIsland()
-	var h core.Held
 	var offs []envelope.Committable
 	for p := range uint64(100) {
-		outer := isl.Enter(core.MakeToken(2, 2*p), false)
-		h.Keep(isl)
-		isl.Leave(outer)
 		offs = append(offs, &offset{of: &group{}, run: run, token: core.MakeToken(2, 2*p)})
 	}
-	batch, all := h.Emit(isl).Token, any(offs)
+	batch, all := batchOf(isl, func(yield func(core.Token) bool) {
+		for p := range uint64(100) {
+			yield(core.MakeToken(2, 2*p))
+		}
+	}), any(offs)
 	s = committing.NewStage(run, settings.NewCommitter())
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		s.Observe(batch, offs[77])

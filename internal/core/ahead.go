@@ -249,8 +249,8 @@ func (a *ahead[T]) setAside() {
 	a.Boundary.Taken(len(c.Vals))
 }
 
-// again looks through all that is set aside: behind another element that pauses, and behind the
-// begin of a revoke.
+// again looks through all that is set aside: when another element pauses, and when a revoke has
+// begun.
 func (a *ahead[T]) again() {
 	l := a.isl.run.Ledger
 	a.revokes = l.revokes.Load() // before the look
@@ -312,7 +312,7 @@ func (a *ahead[T]) block(t Token) {
 
 // flush lets the holders emit, as idle does.
 func (a *ahead[T]) flush() {
-	if len(a.isl.flushers) > 0 && a.isl.run.Hurried() {
+	if len(a.isl.holders) > 0 && a.isl.run.Hurried() {
 		a.inside(func() { a.isl.flush() })
 	}
 	a.isl.pending.flush(a.isl.run.Ledger)

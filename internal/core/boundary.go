@@ -22,7 +22,7 @@ const DefaultCapacity = 2 * maxChunk
 //     sender looks at the flag after it has published tail. So a wake-up cannot be lost.
 //  3. An element is either taken by the receiver or refused to the sender, never neither: a
 //     receiver that wants no more publishes the tail that it saw (final) after it has set sealed. A
-//     sender that sees sealed behind its own store waits for final, and its element was taken if
+//     sender that sees sealed after its own store waits for final, and its element was taken if
 //     and only if its index is below it.
 //
 // Rejected: chunks handed over through a channel (an element is visible when its chunk is, which

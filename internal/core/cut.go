@@ -26,16 +26,16 @@ import "runtime"
 //     is kept, the cuts of the other members' assignments are raised to cover it, until nothing
 //     changes. After that, a merge lies before all its cuts or after all of them. So no cut is
 //     raised after its freeze, and nothing that was thrown away is ever needed. Merges are made
-//     under cutMu, of elements that lie before their cuts (Held.Emit). One with elements that have
-//     no token has begun when it is made, and runs whatever happens to the others: nobody would
-//     deliver those again.
+//     under cutMu, of elements that lie before their cuts (heldTokens.emit). One with elements
+//     that have no token has begun when it is made, and runs whatever happens to the others: nobody
+//     would deliver those again.
 //  3. What is given up makes a gap, in an assignment that stays too: nothing at or after it
 //     finishes, so nothing overtakes it. Positions before it still begin and finish, so that
 //     nothing of them is delivered again, until the assignment is frozen. A merge with a member at
 //     or after a gap is void: it is given up when it is found, and so are its other members.
 //  4. The tracker knows its cut before anybody can be refused: a position that is given back is not
 //     outstanding any more.
-//  5. Elements are handed to user code between two loads of freezing (BeginHandOver): whether a
+//  5. Elements are handed to user code between two loads of freezing (beginHandOver): whether a
 //     channel has taken an element is known before the cut is made.
 //
 // Rejected: each stage deciding for itself what has not begun (two stages disagree about one
@@ -187,7 +187,7 @@ func (e *entry) wanted(l *Ledger) uint64 {
 
 // freeze makes the cut of assignments, and returns how many positions were given back.
 func (l *Ledger) freeze(set []*entry) (givenBack int) {
-	l.settleHandOvers()
+	l.barHandOvers()
 	defer l.freezing.Add(-1)
 	l.cutMu.Lock()
 	defer l.cutMu.Unlock()
@@ -297,9 +297,7 @@ func (l *Ledger) gap(e *entry, position uint64) bool {
 	if l.run != nil && l.run.Stopped() {
 		return true // everything is void
 	}
-	if l.run != nil {
-		l.run.everCut.Store(true)
-	}
+	l.everCut.Store(true)
 	l.cutMu.Lock()
 	lowered := !e.after(position) && l.lower(e, position)
 	isGap := e.gap.Load() == position
@@ -348,9 +346,9 @@ func (l *Ledger) lose(e *entry) int {
 	return n
 }
 
-// settleHandOvers lets no hand-over to user code begin, and waits for those that are under way
+// barHandOvers lets no hand-over to user code begin, and waits for those that are under way
 // (invariant 5). Whoever calls it takes freezing down.
-func (l *Ledger) settleHandOvers() {
+func (l *Ledger) barHandOvers() {
 	l.freezing.Add(1)
 	if l.run == nil {
 		return

@@ -18,9 +18,27 @@
 // settles it when the fused closure returns (see frame.go). Whoever ends a token reports it to the
 // [Assignment] that issued it, through the run's [Ledger].
 //
+// # Writing an operator
+//
+// An operator is a function that is given its place ([At]), its name and counters ([StageInfo]) and
+// its downstream, and returns its own [Stage]: what is done with an element (Push), what is done
+// when there are no more (Done, once), and how its upstream is told that nothing more is wanted
+// (Link). Beside that there is, for one that
+//
+//   - calls a function of the user's: [Island.In] before it, [Island.Fail] when it has failed, and
+//     [Island.Claim] before it where it has effects;
+//   - emits several elements for one: [Island.Expanding];
+//   - keeps elements: a [Holder], with Add, Emit, Flush and, where time matters, Deadline;
+//   - wants no more: [Link.Cancel], and [Island.Refuse] for what comes all the same;
+//   - needs a goroutine: a [Boundary], or [MapAsync] for many;
+//   - begins a stream: an [Intake], of which [IntakeBase] has all but Next and Taken, and
+//     [DriveSource].
+//
+// Tokens, frames, fates, cuts, sweeps and hurries are none of its business.
+//
 // # Order of locks
 //
-// Run.mu, then Ledger.mu, then whatever an Assignment takes in Done, HandOver and Abandon. No lock
-// of this package is held while a user function, an Assignment or a hook is called, and none across
-// a wait.
+// A run's own ([Run]), then Ledger.cutMu, then Ledger.mu, then whatever an Assignment takes in Cut,
+// Locate, Done, HandOver and Abandon. No lock of this package is held while a user function or a
+// hook is called, and none across a wait.
 package core

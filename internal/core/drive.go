@@ -31,9 +31,24 @@ type Intake[T any] interface {
 	// Ready reports whether Next would return something else than Empty.
 	Ready() bool
 	// Cancel says that no more is wanted; what was not taken is disposed of. No other method is
-	// called afterwards. It is not called behind Complete.
+	// called afterwards. It is not called after Complete.
 	Cancel()
 }
+
+// IntakeBase is embedded in an [Intake] of a stream's beginning, whose author writes Next and Taken,
+// and of the others those that differ: what it gives out is there or nowhere (an intake that
+// returns Empty writes Ready, or is a Waiter), it has nothing to dispose of, and gives out nothing
+// that was dropped.
+type IntakeBase struct{}
+
+// Ready implements Intake.
+func (IntakeBase) Ready() bool { return true }
+
+// Cancel implements Intake.
+func (IntakeBase) Cancel() {}
+
+// Swept implements Sweeper.
+func (IntakeBase) Swept(uint32) bool { return true }
 
 // Beginning is an Intake that begins a stream and can be stopped by a drain between any two
 // elements: those that were not pushed are still the user's (a slice), or will be delivered again.
@@ -62,6 +77,15 @@ func Drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		in, isl.ahead = a, a
 	}
 	isl.run.setLoop(isl, func() { drive(isl, in, st) })
+}
+
+// DriveSource builds a stream's beginning: a stage, and an island that takes from an intake.
+func DriveSource[T any](b *Builder, kind string, next func(At) Stage[T], intake func(isl *Island) Intake[T]) {
+	name := b.Name(kind) // before what follows is built, which would take the name
+	isl := b.Run.NewIsland()
+	st := next(At{Island: isl})
+	isl.AddSource(name)
+	Drive(isl, intake(isl), st)
 }
 
 func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
@@ -158,12 +182,12 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 			n++
 		}
 	}()
-	attention := &isl.run.attention
+	attention := &isl.run.word
 	switch {
 	case c.Toks != nil:
 		for ; n < len(c.Vals); n++ {
 			if attention.Load() != 0 {
-				switch isl.attend(c.Toks[n], isSource) {
+				switch isl.heed(c.Toks[n], isSource) {
 				case leave:
 					return n
 				case skip:
@@ -184,7 +208,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 		for ; n < len(c.Vals); n++ {
 			t := c.First + Token(n)
 			if attention.Load() != 0 {
-				switch isl.attend(t, isSource) {
+				switch isl.heed(t, isSource) {
 				case leave:
 					return n
 				case skip:
@@ -205,7 +229,7 @@ func chunk[T any](isl *Island, c Chunk[T], push func(T), isSource bool) (n int) 
 	default:
 		isl.frame.cur, isl.frame.split, isl.frame.outs, isl.frame.fate = 0, 0, 0, fine
 		for ; n < len(c.Vals); n++ {
-			if attention.Load() != 0 && isl.attend(0, isSource) == leave {
+			if attention.Load() != 0 && isl.heed(0, isSource) == leave {
 				return n
 			}
 			push(c.Vals[n])
@@ -225,22 +249,22 @@ const (
 	leave
 )
 
-// attend is called between two elements while something wants attention; it is the only check that
+// heed is called between two elements while something wants attention; it is the only check that
 // is made per element.
-func (isl *Island) attend(t Token, isSource bool) verdict {
-	a := isl.run.attention.Load()
+func (isl *Island) heed(t Token, isSource bool) verdict {
+	a := isl.run.word.Load()
 	switch {
-	case a&attendStop != 0:
+	case a&wantStop != 0:
 		return leave
-	case a&attendYield != 0 && isSource && isl.yield.Load() == yieldAsked:
+	case a&wantYield != 0 && isSource && isl.yield.Load() == yieldAsked:
 		return leave
-	case a&attendDrop == 0 || t == 0:
-		if isSource && a&attendDrain != 0 {
+	case a&wantDrop == 0 || t == 0:
+		if isSource && a&wantDrain != 0 {
 			return leave
 		}
 	default:
 		if gone, how := isl.run.Ledger.gone(t); gone {
-			if isSource && a&attendDrain != 0 {
+			if isSource && a&wantDrain != 0 {
 				return leave // it is still the source's
 			}
 			isl.run.sweepOut(t, how)
@@ -248,18 +272,18 @@ func (isl *Island) attend(t Token, isSource bool) verdict {
 		}
 		// What has begun goes on in a drain, too: a stage may have begun a whole chunk.
 	}
-	if a&attendHurry != 0 {
+	if a&wantHurry != 0 {
 		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token
 	}
 	return goOn
 }
 
 // DriveHere is Drive for the goroutine that calls the function it returns: a range loop's. A panic
-// of the loop's body passes through. Call it once, behind the run's start.
+// of the loop's body passes through. Call it once, after the run's start.
 func DriveHere[T any](isl *Island, in Intake[T], st Stage[T]) func() {
 	isl.passPanics = true
 	st.Link.Up = func() { isl.noMore = true }
-	leave := isl.run.enter("range loop")
+	leave := isl.run.enter(&goroutine{what: "range loop"})
 	return func() {
 		defer leave()
 		defer isl.run.Here()()

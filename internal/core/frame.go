@@ -19,7 +19,7 @@ package core
 // (Refused).
 //
 // A holder's emission (Batch) is a frame of its own around the push, with the outer frame restored
-// behind it, because a flush may fall inside another element's push, or inside a FlatMap. So is
+// after it, because a flush may fall inside another element's push, or inside a FlatMap. So is
 // what a Broadcast does with an element: whether a branch takes it is asked of each element by
 // itself, also of those that a FlatMap before it makes of one.
 type frame struct {
@@ -123,7 +123,7 @@ func (isl *Island) ClaimRun() bool {
 // GiveBack ends the element in hand as one that lies after the cut.
 func (isl *Island) GiveBack() {
 	isl.frame.fate = isl.run.sweptFate(isl.frame.cur)
-	isl.run.dropped.Add(1)
+	isl.run.Ledger.thrown.Add(1)
 }
 
 // TakeBack takes back an output of the element in hand that Out has counted with t: the element has
@@ -190,7 +190,7 @@ func (isl *Island) Done(t Token) {
 		isl.run.Ledger.end(span{t, 1}, fine)
 	default:
 		isl.pending.done(isl.run.Ledger, t)
-		if isl.run.attention.Load()&attendHurry != 0 {
+		if isl.run.wanted(wantHurry) {
 			// Somebody waits for the last token. He has raised the hurry before he collected what
 			// was pending: either he has seen this one, or it is reported here.
 			isl.pending.flush(isl.run.Ledger)

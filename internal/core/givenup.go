@@ -85,12 +85,12 @@ func (s *StageInfo) GiveUp(r *Run, t Token) {
 	}
 	r.Ledger.positions(t, func(e *entry, first, last uint64) bool {
 		if e != nil {
-			r.mu.Lock()
+			r.outcome.mu.Lock()
 			for position := first; position <= last; position++ {
 				r.noteGivenUp(e, position, s.Name)
 			}
-			r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
-			r.mu.Unlock()
+			r.drainGaveUp = r.drainGaveUp || r.Draining()
+			r.outcome.mu.Unlock()
 		}
 		return false
 	})
@@ -98,10 +98,10 @@ func (s *StageInfo) GiveUp(r *Run, t Token) {
 
 // NoteGivenUp adds to what the run has given up of elements that have no token.
 func (r *Run) NoteGivenUp(g GivenUp) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.outcome.mu.Lock()
+	defer r.outcome.mu.Unlock()
 	r.addGivenUp(g)
-	r.drainGaveUp = r.drainGaveUp || r.attention.Load()&attendDrain != 0
+	r.drainGaveUp = r.drainGaveUp || r.Draining()
 }
 
 // NoteUndone counts as given up what has begun of an assignment that ends, and is not finished: at
@@ -117,8 +117,8 @@ func (r *Run) NoteUndone(index uint32, undone func(below uint64, unanswered bool
 	if len(positions) == 0 {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.outcome.mu.Lock()
+	defer r.outcome.mu.Unlock()
 	working := r.working()
 	for _, position := range positions {
 		r.noteGivenUp(e, position, working[MakeToken(index, position)])
@@ -126,13 +126,13 @@ func (r *Run) NoteUndone(index uint32, undone func(below uint64, unanswered bool
 }
 
 // working are the stages with workers whose calls run now, or were running when the run was
-// stopped, by the tokens of single records. The caller holds the lock.
+// stopped, by the tokens of single records. The caller holds the outcome's lock.
 func (r *Run) working() map[Token]string {
 	working := map[Token]string{}
 	for t, stage := range r.atWork {
 		working[t] = stage
 	}
-	for _, s := range r.stages {
+	for _, s := range r.allStages() {
 		if s.calls != nil {
 			for t := range s.calls.running {
 				working[Token(t)] = s.Name
@@ -143,7 +143,7 @@ func (r *Run) working() map[Token]string {
 }
 
 // noteGivenUp counts a position once. The caller holds the lock.
-func (r *Run) noteGivenUp(e *entry, position uint64, stage string) {
+func (o *outcome) noteGivenUp(e *entry, position uint64, stage string) {
 	if _, ok := e.givenUp[position]; ok {
 		return
 	}
@@ -153,21 +153,22 @@ func (r *Run) noteGivenUp(e *entry, position uint64, stage string) {
 	e.givenUp[position] = struct{}{}
 	g := GivenUp{Stage: stage, Records: 1}
 	g.Topic, g.Partition, g.Offset, _ = e.assignment.Locate(position)
-	r.addGivenUp(g)
+	o.addGivenUp(g)
 }
 
-func (r *Run) addGivenUp(g GivenUp) {
-	if i, ok := r.givenUpAt[g.place()]; ok {
-		o := &r.givenUps[i]
-		o.Records += g.Records
-		o.Offset = min(o.Offset, g.Offset)
+// addGivenUp adds to what was given up in a place. The caller holds the lock.
+func (o *outcome) addGivenUp(g GivenUp) {
+	if i, ok := o.givenUpAt[g.place()]; ok {
+		there := &o.givenUps[i]
+		there.Records += g.Records
+		there.Offset = min(there.Offset, g.Offset)
 		return
 	}
-	if r.givenUpAt == nil {
-		r.givenUpAt = map[GivenUp]int{}
+	if o.givenUpAt == nil {
+		o.givenUpAt = map[GivenUp]int{}
 	}
-	r.givenUpAt[g.place()] = len(r.givenUps)
-	r.givenUps = append(r.givenUps, g)
+	o.givenUpAt[g.place()] = len(o.givenUps)
+	o.givenUps = append(o.givenUps, g)
 }
 
 // place is what records are counted by.
@@ -179,38 +180,25 @@ func (g GivenUp) place() GivenUp {
 // AdoptEnd takes over the end of a child that has left. It reports whether its error says no more
 // than that its drain was cut short: that is no fault of its own, and what it has given up is
 // counted already.
-func (r *Run) AdoptEnd(child error) bool {
+func (o *outcome) AdoptEnd(child error) bool {
 	if OnlyDrained(child) {
-		r.Cut()
+		o.Cut()
 		return true
 	}
 	e, ok := child.(*GivenUpError)
 	if !ok {
-		return errors.Is(child, ErrDrainTimeout) && r.noteTimeout()
+		return errors.Is(child, ErrDrainTimeout) && o.noteTimeout()
 	}
 	if !errors.Is(e.Cause, ErrDrainTimeout) {
 		return false
 	}
-	r.Cut()
-	return r.noteTimeout()
+	o.Cut()
+	return o.noteTimeout()
 }
 
-func (r *Run) noteTimeout() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.drainGaveUp = true
+func (o *outcome) noteTimeout() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drainGaveUp = true
 	return true
-}
-
-// GivenUps are the records that were given up so far, by stage and partition, with those of child
-// runs.
-func (r *Run) GivenUps() []GivenUp {
-	r.mu.Lock()
-	all := slices.Clone(r.givenUps)
-	children := r.snapshotChildren()
-	r.mu.Unlock()
-	for _, c := range children {
-		all = append(all, c.GivenUps()...)
-	}
-	return all
 }

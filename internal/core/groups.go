@@ -103,7 +103,7 @@ func (r *Run) AddGroup(g CommitGroup) {
 	r.groups.mu.Lock()
 	r.groups.list = append(r.groups.list, g)
 	r.groups.mu.Unlock()
-	r.tellOf(g) // behind it: who begins to watch in between finds the group in the list
+	r.tellOf(g) // after that: who begins to watch in between finds the group in the list
 }
 
 func (r *Run) tellOf(g CommitGroup) {
@@ -113,10 +113,7 @@ func (r *Run) tellOf(g CommitGroup) {
 	for _, f := range watchers {
 		f(g)
 	}
-	r.mu.Lock()
-	children := r.snapshotChildren()
-	r.mu.Unlock()
-	for _, c := range children {
+	for _, c := range r.allChildren() {
 		c.tellOf(g)
 	}
 }

@@ -1,121 +1,113 @@
 package core
 
 import (
-	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// hurry is a level, shared by a run and its children: the number of reasons why what is held should
-// come out now (a revoke, a transaction's commit, a drain, a source that its tracker holds back).
-// While it is above zero every holder emits what it has when its input is empty or a chunk ends,
-// Kafka sinks flush their linger, and finished tokens are reported at once. It is not a message in
-// the stream: those cannot be aligned at a Merge with a quiet channel or at a Concat's unread
-// input.
-type hurry struct {
-	level atomic.Int32
+// hurries are the reasons why what is held should come out now (a revoke, a transaction's commit, a
+// drain, a source that its tracker holds back), shared by a run and its children. While there are
+// any, every holder emits what it has when its input is empty or a chunk ends, Kafka sinks flush
+// their linger, and finished tokens are reported at once. Hurry is a level and no message in the
+// stream: those cannot be aligned at a Merge with a quiet channel or at a Concat's unread input.
+//
+// Each reason is a handle, which is released by whoever has raised it.
+type hurries struct {
+	level atomic.Int32 // how many stand: what islands and workers look at
 
-	mu   sync.Mutex
-	runs map[*Run]struct{}
-	c    chan struct{}
+	mu     sync.Mutex
+	stand  map[*Hurry]struct{}
+	runs   map[*Run]struct{}
+	raised chan struct{} // closed by the next raise
 }
 
-func newHurry() *hurry {
-	return &hurry{runs: map[*Run]struct{}{}, c: make(chan struct{})}
+func newHurries() *hurries {
+	return &hurries{stand: map[*Hurry]struct{}{}, runs: map[*Run]struct{}{}, raised: make(chan struct{})}
 }
 
-func (h *hurry) join(r *Run) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.runs[r] = struct{}{}
-	if h.level.Load() > 0 {
-		r.attention.Or(attendHurry)
-	}
+// Hurry is a reason to hurry, which stands until it is released. The nil Hurry is none.
+type Hurry struct {
+	of     *hurries
+	reason string
 }
 
-// leaveHurry takes the run out, and the reason that its drain was.
-func (r *Run) leaveHurry() {
-	r.drainMu.Lock()
-	defer r.drainMu.Unlock()
-	r.left = true
-	if r.drainHurry {
-		r.drainHurry = false
-		r.LowerHurry()
-	}
-	r.hurry.mu.Lock()
-	defer r.hurry.mu.Unlock()
-	delete(r.hurry.runs, r)
-}
-
-// RaiseHurry adds a reason to hurry and wakes everybody, so that each raise is seen, also the
-// second.
-func (r *Run) RaiseHurry() {
-	h := r.hurry
-	h.mu.Lock()
-	h.level.Add(1)
-	close(h.c)
-	h.c = make(chan struct{})
-	runs := make([]*Run, 0, len(h.runs))
-	for run := range h.runs {
-		run.attention.Or(attendHurry)
+// Hurry raises a reason to hurry, named for whoever reads [Run.Hurries], and wakes everybody, so
+// that each one is seen, also the second.
+func (r *Run) Hurry(reason string) *Hurry {
+	hs := r.hurries
+	h := &Hurry{of: hs, reason: reason}
+	hs.mu.Lock()
+	hs.stand[h] = struct{}{}
+	hs.level.Add(1)
+	close(hs.raised)
+	hs.raised = make(chan struct{})
+	runs := make([]*Run, 0, len(hs.runs))
+	for run := range hs.runs {
+		run.want(wantHurry)
 		runs = append(runs, run)
 	}
-	h.mu.Unlock()
+	hs.mu.Unlock()
 	for _, run := range runs {
 		run.poke()
 	}
+	return h
 }
 
-// LowerHurry takes a reason away.
-func (r *Run) LowerHurry() {
-	h := r.hurry
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.level.Add(-1) == 0 {
-		for run := range h.runs {
-			run.attention.And(^uint32(attendHurry))
+// Release takes the reason away. Any goroutine; harmless when repeated.
+func (h *Hurry) Release() {
+	if h == nil {
+		return
+	}
+	hs := h.of
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if _, stands := hs.stand[h]; !stands {
+		return
+	}
+	delete(hs.stand, h)
+	if hs.level.Add(-1) == 0 {
+		for run := range hs.runs {
+			run.unwant(wantHurry)
 		}
 	}
 }
 
-func newPanicError(p any) *PanicError { return &PanicError{Value: p, Stack: debug.Stack()} }
-
-// HurryRaised is closed at the next raise.
-func (r *Run) HurryRaised() <-chan struct{} {
-	r.hurry.mu.Lock()
-	defer r.hurry.mu.Unlock()
-	return r.hurry.c
+// join lets a run hear of the hurries; leave takes it out.
+func (hs *hurries) join(r *Run) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.runs[r] = struct{}{}
+	if len(hs.stand) > 0 {
+		r.want(wantHurry)
+	}
 }
 
-// revoking reports whether every record behind a token belongs to an assignment that is being taken
-// away.
-func (l *Ledger) revoking(t Token) bool {
-	if t.composite() {
-		for _, s := range l.composites.members(t) {
-			if !l.revoking(s.first) {
-				return false
-			}
-		}
-		return true
-	}
-	e := l.entry(t.Index())
-	return e == nil || e.revoking.Load()
+func (hs *hurries) leave(r *Run) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	delete(hs.runs, r)
 }
 
-// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until
-// it reports true, and reports that; 0 is that of an assignment that has ended. One may come
-// several times.
-func (l *Ledger) anyOrder(t Token, f func(order uint32) bool) bool {
-	if !t.composite() {
-		if e := l.entry(t.Index()); e != nil {
-			return f(e.order)
-		}
-		return f(0)
+// Hurried reports whether holders are to emit what they have.
+func (a *attention) Hurried() bool { return a.hurries.level.Load() > 0 }
+
+// HurryRaised is closed when the next reason is raised.
+func (a *attention) HurryRaised() <-chan struct{} {
+	a.hurries.mu.Lock()
+	defer a.hurries.mu.Unlock()
+	return a.hurries.raised
+}
+
+// Hurries are the reasons that stand in this run, those around it and those inside it, sorted. When
+// the outermost is over and all that it was asked for has returned, there are none.
+func (a *attention) Hurries() []string {
+	a.hurries.mu.Lock()
+	defer a.hurries.mu.Unlock()
+	reasons := make([]string, 0, len(a.hurries.stand))
+	for h := range a.hurries.stand {
+		reasons = append(reasons, h.reason)
 	}
-	for _, s := range l.composites.members(t) {
-		if l.anyOrder(s.first, f) {
-			return true
-		}
-	}
-	return false
+	slices.Sort(reasons)
+	return reasons
 }

@@ -19,22 +19,22 @@ import (
 type runKey struct{}
 
 // Here notes that the calling goroutine works for the run, until leave is called on it.
-func (r *Run) Here() (leave func()) {
+func (gs *goroutines) Here() (leave func()) {
 	id := goroutineID()
 	if id == 0 {
 		return func() {}
 	}
-	r.mu.Lock()
-	if r.ids == nil {
-		r.ids = map[uint64]int{}
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if gs.ids == nil {
+		gs.ids = map[uint64]int{}
 	}
-	r.ids[id]++
-	r.mu.Unlock()
+	gs.ids[id]++
 	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.ids[id]--; r.ids[id] == 0 {
-			delete(r.ids, id)
+		gs.mu.Lock()
+		defer gs.mu.Unlock()
+		if gs.ids[id]--; gs.ids[id] == 0 {
+			delete(gs.ids, id)
 		}
 	}
 }
@@ -63,11 +63,10 @@ func (r *Run) CalledFromWithin(ctx context.Context) bool {
 }
 
 func (r *Run) works(id uint64) bool {
-	r.mu.Lock()
+	r.goroutines.mu.Lock()
 	_, ours := r.ids[id]
-	children := r.snapshotChildren()
-	r.mu.Unlock()
-	for _, c := range children {
+	r.goroutines.mu.Unlock()
+	for _, c := range r.allChildren() {
 		ours = ours || c.works(id)
 	}
 	return ours

@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -81,9 +80,8 @@ type Island struct {
 
 	// What was built into it; fixed before it starts.
 	stages       []*StageInfo
-	source       *StageInfo            // the one that counts what the intake gives
-	flushers     []func(now time.Time) // holders, upstream first
-	deadlines    []func() time.Time    // of the holders that wait for time
+	source       *StageInfo // the one that counts what the intake gives
+	holders      []Holding  // upstream first
 	outputs      []output
 	keepsUnbegun atomic.Bool // some stage keeps elements that have not begun (At.KeepsUnbegun)
 	retries      bool        // the first stage pauses between attempts
@@ -129,16 +127,6 @@ func (isl *Island) TakeExpanding() bool {
 	e := isl.frame.expanding
 	isl.frame.expanding = false
 	return e
-}
-
-// AddFlusher adds a holder's flush, upstream of those that were added before (chains are built from
-// their end): under hurry it runs when the island's input is empty or a chunk ends. deadline, where
-// not nil, says when flush has to run because of time; zero is never.
-func (isl *Island) AddFlusher(flush func(now time.Time), deadline func() time.Time) {
-	isl.flushers = append([]func(time.Time){flush}, isl.flushers...)
-	if deadline != nil {
-		isl.deadlines = append(isl.deadlines, deadline)
-	}
 }
 
 // Token is that of the element in hand.
@@ -327,7 +315,7 @@ func (isl *Island) Fail(s *StageInfo, err error) {
 
 // panicked turns a recovered panic into a fault of the stage in hand.
 func (isl *Island) panicked(p any) {
-	isl.Fail(isl.stage, &PanicError{Value: p, Stack: debug.Stack()})
+	isl.Fail(isl.stage, newPanicError(p))
 }
 
 // guard calls f and turns a panic in it into a fault that names the stage in hand.
@@ -347,29 +335,10 @@ func (isl *Island) idle() (next time.Time) {
 	isl.publish()
 	isl.unwanted()
 	isl.pending.flush(isl.run.Ledger)
-	if len(isl.flushers) > 0 {
+	if len(isl.holders) > 0 {
 		// may take long: what is finished was reported before
 		isl.guard(func() { next = isl.flush() })
 		isl.pending.flush(isl.run.Ledger)
-	}
-	return next
-}
-
-func (isl *Island) flush() (next time.Time) {
-	if isl.run.Hurried() {
-		for _, f := range isl.flushers {
-			f(time.Time{})
-		}
-	} else if len(isl.deadlines) > 0 {
-		now := time.Now()
-		for _, f := range isl.flushers {
-			f(now)
-		}
-	}
-	for _, d := range isl.deadlines {
-		if at := d(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
 	}
 	return next
 }
@@ -401,7 +370,7 @@ func (isl *Island) describe() string {
 	return fmt.Sprintf("[%s]", names)
 }
 
-// Back notes that a stage's user function goes on behind a push: a panic is its own again.
+// Back notes that a stage's user function goes on after a push: a panic is its own again.
 func (isl *Island) Back(s *StageInfo) { isl.stage = s }
 
 // Halted reports whether the run was stopped hard.

@@ -50,6 +50,9 @@ type Ledger struct {
 	cutMu    sync.Mutex
 	freezing atomic.Int32 // freezes under way: no element is handed to user code meanwhile
 
+	everCut atomic.Bool  // some assignment has a cut, or had one
+	thrown  atomic.Int64 // elements that were thrown away because they lay after a cut
+
 	leaving atomic.Int32  // assignments that are being revoked
 	revokes atomic.Uint64 // that have begun, each counted before it can be seen and after
 
@@ -66,7 +69,7 @@ type entry struct {
 	gap      atomic.Uint64
 	deadline atomic.Int64 // of the revoke: when retries of its elements are given up; 0 is none
 
-	givenUp map[uint64]struct{} // positions that are counted as given up; under Run.mu
+	givenUp map[uint64]struct{} // positions that are counted as given up; under the outcome's lock
 
 	// Under Ledger.cutMu.
 	expired uint64 // how many positions had begun when the time was over (GiveUpFrom)
@@ -272,6 +275,39 @@ func (l *Ledger) Locate(t Token) (topic string, partition int32, offset int64, o
 		return "", 0, 0, false
 	}
 	return e.assignment.Locate(t.Position())
+}
+
+// revoking reports whether every record behind a token belongs to an assignment that is being taken
+// away.
+func (l *Ledger) revoking(t Token) bool {
+	if t.composite() {
+		for _, s := range l.composites.members(t) {
+			if !l.revoking(s.first) {
+				return false
+			}
+		}
+		return true
+	}
+	e := l.entry(t.Index())
+	return e == nil || e.revoking.Load()
+}
+
+// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until
+// it reports true, and reports that; 0 is that of an assignment that has ended. One may come
+// several times.
+func (l *Ledger) anyOrder(t Token, f func(order uint32) bool) bool {
+	if !t.composite() {
+		if e := l.entry(t.Index()); e != nil {
+			return f(e.order)
+		}
+		return f(0)
+	}
+	for _, s := range l.composites.members(t) {
+		if l.anyOrder(s.first, f) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAt reports whether a token is that of a record. Of an element of several records nothing is

@@ -53,7 +53,7 @@ func (l *Line) begun() bool {
 
 // KeepsUnbegun declares that a stage of the island keeps elements, or hands them over to others,
 // before anything has begun them: when their partition is paused, they have to be held back
-// (Run.Hold).
+// (Run.Freeze).
 func (at At) KeepsUnbegun() {
 	isl, line := at.Island, at.Line
 	isl.run.OnStart(func() {

@@ -71,13 +71,9 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	info.Buffers(s.Len)
 	ins := make([]A, s.Size())
 	tries := make([]int32, s.Size())
-	w := newWorkers(r, m.N, m.Name)
-	info.calls = &w.calls
 	var claimed atomic.Uint64
-	begins := beginning{run: r, recv: recv, begun: &claimed, taken: &s.head, more: w.more}
-	begins.ahead.init(uint64(2*m.N), uint64(s.Size()))
+	w, begins := m.workers(recv, info, uint64(s.Size()), &claimed, &s.tail, &s.head)
 	s.taken, s.refused = begins.resume, w.review
-	w.backlog = func() bool { return claimed.Load() < s.tail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
 			c := claimed.Load()
@@ -96,11 +92,11 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		switch {
 		case s.cancelled.Load():
 			ins[i], tries[i] = none, 0
-			s.settle(slot, slotResult) // refused
+			s.fill(slot, slotResult) // refused
 			return
 		case !m.begin(r, t, tries[i] == 0):
 			ins[i], tries[i] = none, 0
-			s.settle(slot, slotReturned)
+			s.fill(slot, slotReturned)
 			return
 		}
 		mine.begins(t)
@@ -115,7 +111,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		if how == Emit {
 			s.vals[i] = b
 		}
-		s.settle(slot, uint32(how))
+		s.fill(slot, uint32(how))
 	}
 	Drive(recv, s, st)
 	return Stage[A]{
@@ -135,6 +131,17 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		},
 		Link: s.sendLink,
 	}
+}
+
+// workers makes the stage's: of what is sent (tail) they begin the first that has not begun, unless
+// that runs too far ahead of what is taken. size is how many may be on their way.
+func (m *MapAsync[A, B]) workers(recv *Island, info *StageInfo, size uint64, begun, tail, taken *atomic.Uint64) (*workers, *beginning) {
+	w := newWorkers(recv.run, m.N, m.Name)
+	info.calls = &w.calls
+	begins := &beginning{run: recv.run, recv: recv, begun: begun, taken: taken, more: w.more}
+	begins.ahead.init(uint64(2*m.N), size)
+	w.backlog = func() bool { return begun.Load() < tail.Load() && begins.may() }
+	return w, begins
 }
 
 // begin begins an element at its first call, and looks before each whether it is still wanted.
@@ -207,12 +214,8 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	r := at.Island.run
 	c.limit = uint64(n)
 	r.OnStart(func() { c.limit = uint64(m.window(at)) })
-	w := newWorkers(r, m.N, m.Name)
-	info.calls = &w.calls
-	begins := beginning{run: r, recv: recv, begun: &c.claim, taken: &c.taken, more: w.more}
-	begins.ahead.init(uint64(2*m.N), uint64(n))
+	w, begins := m.workers(recv, info, uint64(n), &c.claim, &c.inTail, &c.taken)
 	c.told, c.refused = begins.resume, w.review
-	w.backlog = func() bool { return c.claim.Load() < c.inTail.Load() && begins.may() }
 	w.claim = func() (uint64, bool) {
 		for {
 			k := c.claim.Load()
@@ -325,21 +328,9 @@ func (c *cells[A, B]) Next() (Chunk[B], Status) {
 		case slotResult:
 			return Chunk[B]{Vals: c.outs[cell : cell+1], Toks: c.toks[cell : cell+1]}, Ready
 		default:
-			c.endCell(cell)
+			c.recv.endEmpty(c.toks[cell], c.hows[cell])
 		}
 		c.Taken(1)
-	}
-}
-
-// endCell ends the token of a cell of which nothing goes on.
-func (c *cells[A, B]) endCell(cell uint32) {
-	switch t := c.toks[cell]; c.hows[cell] {
-	case slotDone:
-		c.recv.Done(t)
-	case slotGivenUp:
-		c.recv.abandonToken(t)
-	default:
-		c.recv.run.sweepOut(t, c.recv.run.sweptFate(t))
 	}
 }
 
@@ -385,7 +376,7 @@ func (c *cells[A, B]) Cancel() {
 			if c.hows[cell] == slotResult {
 				c.recv.refuseToken(c.toks[cell])
 			} else {
-				c.endCell(cell)
+				c.recv.endEmpty(c.toks[cell], c.hows[cell])
 			}
 			c.Taken(1)
 		}

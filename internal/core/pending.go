@@ -26,16 +26,16 @@ type pending struct {
 // done adds a token that is not a composite.
 func (p *pending) done(l *Ledger, t Token) {
 	if t&^63 != p.w {
-		p.turn(l, t&^63)
+		p.goTo(l, t&^63)
 	}
 	p.b |= 1 << (t & 63)
-	// with a full fence, as the hurry's check behind it needs: who raises it reads the bits behind
-	// that
+	// with a full fence, as the look at the hurry needs that follows: who raises one reads the bits
+	// after that
 	p.bits.Store(p.b)
 }
 
-// turn goes on to another word.
-func (p *pending) turn(l *Ledger, w Token) {
+// goTo goes on to another word.
+func (p *pending) goTo(l *Ledger, w Token) {
 	p.flush(l)
 	p.begin(w)
 }
@@ -83,15 +83,6 @@ type Finisher struct {
 	pending pending
 }
 
-// NewFinisher adds a finisher to the run.
-func (r *Run) NewFinisher() *Finisher {
-	f := &Finisher{run: r}
-	r.mu.Lock()
-	r.finishers = append(r.finishers, f)
-	r.mu.Unlock()
-	return f
-}
-
 // Done ends a token as done.
 func (f *Finisher) Done(t Token) {
 	switch {
@@ -100,7 +91,7 @@ func (f *Finisher) Done(t Token) {
 		f.run.Ledger.end(span{t, 1}, fine)
 	default:
 		f.pending.done(f.run.Ledger, t)
-		if f.run.attention.Load() != 0 {
+		if f.run.word.Load() != 0 {
 			f.pending.flush(f.run.Ledger) // somebody may wait for the last token
 		}
 	}

@@ -56,19 +56,19 @@ func TestFinishedUnderARaiseIsSeen(t *testing.T) {
 				cold[at%uint32(len(cold))] = 1 // a store alone: nothing waits for the line
 			}
 			f.pending.done(r.Ledger, MakeToken(index, 5))
-			sawHurry = r.attention.Load()&attendHurry != 0
+			sawHurry = r.wanted(wantHurry)
 			meet(4*i + 4)
 			if !sawHurry && !sawBits {
 				missed++
 			}
 			f.pending.flush(r.Ledger)
-			r.attention.And(^uint32(attendHurry))
+			r.unwant(wantHurry)
 		}
 	})
 	both.Go(func() {
 		for i := range int64(rounds) {
 			meet(4*i + 2)
-			r.attention.Or(attendHurry)
+			r.want(wantHurry)
 			sawBits = f.pending.bits.Load() != 0
 			meet(4*i + 4)
 		}

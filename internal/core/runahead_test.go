@@ -86,8 +86,8 @@ func TestBeginning(t *testing.T) {
 	require.True(t, b.may())
 	begun.Store(50)
 	require.False(t, b.may())
-	c.r.RaiseHurry()
+	h := c.r.Hurry("test")
 	require.True(t, b.may())
-	c.r.LowerHurry()
+	h.Release()
 	require.False(t, b.may())
 }

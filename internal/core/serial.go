@@ -21,7 +21,7 @@ func (s *Serial) Do(f func()) {
 	s.queue = append(s.queue, f)
 	if !s.running {
 		s.running = true
-		go s.run()
+		launch(s.run, rethrow)
 	}
 }
 
@@ -55,7 +55,7 @@ func (s *Serial) call(f func(), rest []func()) {
 			s.mu.Lock()
 			s.queue = append(rest[:len(rest):len(rest)], s.queue...)
 			s.mu.Unlock()
-			go s.run()
+			launch(s.run, rethrow)
 		}
 	}()
 	f()
@@ -79,5 +79,12 @@ func (s *Serial) Wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// rethrow lets a panic go on: whoever gives a Serial a function that may panic catches it himself.
+func rethrow(err error) {
+	if p, panicked := err.(*PanicError); panicked {
+		panic(p)
 	}
 }

@@ -5,9 +5,9 @@ import "sync/atomic"
 // Slots is a ring of places for results that are worked out elsewhere, in any order, and taken in
 // the order in which the places were reserved: MapAsync's calls, a producer's acknowledgements.
 //
-// The sender reserves a slot (and waits while there is none), some goroutine settles it, the
-// receiver takes the settled ones from the front. No allocation, no channel and no lock per
-// element; the receiver is woken only when the slot that it waits for is settled.
+// The sender reserves a slot (and waits while there is none), some goroutine fills it, the
+// receiver takes the filled ones from the front. No allocation, no channel and no lock per
+// element; the receiver is woken only when the slot that it waits for is filled.
 type Slots[T any] struct {
 	vals  []T
 	toks  []Token
@@ -39,7 +39,7 @@ type Slots[T any] struct {
 
 // States of a slot.
 const (
-	slotOpen     = iota // free, or reserved and not settled
+	slotOpen     = iota // free, or reserved and not filled
 	slotResult          // the value goes on
 	slotDone            // nothing goes on: the token is done
 	slotGivenUp         // nothing goes on: the token is abandoned
@@ -113,20 +113,17 @@ func (s *Slots[T]) hasSpace() bool {
 // Token is the slot's.
 func (s *Slots[T]) Token(slot uint64) Token { return s.toks[slot&s.mask] }
 
-// Settle gives the slot its result. Any goroutine may call it, once per slot; it does not block.
-func (s *Slots[T]) Settle(slot uint64, v T) {
+// Fill gives the slot its result. Any goroutine may call it, once per slot; it does not block.
+func (s *Slots[T]) Fill(slot uint64, v T) {
 	i := slot & s.mask
 	s.vals[i] = v
-	s.settle(slot, slotResult)
+	s.fill(slot, slotResult)
 }
 
-// SettleDone says that nothing goes on for this slot, and its element is finished.
-func (s *Slots[T]) SettleDone(slot uint64) { s.settle(slot, slotDone) }
-
 // GiveUp says that nothing goes on for this slot, and its element must be delivered again.
-func (s *Slots[T]) GiveUp(slot uint64) { s.settle(slot, slotGivenUp) }
+func (s *Slots[T]) GiveUp(slot uint64) { s.fill(slot, slotGivenUp) }
 
-func (s *Slots[T]) settle(slot uint64, how uint32) {
+func (s *Slots[T]) fill(slot uint64, how uint32) {
 	state := &s.state[slot&s.mask]
 	state.Store(how)
 	if s.cancelled.Load() {
@@ -142,7 +139,7 @@ func (s *Slots[T]) settle(slot uint64, how uint32) {
 	}
 }
 
-// dispose ends the token of a settled slot that nobody will take.
+// dispose ends the token of a filled slot that nobody will take.
 func (s *Slots[T]) dispose(slot uint64, how uint32) {
 	t, ledger := s.toks[slot&s.mask], s.recv.run.Ledger
 	switch {
@@ -170,7 +167,7 @@ func (s *Slots[T]) Close() {
 }
 
 // Next implements Intake. The free index is published here, before the receiver may park, so that
-// settle can compare with it.
+// fill can compare with it.
 func (s *Slots[T]) Next() (Chunk[T], Status) {
 	for {
 		i := s.lhead & s.mask
@@ -184,10 +181,10 @@ func (s *Slots[T]) Next() (Chunk[T], Status) {
 		}
 		switch how := s.state[i].Load(); how {
 		case slotDone, slotGivenUp, slotReturned:
-			s.endSlot(i, how)
+			s.recv.endEmpty(s.toks[i], how)
 		case slotPassed:
 		case slotResult:
-			continue // settled since
+			continue // filled since
 		default:
 			if s.closed.Load() && s.tail.Load() == s.lhead {
 				return Chunk[T]{}, Complete
@@ -202,19 +199,19 @@ func (s *Slots[T]) Next() (Chunk[T], Status) {
 	}
 }
 
-// endSlot ends the token of a slot of which nothing goes on.
-func (s *Slots[T]) endSlot(i uint64, how uint32) {
-	switch t := s.toks[i]; how {
+// endEmpty ends the token of a slot, or a cell, of which nothing goes on.
+func (isl *Island) endEmpty(t Token, how uint32) {
+	switch how {
 	case slotDone:
-		s.recv.Done(t)
+		isl.Done(t)
 	case slotGivenUp:
-		s.recv.abandonToken(t)
+		isl.abandonToken(t)
 	default:
-		s.recv.run.sweepOut(t, s.recv.run.sweptFate(t))
+		isl.run.sweepOut(t, isl.run.sweptFate(t))
 	}
 }
 
-// pass looks, while the front is not settled and partitions are being taken away, for a result of
+// pass looks, while the front is not filled and partitions are being taken away, for a result of
 // theirs that is: it may be given out before its turn, since nobody who stays asked for its place.
 // It overtakes nothing of its own partitions. What waits at the front may belong to a partition
 // that is kept, and may be tried again for longer than the revoke waits.
@@ -236,7 +233,7 @@ func (s *Slots[T]) pass() bool {
 				s.passing = slot + 1
 				return true
 			}
-			s.endSlot(i, how)
+			s.recv.endEmpty(t, how)
 			s.state[i].Store(slotPassed)
 			continue
 		}
@@ -300,8 +297,8 @@ func (s *Slots[T]) passable() bool {
 // Cancelled reports whether the receiver wants no more.
 func (s *Slots[T]) Cancelled() bool { return s.cancelled.Load() }
 
-// Cancel implements Intake: what is settled and was not taken is refused, and so is what will be
-// settled.
+// Cancel implements Intake: what is filled and was not taken is refused, and so is what will be
+// filled.
 func (s *Slots[T]) Cancel() {
 	s.cancelled.Store(true)
 	if s.refused != nil {
@@ -315,7 +312,7 @@ func (s *Slots[T]) Cancel() {
 	s.send.Wake()
 }
 
-// Unread adds up what the results that were settled and not taken count. Call it when the receiver
+// Unread adds up what the results that were filled and not taken count. Call it when the receiver
 // has ended.
 func (s *Slots[T]) Unread(count func(T) int64) (n int64) {
 	for slot := s.head.Load(); slot < s.tail.Load(); slot++ {

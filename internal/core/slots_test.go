@@ -28,9 +28,9 @@ func (r *ring) reserve(toks ...Token) {
 	}
 }
 
-func (r *ring) settle(slots ...uint64) {
+func (r *ring) fill(slots ...uint64) {
 	for _, slot := range slots {
-		r.s.Settle(slot, int(slot))
+		r.s.Fill(slot, int(slot))
 	}
 }
 
@@ -52,24 +52,24 @@ func (r *ring) take() (vs []int) {
 func TestResultsPassKeptOnes(t *testing.T) {
 	r := newRing(t, 3)
 	r.reserve(r.at(0, 0), r.at(1, 0), r.at(2, 0), r.at(1, 1), r.at(0, 1), r.at(1, 2), r.at(1, 3))
-	r.settle(1, 2, 4, 5)
+	r.fill(1, 2, 4, 5)
 	require.Empty(t, r.take(), "nobody waits")
 	require.True(t, r.l.Claim(r.at(1, 9)))
 	r.freeze(1)
 	require.Equal(t, []int{1}, r.take(), "not the kept one's, and nothing before its turn in the partition")
-	r.settle(3)
+	r.fill(3)
 	require.Equal(t, []int{3, 5}, r.take())
 	r.s.GiveUp(6)
 	require.Empty(t, r.take())
 	require.Equal(t, []uint64{3}, r.as[1].all(&r.as[1].abandoned), "what was given up is told at once, too")
 	require.Empty(t, r.take())
-	r.settle(0)
+	r.fill(0)
 	require.Equal(t, []int{0, 2, 4}, r.take(), "what has passed does not come again")
 	require.Zero(t, r.s.Len())
 	for i := range uint64(40) { // the places are free again
 		slot := r.s.tail.Load()
 		r.reserve(r.at(0, 2+i))
-		r.settle(slot)
+		r.fill(slot)
 		require.Equal(t, []int{int(slot)}, r.take())
 	}
 }
@@ -80,7 +80,7 @@ func TestPassedAndNotTaken(t *testing.T) {
 	r.reserve(r.at(0, 0), r.at(1, 0))
 	require.True(t, r.l.Claim(r.at(1, 0)))
 	r.freeze(1)
-	r.settle(1)
+	r.fill(1)
 	c, status := r.s.Next()
 	require.Equal(t, Ready, status)
 	require.Equal(t, []int{1}, c.Vals)
@@ -96,9 +96,9 @@ func TestNothingPassesItsOwn(t *testing.T) {
 	require.True(t, r.l.Claim(r.at(1, 9)))
 	require.True(t, r.l.Claim(r.at(2, 9)))
 	r.freeze(1, 2)
-	r.settle(1, 2)
+	r.fill(1, 2)
 	require.Equal(t, []int{2}, r.take())
-	r.settle(0)
+	r.fill(0)
 	require.Equal(t, []int{0, 1}, r.take())
 }
 
@@ -111,9 +111,9 @@ func TestNothingPassesAnEndedIndex(t *testing.T) {
 	r.r.Lose([]uint32{r.index[1]})
 	r.l.Release(r.index[1])
 	r.freeze(2)
-	r.settle(1)
+	r.fill(1)
 	require.Empty(t, r.take())
-	r.settle(0)
+	r.fill(0)
 	require.Equal(t, []int{0, 1}, r.take())
 }
 
@@ -123,8 +123,8 @@ func TestReturnedSlots(t *testing.T) {
 	r.reserve(r.at(0, 0), r.at(0, 1), r.at(1, 0))
 	require.True(t, r.l.Claim(r.at(0, 0)))
 	r.freeze(0)
-	r.s.settle(1, slotReturned)
-	r.settle(2, 0)
+	r.s.fill(1, slotReturned)
+	r.fill(2, 0)
 	require.Equal(t, []int{0, 2}, r.take())
 	require.Equal(t, []uint64{1}, r.as[0].all(&r.as[0].returned))
 	require.EqualValues(t, 1, r.r.Dropped())

@@ -7,20 +7,21 @@ import (
 
 // The sweep: how long dropped elements are looked for.
 //
-// Behind a Drop, every island asks the ledger about every tracked element that it takes, and every
+// After a drop, every island asks the ledger about every tracked element that it takes, and every
 // worker does. That must end when nothing can be found any more, or a stream that has lost a
 // partition once is slower for the rest of its run.
 //
 // Drops are numbered. An island is swept up to a drop when, between two elements, it finds that its
 // intake cannot give it an element of an assignment that was dropped until then: a source, because
-// an assignment is dropped only behind the moment from which its intake gives out nothing more of
+// an assignment is dropped only after the moment from which its intake gives out nothing more of
 // it; any other, when the islands that send to it are swept, and it has taken what was on its way
-// at that time. When all islands are swept up to the last drop, the attention bit is cleared.
+// at that time. When all islands are swept up to the last drop, the bit that makes them look is
+// cleared.
 //
 // Invariants:
 //  1. A swept island sends no element whose records are all of dropped assignments. A holder in it
-//     may keep some, but throws them away when it emits (Held.Emit), whatever the bit says. Should
-//     what it emits come to be dropped as a whole later, that is another drop.
+//     may keep some, but throws them away when it emits (heldTokens.emit), whatever the bit
+//     says. Should what it emits come to be dropped as a whole later, that is another drop.
 //  2. The bit is cleared under the lock under which a drop takes its number and sets it: a drop in
 //     between is not lost.
 //  3. An island that becomes swept pokes the run: those behind it look again, also where nothing
@@ -43,9 +44,6 @@ type Sweeper interface {
 // sweptForEver is said of islands that have ended, and of those whose elements have no tokens.
 const sweptForEver = math.MaxUint32
 
-// Dropping reports whether elements of dropped assignments are still looked for.
-func (r *Run) Dropping() bool { return r.attention.Load()&attendDrop != 0 }
-
 // sweep is called between two chunks while elements of dropped assignments are looked for.
 func (isl *Island) sweep(in Sweeper, isSource bool) {
 	drop := isl.run.drops.Load()
@@ -61,20 +59,13 @@ func (isl *Island) sweptUpTo(drop uint32) {
 	r := isl.run
 	isl.swept.Store(drop)
 	drop = r.drops.Load()
-	r.mu.Lock()
-	islands := r.islands[:len(r.islands):len(r.islands)]
-	r.mu.Unlock()
-	for _, other := range islands {
+	for _, other := range r.allIslands() {
 		if other.swept.Load() < drop {
 			r.poke()
 			return
 		}
 	}
-	r.sweepMu.Lock()
-	defer r.sweepMu.Unlock()
-	if r.drops.Load() == drop {
-		r.attention.And(^uint32(attendDrop))
-	}
+	r.dropped(drop)
 }
 
 // sweep is what the receiving end of a boundary knows: until which element it has to take.
@@ -84,7 +75,7 @@ type sweep struct {
 }
 
 // over reports whether everything was taken that was sent before the sender was swept. sent is read
-// behind that, so it covers it.
+// after that, so it covers it.
 func (s *sweep) over(drop uint32, send *Island, sent *atomic.Uint64, taken uint64) bool {
 	if send.swept.Load() < drop {
 		return false

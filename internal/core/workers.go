@@ -142,7 +142,7 @@ func (w *workers) loop() {
 		select {
 		case <-w.sem:
 			woken = true
-		case <-w.run.stopC:
+		case <-w.run.stopped:
 			return
 		}
 	}

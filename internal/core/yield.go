@@ -11,29 +11,20 @@ const (
 	yieldOver // the island has ended
 )
 
-// Yield makes the island of a source give back the rest of its chunk behind the element in hand,
+// Yield makes the island of a source give back the rest of its chunk after the element in hand,
 // and ask its intake anew. Any goroutine.
 func (isl *Island) Yield() {
 	if !isl.yield.CompareAndSwap(noYield, yieldAsked) {
 		return
 	}
-	r := isl.run
-	r.yieldMu.Lock()
-	r.yields++
-	r.attention.Or(attendYield)
-	r.yieldMu.Unlock()
+	isl.run.wantYielded()
 }
 
-// yielded is called when the island has nothing in hand; to is noYield, or yieldOver behind its
+// yielded is called when the island has nothing in hand; to is noYield, or yieldOver after its
 // last element.
 func (isl *Island) yielded(to uint32) {
 	if isl.yield.Load() == to || isl.yield.Swap(to) != yieldAsked {
 		return
 	}
-	r := isl.run
-	r.yieldMu.Lock()
-	defer r.yieldMu.Unlock()
-	if r.yields--; r.yields == 0 {
-		r.attention.And(^uint32(attendYield))
-	}
+	isl.run.attention.yielded()
 }

@@ -35,7 +35,8 @@ type Assignment[T any] struct {
 	queued int // elements in the queue, those that the island has in hand included
 	lent   int // elements at the front of the queue that the island has in hand
 	paused bool
-	next   int64 // the offset of the first element that was taken back; -1 where none was
+	hurry  *core.Hurry // while it is rewinding
+	next   int64       // the offset of the first element that was taken back; -1 where none was
 
 	charges *memory.Charges // told by the tracker
 }
@@ -115,7 +116,7 @@ func (a *Assignment[T]) Pause(paused bool) {
 	f.mu.Unlock()
 	switch {
 	case hold:
-		f.run.Hold(a.index)
+		f.run.Freeze(a.index)
 	case paused && inHand:
 		f.isl.Yield()
 	}
@@ -144,58 +145,6 @@ func (a *Assignment[T]) Live() bool {
 	a.feed.mu.Lock()
 	defer a.feed.mu.Unlock()
 	return a.state == live && !a.feed.cancelled
-}
-
-// Deliver queues elements, and counts them as outstanding. at tells offset and leader epoch of the
-// i-th; it is called at once and must call nothing of the feed. The slice is the feed's from now
-// on. It reports false, and nothing has happened, where the assignment has ended.
-func (a *Assignment[T]) Deliver(vals []T, at func(i int) (offset int64, epoch int32)) bool {
-	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.Delivered(len(vals), at) })
-}
-
-// Offsets tells where the elements of a delivery lie: one behind the other from First on, or, where
-// At is given, where that says.
-type Offsets struct {
-	First int64
-	Epoch int32
-	At    func(i int) (offset int64, epoch int32)
-}
-
-// DeliverCharged is [Assignment.Deliver] with the number of bytes that the elements hold in memory,
-// the lease under which they are given back when none of the elements is outstanding, and, unless
-// that is nil, the lot that is then told if all are done.
-func (a *Assignment[T]) DeliverCharged(vals []T, at Offsets, bytes int64, lease *memory.Lease, lot memory.Recyclable) bool {
-	return a.deliver(vals, bytes, lease, lot, func(t *tracker.Tracker) uint64 {
-		if at.At != nil {
-			return t.Delivered(len(vals), at.At)
-		}
-		return t.DeliveredRun(len(vals), at.First, at.Epoch)
-	})
-}
-
-// DeliverRun is [Assignment.Deliver] for consecutive offsets of one leader epoch.
-func (a *Assignment[T]) DeliverRun(vals []T, offset int64, epoch int32) bool {
-	return a.deliver(vals, 0, nil, nil, func(t *tracker.Tracker) uint64 { return t.DeliveredRun(len(vals), offset, epoch) })
-}
-
-func (a *Assignment[T]) deliver(vals []T, bytes int64, lease *memory.Lease, lot memory.Recyclable, count func(*tracker.Tracker) uint64) bool {
-	f := a.feed
-	f.mu.Lock()
-	if a.state != live || f.cancelled {
-		f.mu.Unlock()
-		return false
-	}
-	if len(vals) > 0 {
-		first := count(a.tracker)
-		if lease != nil {
-			a.charges.Add(first, len(vals), bytes, lease, lot)
-		}
-		a.queue = append(a.queue, core.Chunk[T]{Vals: vals, First: core.MakeToken(a.index, first)})
-		a.queued += len(vals)
-	}
-	f.mu.Unlock()
-	f.isl.Wake()
-	return true
 }
 
 // Committable is what may be committed now; see [tracker.Tracker.Committable].

@@ -23,13 +23,13 @@ func offsetsFrom(o int64) func(int) (int64, int32) {
 func TestPause(t *testing.T) {
 	_, f, in := bench(feed.Options{})
 	a, b := assign(t, f, p0), assign(t, f, p1)
-	a.DeliverRun([]int{1, 2}, 0, 0)
+	a.Deliver(consecutive([]int{1, 2}, 0))
 	a.Pause(true)
 	require.False(t, in.Ready())
 	_, status := in.Next()
 	require.Equal(t, core.Empty, status)
-	b.DeliverRun([]int{7}, 0, 0)
-	a.DeliverRun([]int{3}, 2, 0)
+	b.Deliver(consecutive([]int{7}, 0))
+	a.Deliver(consecutive([]int{3}, 2))
 	require.True(t, in.Ready())
 	c, _ := in.Next()
 	require.Equal(t, []int{7}, c.Vals)
@@ -55,7 +55,7 @@ func TestPauseBelongsToItsAssignment(t *testing.T) {
 	a.Pause(true)
 	f.Lose(p0)
 	b := assign(t, f, p0)
-	require.True(t, b.DeliverRun([]int{1}, 0, 0))
+	require.True(t, b.Deliver(consecutive([]int{1}, 0)))
 	require.True(t, in.Ready())
 }
 
@@ -63,7 +63,7 @@ func TestPauseBelongsToItsAssignment(t *testing.T) {
 func TestQueuedAndWaiting(t *testing.T) {
 	_, f, in := bench(feed.Options{})
 	a := assign(t, f, p0)
-	a.DeliverRun(make([]int, 300), 0, 0)
+	a.Deliver(consecutive(make([]int, 300), 0))
 	require.Equal(t, 300, a.Queued())
 	require.Equal(t, 300, a.Waiting())
 	in.Next()
@@ -80,8 +80,8 @@ func TestEndTells(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		run, f, in := bench(feed.Options{Plain: true})
 		a := assign(t, f, p0)
-		require.True(t, a.Deliver(make([]int, 3), offsetsFrom(100)))
-		require.True(t, a.Deliver(make([]int, 3), offsetsFrom(200)))
+		require.True(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 3), Offsets: feed.Offsets{At: offsetsFrom(100)}}))
+		require.True(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 3), Offsets: feed.Offsets{At: offsetsFrom(200)}}))
 		c, _ := in.Next()
 		require.Len(t, c.Vals, 3)
 		run.Ledger.End(c.First, true)
@@ -98,7 +98,7 @@ func TestEndTells(t *testing.T) {
 		require.False(t, b.Live())
 
 		b = assign(t, f, p1) // everything was finished
-		b.Deliver(make([]int, 2), offsetsFrom(7))
+		b.Deliver(feed.Delivery[int]{Vals: make([]int, 2), Offsets: feed.Offsets{At: offsetsFrom(7)}})
 		c, _ = in.Next()
 		in.Taken(2)
 		run.Ledger.End(c.First, true)
@@ -108,7 +108,7 @@ func TestEndTells(t *testing.T) {
 		}}, f.Revoke(time.Second, p1).Wait())
 
 		b = assign(t, f, p1) // the first is not, the second is
-		b.Deliver(make([]int, 2), offsetsFrom(20))
+		b.Deliver(feed.Delivery[int]{Vals: make([]int, 2), Offsets: feed.Offsets{At: offsetsFrom(20)}})
 		c, _ = in.Next()
 		in.Taken(2)
 		run.Ledger.End(c.First+1, true)
@@ -126,8 +126,8 @@ func TestCharges(t *testing.T) {
 		return memory.NewLease(func(bytes int64, n int) { freed, records = freed+bytes, records+n })
 	}
 	one, two := lease(), lease()
-	require.True(t, a.DeliverCharged(make([]int, 3), feed.Offsets{}, 30, one, nil))
-	require.True(t, a.DeliverCharged(make([]int, 2), feed.Offsets{First: 3}, 20, two, nil))
+	require.True(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 3), Offsets: feed.Offsets{}, Bytes: 30, Lease: one}))
+	require.True(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 2), Offsets: feed.Offsets{First: 3}, Bytes: 20, Lease: two}))
 	one.Done()
 	two.Done()
 	charged := func() memory.Load { return a.Charges().Held() }
@@ -146,7 +146,7 @@ func TestCharges(t *testing.T) {
 	require.EqualValues(t, 50, freed)
 	require.Equal(t, 5, records)
 	three := lease()
-	require.False(t, a.DeliverCharged(make([]int, 2), feed.Offsets{At: offsetsFrom(5)}, 20, three, nil))
+	require.False(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 2), Offsets: feed.Offsets{At: offsetsFrom(5)}, Bytes: 20, Lease: three}))
 	three.Done()
 	require.EqualValues(t, 50, freed)
 	require.Zero(t, charged())

@@ -25,7 +25,7 @@
 //
 // # Locks
 //
-// Feed.mu, then the tracker's; core's own are taken inside Feed.mu only by Register and Release. No
-// lock is held while something waits, while core is called otherwise, or while the caller's
-// functions run.
+// Feed.mu, then the tracker's; core's own are taken inside Feed.mu only to register and release
+// assignments and hurries. No lock is held while something waits, while core is called otherwise,
+// or while the caller's functions run.
 package feed

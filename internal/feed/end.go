@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
@@ -30,9 +31,10 @@ type End struct {
 
 // Revocation is a revoke that has begun. Wait must be called.
 type Revocation[T any] struct {
-	f  *Feed[T]
-	as []*Assignment[T]
-	by time.Time
+	f     *Feed[T]
+	as    []*Assignment[T]
+	by    time.Time
+	hurry *core.Hurry
 }
 
 // Revoke begins to end the partitions' assignments, within a time: it delivers nothing more of
@@ -53,7 +55,7 @@ func (f *Feed[T]) Revoke(within time.Duration, partitions ...topics.Partition) *
 	if len(r.as) > 0 {
 		f.run.FreezeFor(indexesOf(r.as), within)
 	}
-	f.run.RaiseHurry()
+	r.hurry = f.run.Hurry("revoke")
 	return r
 }
 
@@ -61,33 +63,32 @@ func (f *Feed[T]) Revoke(within time.Duration, partitions ...topics.Partition) *
 // dropped. What it returns is to be committed now: afterwards nothing of these assignments is
 // committable.
 func (r *Revocation[T]) Wait() []End {
-	defer r.f.run.LowerHurry()
+	defer r.hurry.Release()
 	if len(r.as) == 0 {
 		return nil
 	}
-	timer := time.NewTimer(time.Until(r.by))
-	defer timer.Stop()
-	r.f.await(r.as, timer.C)
+	// Its parent ends when the run is stopped, and when it is over.
+	ctx, cancel := context.WithDeadline(r.f.run.Context(), r.by)
+	defer cancel()
+	r.f.await(ctx, nil, func() bool { return anyOutstanding(r.as) })
 	return r.f.end(r.as, false)
 }
 
-// await waits until nothing of the assignments is outstanding, or the time is up, or the run is
-// stopped or over.
-func (f *Feed[T]) await(as []*Assignment[T], timeUp <-chan time.Time) {
+// await waits until nothing that outstanding looks at is; false: ctx has ended first, or stopped
+// was closed.
+func (f *Feed[T]) await(ctx context.Context, stopped <-chan struct{}, outstanding func() bool) bool {
 	for {
 		changed := f.bell.Listen()
 		f.run.CollectPending()
-		if !anyOutstanding(as) {
-			return
+		if !outstanding() {
+			return true
 		}
 		select {
 		case <-changed:
-		case <-timeUp:
-			return
-		case <-f.run.StopC():
-			return
-		case <-f.run.DoneC():
-			return
+		case <-ctx.Done():
+			return false
+		case <-stopped:
+			return false
 		}
 	}
 }
@@ -139,7 +140,7 @@ func indexesOf[T any](as []*Assignment[T]) []uint32 {
 func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 	f.run.CollectPending()
 	if f.opts.Once {
-		f.run.Hold(indexesOf(as)...) // also where downstream wanted no more, or the run was stopped
+		f.run.Freeze(indexesOf(as)...) // also where downstream wanted no more, or the run was stopped
 	}
 	for _, a := range as {
 		f.mu.Lock()
@@ -250,32 +251,19 @@ func (f *Feed[T]) ending() bool {
 	return f.cancelled || f.complete || f.run.Draining() || f.run.Stopped()
 }
 
-// Settle hurries the run and waits until nothing is outstanding; false when ctx ends or the run is
+// Quiesce hurries the run and waits until nothing is outstanding; false when ctx ends or the run is
 // stopped first. The poller must have stopped.
-func (f *Feed[T]) Settle(ctx context.Context) bool {
-	f.run.RaiseHurry()
-	defer f.run.LowerHurry()
-	for {
-		changed := f.bell.Listen()
-		f.run.CollectPending()
+func (f *Feed[T]) Quiesce(ctx context.Context) bool {
+	defer f.run.Hurry("quiesce").Release()
+	return f.await(ctx, f.run.StopC(), func() bool {
 		f.mu.Lock()
-		waiting := anyOutstanding(f.turns)
-		f.mu.Unlock()
-		if !waiting {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
-		case <-f.run.StopC():
-			return false
-		}
-	}
+		defer f.mu.Unlock()
+		return anyOutstanding(f.turns)
+	})
 }
 
 // Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and
-// has not committed yet, are waited for until ctx ends, except behind a hard stop or where
+// has not committed yet, are waited for until ctx ends, except after a hard stop or where
 // downstream wanted no more.
 func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx), false) }
 
@@ -285,17 +273,8 @@ func (f *Feed[T]) Await(ctx context.Context) []*Assignment[T] {
 	as := append([]*Assignment[T](nil), f.turns...)
 	wait := !f.run.Stopped() && (!f.cancelled || f.run.Draining())
 	f.mu.Unlock()
-	for wait {
-		changed := f.bell.Listen()
-		f.run.CollectPending()
-		if !anyOutstanding(as) {
-			break
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			wait = false
-		}
+	if wait {
+		f.await(ctx, nil, func() bool { return anyOutstanding(as) })
 	}
 	return as
 }

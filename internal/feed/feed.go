@@ -45,7 +45,7 @@ type Feed[T any] struct {
 	bell *Bell
 
 	abandoned atomic.Bool  // some tracker has told so since Rewind looked last
-	rewinding atomic.Int32 // assignments that wait to be rewound; each is a reason to hurry
+	rewinding atomic.Int32 // assignments that wait to be rewound
 	over      atomic.Bool  // complete or cancelled: nothing is rewound any more
 
 	mu        sync.Mutex
@@ -55,7 +55,7 @@ type Feed[T any] struct {
 	inHand    *Assignment[T] // whose elements the island has
 	complete  bool
 	cancelled bool
-	holding   bool
+	held      *core.Hurry // the poller is held back; nil is not
 }
 
 // New makes a feed for the island whose intake it is.
@@ -160,15 +160,14 @@ func (f *Feed[T]) Over() bool { return f.over.Load() }
 // elements for ever; and each call looks for finished tokens that were not reported.
 func (f *Feed[T]) Hold(held bool) {
 	f.mu.Lock()
-	change := held != f.holding
-	f.holding = held
-	f.mu.Unlock()
 	switch {
-	case change && held:
-		f.run.RaiseHurry()
-	case change:
-		f.run.LowerHurry()
+	case !held:
+		f.held.Release()
+		f.held = nil
+	case f.held == nil:
+		f.held = f.run.Hurry("held back")
 	}
+	f.mu.Unlock()
 	if held {
 		f.run.CollectPending()
 	}
@@ -233,9 +232,9 @@ func (f *Feed[T]) setState(a *Assignment[T], s state) {
 	switch {
 	case s == rewinding && was != rewinding:
 		f.rewinding.Add(1)
-		f.run.RaiseHurry()
+		a.hurry = f.run.Hurry("rewind")
 	case was == rewinding && s != rewinding:
 		f.rewinding.Add(-1)
-		f.run.LowerHurry()
+		a.hurry.Release()
 	}
 }

@@ -38,12 +38,17 @@ func assign(t *testing.T, f *feed.Feed[int], p topics.Partition) *feed.Assignmen
 	return a
 }
 
+// consecutive is a delivery of elements that follow each other from an offset on.
+func consecutive(vals []int, offset int64) feed.Delivery[int] {
+	return feed.Delivery[int]{Vals: vals, Offsets: feed.Offsets{First: offset}}
+}
+
 func TestPartitionsTakeTurns(t *testing.T) {
 	_, f, in := bench(feed.Options{})
 	a, b := assign(t, f, p0), assign(t, f, p1)
 	require.False(t, in.Ready())
-	require.True(t, a.DeliverRun(make([]int, 300), 0, 0))
-	require.True(t, b.DeliverRun([]int{7, 8}, 0, 0))
+	require.True(t, a.Deliver(consecutive(make([]int, 300), 0)))
+	require.True(t, b.Deliver(consecutive([]int{7, 8}, 0)))
 	c, status := in.Next()
 	require.Equal(t, core.Ready, status)
 	require.Len(t, c.Vals, 256)
@@ -70,12 +75,12 @@ func TestRoom(t *testing.T) {
 	_, f, in := bench(feed.Options{Limit: 8, Queue: 5})
 	a := assign(t, f, p0)
 	require.Equal(t, 5, a.Room())
-	a.DeliverRun(make([]int, 5), 0, 0)
+	a.Deliver(consecutive(make([]int, 5), 0))
 	require.Zero(t, a.Room())
 	in.Next()
 	in.Taken(5)
 	require.Equal(t, 3, a.Room())
-	a.DeliverRun(make([]int, 3), 5, 0)
+	a.Deliver(consecutive(make([]int, 3), 5))
 	require.False(t, a.Starved(), "some wait in the queue")
 	changed := f.Listen()
 	in.Next()
@@ -99,7 +104,7 @@ func TestAssignedTwice(t *testing.T) {
 	require.Empty(t, f.Lose(p1))
 	require.Len(t, f.Lose(p0), 1)
 	require.False(t, a.Live())
-	require.False(t, a.DeliverRun([]int{1}, 0, 0), "it has ended")
+	require.False(t, a.Deliver(consecutive([]int{1}, 0)), "it has ended")
 	assign(t, f, p0)
 }
 
@@ -108,7 +113,7 @@ func TestLostWhileRewinding(t *testing.T) {
 	run, f, in := bench(feed.Options{})
 	for range 2000 {
 		a := assign(t, f, p0)
-		require.True(t, a.DeliverRun([]int{1, 2}, 0, 0))
+		require.True(t, a.Deliver(consecutive([]int{1, 2}, 0)))
 		_, status := in.Next()
 		require.Equal(t, core.Ready, status)
 		in.Taken(2)
@@ -135,7 +140,7 @@ func TestFinishedWhileItEnds(t *testing.T) {
 	for range 1000 {
 		run, f, in := bench(feed.Options{})
 		a := assign(t, f, p0)
-		require.True(t, a.DeliverRun(make([]int, n), 0, 0))
+		require.True(t, a.Deliver(consecutive(make([]int, n), 0)))
 		for range n / 256 {
 			c, _ := in.Next()
 			require.True(t, run.Ledger.Claim(c.First+255))
@@ -181,7 +186,7 @@ func TestEndsWhileTheIslandGivesBack(t *testing.T) {
 			for range 300 {
 				run, f, in := bench(feed.Options{})
 				a := assign(t, f, p0)
-				require.True(t, a.DeliverRun(make([]int, 300), 40, 0))
+				require.True(t, a.Deliver(consecutive(make([]int, 300), 40)))
 				in.Next()
 				run.Stop(core.ErrStopped) // nobody waits for what the island has
 				var island sync.WaitGroup
@@ -202,7 +207,7 @@ func TestRevoke(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		run, f, in := bench(feed.Options{})
 		a := assign(t, f, p0)
-		a.DeliverRun(make([]int, 1000), 40, 3)
+		a.Deliver(feed.Delivery[int]{Vals: make([]int, 1000), Offsets: feed.Offsets{First: 40, Epoch: 3}})
 		c, _ := in.Next()
 		require.True(t, run.Ledger.Claim(c.First+199))
 		r := f.Revoke(time.Second, p0)
@@ -236,11 +241,11 @@ func TestHoldIsALevel(t *testing.T) {
 func TestCancelTakesBack(t *testing.T) {
 	_, f, in := bench(feed.Options{More: func() bool { return false }})
 	a := assign(t, f, p0)
-	a.DeliverRun(make([]int, 10), 0, 0)
+	a.Deliver(consecutive(make([]int, 10), 0))
 	require.True(t, in.(core.Beginning).More(), "some wait")
 	in.Cancel()
 	require.True(t, f.Over())
 	require.Zero(t, a.Outstanding())
 	require.False(t, in.(core.Beginning).More())
-	require.False(t, a.DeliverRun([]int{1}, 0, 0))
+	require.False(t, a.Deliver(consecutive([]int{1}, 0)))
 }

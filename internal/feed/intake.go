@@ -46,11 +46,15 @@ func (in intake[T]) Taken(n int) {
 	a := f.inHand
 	f.inHand = nil
 	c := &a.queue[0]
-	if n == len(c.Vals) {
-		*c = core.Chunk[T]{} // the queue's array may live for long
-		a.queue = a.queue[1:]
-	} else {
+	switch {
+	case n < len(c.Vals):
 		c.Vals, c.First = c.Vals[n:], c.First+core.Token(n)
+	case len(a.queue) == 1:
+		*c = core.Chunk[T]{} // the queue's array may live for long
+		a.queue = a.queue[:0]
+	default:
+		*c = core.Chunk[T]{}
+		a.queue = a.queue[1:]
 	}
 	before := a.queued
 	a.queued -= n

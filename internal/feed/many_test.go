@@ -36,7 +36,7 @@ func TestManyPartitions(t *testing.T) {
 			for i, p := range ps {
 				a, err := f.Assign(p, tracker.Mark{})
 				require.NoError(t, err)
-				require.True(t, a.DeliverRun([]int{i}, 0, 0))
+				require.True(t, a.Deliver(consecutive([]int{i}, 0)))
 			}
 			assigned := time.Since(began)
 			for range many / 2 { // the others are still queued

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/topics"
@@ -78,7 +79,7 @@ func newMember(opts ...kgo.Opt) *member {
 
 // source is what a consumer's CommittableSource will be.
 func (m *member) source() stream.Source[*message] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[*message]) {
+	return stream.Source[*message](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[*message]) {
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		isl.AddSource(b.Name("member"))
@@ -86,7 +87,7 @@ func (m *member) source() stream.Source[*message] {
 		m.feed = feed.New[*message](isl, feed.Options{Moved: m.more})
 		core.Drive(isl, m.feed.Intake(), st)
 		b.Run.OnStart(m.start)
-	})
+	}))
 }
 
 func (m *member) more() {
@@ -156,7 +157,7 @@ func (m *member) deliver(p kgo.FetchTopicPartition) {
 		slab[i] = message{r, a, first + uint64(i)}
 		elements[i] = &slab[i]
 	}
-	if !a.Deliver(elements, func(i int) (int64, int32) { return p.Records[i].Offset, p.Records[i].LeaderEpoch }) {
+	if !a.Deliver(feed.Delivery[*message]{Vals: elements, Offsets: offsetsOf(p.Records)}) {
 		return
 	}
 	last := p.Records[len(p.Records)-1]

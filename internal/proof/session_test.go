@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/topics"
@@ -44,7 +45,7 @@ const maxFailures = 5
 
 // blueprint is what transactional's Run will run.
 func (s *session) blueprint() stream.Graph {
-	return stream.BuildGraph(func(b *core.Builder) {
+	return stream.Graph(blueprint.NewGraph(func(b *core.Builder) {
 		s.run = b.Run
 		b.Run.OnStart(func() {
 			gts, err := kgo.NewGroupTransactSession(append(s.opts, kgo.BlockRebalanceOnPoll(), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ProducerLinger(0))...)
@@ -59,7 +60,7 @@ func (s *session) blueprint() stream.Graph {
 			})
 			b.Run.Go("session", s.loop)
 		})
-	})
+	}))
 }
 
 func (s *session) loop() {
@@ -122,7 +123,7 @@ func (s *session) settle() bool {
 	if s.broken == noSettle {
 		return true
 	}
-	if !s.feed.Settle(s.run.Context()) {
+	if !s.feed.Quiesce(s.run.Context()) {
 		return false
 	}
 	whole := !s.child.Stopped()
@@ -147,14 +148,19 @@ func (s *session) deliver(p kgo.FetchTopicPartition) bool {
 		}
 		s.assignments[at] = a
 	}
-	return a.Deliver(p.Records, func(i int) (int64, int32) { return p.Records[i].Offset, p.Records[i].LeaderEpoch })
+	return a.Deliver(feed.Delivery[*kgo.Record]{Vals: p.Records, Offsets: offsetsOf(p.Records)})
+}
+
+// offsetsOf tells where records lie.
+func offsetsOf(recs []*kgo.Record) feed.Offsets {
+	return feed.Offsets{At: func(i int) (int64, int32) { return recs[i].Offset, recs[i].LeaderEpoch }}
 }
 
 // begin starts a run of the blueprint.
 func (s *session) begin() error {
 	child := s.run.Child()
 	s.child, s.assignments = child, map[topics.Partition]*feed.Assignment[*kgo.Record]{}
-	if err := stream.BuildInto(s.graph(s), child); err != nil {
+	if err := blueprint.Graph(s.graph(s)).Into(child); err != nil {
 		s.run.Leave(child)
 		s.child = nil
 		return err
@@ -189,7 +195,7 @@ func (s *session) end() {
 
 // source is the session's, in its runs alone.
 func (s *session) source() stream.Source[*kgo.Record] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[*kgo.Record]) {
+	return stream.Source[*kgo.Record](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[*kgo.Record]) {
 		if b.Run != s.child {
 			b.Fail(errForeign)
 			return
@@ -204,7 +210,7 @@ func (s *session) source() stream.Source[*kgo.Record] {
 			f.Finish(ctx)
 			return nil
 		})
-	})
+	}))
 }
 
 // wholeTransactions hides that the intake can be stopped by a drain between two elements: the
@@ -214,7 +220,7 @@ type wholeTransactions struct{ core.Intake[*kgo.Record] }
 // sink writes in the session's transaction. (producer.PlainSink refuses transactional clients, and
 // rightly.)
 func (s *session) sink() stream.Sink[*kgo.Record] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[*kgo.Record] {
+	return stream.Sink[*kgo.Record](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[*kgo.Record] {
 		isl, run := at.Island, b.Run
 		info, finisher := isl.AddStage(b.Name("sessionSink")), run.NewFinisher()
 		var sent, landed atomic.Int64
@@ -237,5 +243,5 @@ func (s *session) sink() stream.Sink[*kgo.Record] {
 		}, Done: func() {
 			isl.Await(func() bool { return landed.Load() == sent.Load() })
 		}, Link: &core.Link{}}
-	})
+	}))
 }

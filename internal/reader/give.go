@@ -39,7 +39,9 @@ func (s *Session) give(b batch, lease *memory.Lease) {
 	wanted := false
 	s.decide(func() {
 		wanted = !p.Going() && f.assignment == b.assignment &&
-			b.assignment.DeliverCharged(recs, offsetsOf(recs), b.bytes, lease, s.newLot(recs))
+			b.assignment.Deliver(feed.Delivery[*kgo.Record]{
+				Vals: recs, Offsets: offsetsOf(recs), Bytes: b.bytes, Lease: lease, Lot: s.newLot(recs),
+			})
 		switch {
 		case s.o.Ahead > 0 && wanted:
 			f.unstage(len(recs))

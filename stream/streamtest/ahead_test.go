@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
@@ -83,10 +84,10 @@ func (s *stumbling) flow(src stream.Source[*message]) stream.Source[*message] {
 
 // aside bounds what retries set aside.
 func aside[T any](src stream.Source[T], n int) stream.Source[T] {
-	return stream.Via(src, stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
+	return stream.Source[T](blueprint.Operator(blueprint.Source[T](src), "aside", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
 		b.Run.Aside = n
 		return next(at)
-	}, "aside"))
+	}))
 }
 
 func unbatch(src stream.Source[[]*message]) stream.Source[*message] {

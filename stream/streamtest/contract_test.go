@@ -35,11 +35,6 @@ var composition = map[string]string{
 	"Via":                     "composes",
 	"ViaWithContext":          "composes",
 	"Join":                    "composes",
-	"BuildSource":             "for this module's packages",
-	"BuildFlow":               "for this module's packages",
-	"BuildSink":               "for this module's packages",
-	"BuildSub":                "for this module's packages",
-	"BuildGraph":              "for this module's packages",
 }
 
 // runners take a source, run it, and return what came of it.

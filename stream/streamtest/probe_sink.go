@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -36,7 +37,7 @@ func NewSinkProbe[T any](t testing.TB) *SinkProbe[T] {
 
 // Sink is the sink; it runs once.
 func (p *SinkProbe[T]) Sink() stream.Sink[T] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
+	return stream.Sink[T](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		info := at.Island.AddStage(b.Name("probe"))
 		link := &core.Link{}
 		p.mu.Lock()
@@ -58,7 +59,7 @@ func (p *SinkProbe[T]) Sink() stream.Sink[T] {
 			Done: func() { close(p.completed) },
 			Link: link,
 		}
-	})
+	}))
 }
 
 func (p *SinkProbe[T]) push(at core.At, info *core.StageInfo, link *core.Link, v T) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -40,20 +41,18 @@ func NewSourceProbe[T any](t testing.TB) *SourceProbe[T] {
 // Source is the source; it runs once. It has no boundary: an element is handled when what is fused
 // behind it has returned.
 func (p *SourceProbe[T]) Source() stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name("probe")
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		isl.AddSource(name)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.isl != nil {
-			b.Fail(stream.ErrTaken)
-			return
-		}
-		p.isl, p.run = isl, b.Run
-		core.Drive(isl, core.Intake[T](&probeIntake[T]{p: p}), st)
-	})
+	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		core.DriveSource(b, "probe", next, func(isl *core.Island) core.Intake[T] {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.isl != nil {
+				b.Fail(stream.ErrTaken)
+			} else {
+				p.isl, p.run = isl, b.Run
+			}
+			return &probeIntake[T]{p: p}
+		})
+	}))
 }
 
 // Offer gives elements to the stream and does not wait.

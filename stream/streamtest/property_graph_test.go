@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -518,9 +519,9 @@ func (w *world) called(f func(context.Context, *node) (*node, error)) func(conte
 
 // look learns of each run, and sets it up.
 func (w *world) look(src stream.Source[*node]) stream.Source[*node] {
-	return stream.Via(src, stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[*node]) core.Stage[*node] {
+	return stream.Source[*node](blueprint.Operator(blueprint.Source[*node](src), "look", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[*node]) core.Stage[*node] {
 		b.Run.Aside = w.graph.aside
 		w.core.Store(b.Run)
 		return next(at)
-	}, "look"))
+	}))
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -90,7 +91,7 @@ func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 // own, with a window of so many; also behind the end of the run. what tells how late, and whether
 // the answer is no.
 func lateSink[T any](window int, broker *sync.WaitGroup, arrive func(T), what func(T) (after time.Duration, failed bool), finish func(T)) stream.Sink[T] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
+	return stream.Sink[T](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl := at.Island
 		info := isl.AddStage(b.Name("late"))
 		var mu sync.Mutex // a client has one goroutine for its promises
@@ -125,5 +126,5 @@ func lateSink[T any](window int, broker *sync.WaitGroup, arrive func(T), what fu
 				isl.Wake()
 			})
 		}, Done: func() { isl.Await(func() bool { return flying.Load() == 0 }) }, Link: &core.Link{}}
-	})
+	}))
 }

@@ -205,12 +205,22 @@ func (w *world) episode(g stream.Graph) {
 	}
 	<-c.Done()
 	beside.Wait()
+	w.noHurry()
 	w.outcome(c.Err())
 	if c.Err() == nil && w.clean && w.graph.ends && w.graph.plain {
 		w.allCommitted()
 	}
 	if givenUp := c.Snapshot().GivenUp; w.clean && len(givenUp) > 0 {
 		w.violate("given up: %v", givenUp)
+	}
+}
+
+// noHurry: when a run is over, and all revokes of it have returned, nothing hurries any more.
+func (w *world) noHurry() {
+	if r := w.core.Load(); r != nil {
+		if left := r.Hurries(); len(left) > 0 {
+			w.violate("hurries after the end: %v", left)
+		}
 	}
 }
 
@@ -461,6 +471,7 @@ func (w *world) last(g stream.Graph) {
 	}
 	w.quiescent(c, false)
 	defer func() {
+		w.noHurry()
 		if givenUp := c.Snapshot().GivenUp; w.clean && len(givenUp) > 0 {
 			w.violate("given up: %v", givenUp)
 		}

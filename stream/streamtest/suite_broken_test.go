@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 	st "github.com/vicuna-go/vicuna/stream/streamtest"
@@ -120,11 +121,13 @@ var broken = map[string]struct {
 
 // handmade is the case of a hand-made stage that passes integers through.
 func handmade(attach func(isl *core.Island, st core.Stage[int]) core.Stage[int]) st.FlowCase[int, int] {
-	flow := stream.BuildFlow(func(_ *core.Builder, name string, at core.At, next func(core.At) core.Stage[int]) core.Stage[int] {
-		st := next(at)
-		at.Island.AddStage(name)
-		return attach(at.Island, st)
-	}, "broken")
+	flow := stream.NewFlow(func(src stream.Source[int]) stream.Source[int] {
+		return stream.Source[int](blueprint.Operator(blueprint.Source[int](src), "broken", func(_ *core.Builder, name string, at core.At, next func(core.At) core.Stage[int]) core.Stage[int] {
+			st := next(at)
+			at.Island.AddStage(name)
+			return attach(at.Island, st)
+		}))
+	})
 	return st.FlowCase[int, int]{
 		New: func(*testing.T, func(context.Context, int) error) stream.Flow[int, int] { return flow }, Input: self, Output: same,
 	}

@@ -1,6 +1,7 @@
 package streamtest
 
 import (
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -8,12 +9,13 @@ import (
 // hurried is the source, and how to raise the hurry of its run; that returns how to lower it again.
 func hurried[T any](src stream.Source[T]) (wrapped stream.Source[T], raise func() (lower func())) {
 	var r *core.Run
-	look := stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
-		r = b.Run
-		return next(at)
-	}, "hurried")
+	look := stream.NewFlow(func(src stream.Source[T]) stream.Source[T] {
+		return stream.Source[T](blueprint.Operator(blueprint.Source[T](src), "hurried", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
+			r = b.Run
+			return next(at)
+		}))
+	})
 	return stream.Via(src, look), func() (lower func()) {
-		r.RaiseHurry()
-		return r.LowerHurry
+		return r.Hurry("suite").Release
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -35,23 +36,22 @@ func newRecorded[T any](elements []T) *recorded[T] {
 }
 
 func (r *recorded[T]) source() stream.Source[T] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
-		name := b.Name("recorded")
-		isl := b.Run.NewIsland()
-		st := next(core.At{Island: isl})
-		isl.AddSource(name)
-		index, err := b.Run.Ledger.Register(r, 0)
-		if err != nil {
-			b.Fail(err)
-		}
-		r.mu.Lock()
-		r.run, r.index = b.Run, index
-		r.mu.Unlock()
-		core.Drive(isl, core.Intake[T](&recordedIntake[T]{r: r}), st)
-	})
+	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		core.DriveSource(b, "recorded", next, func(*core.Island) core.Intake[T] {
+			index, err := b.Run.Ledger.Register(r, 0)
+			if err != nil {
+				b.Fail(err)
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.run, r.index = b.Run, index
+			return &recordedIntake[T]{r: r}
+		})
+	}))
 }
 
 type recordedIntake[T any] struct {
+	core.IntakeBase
 	r   *recorded[T]
 	pos int
 }
@@ -70,9 +70,9 @@ func (in *recordedIntake[T]) Taken(n int) {
 	in.r.delivered = in.pos
 	in.r.mu.Unlock()
 }
-func (in *recordedIntake[T]) Ready() bool { return true }
-func (in *recordedIntake[T]) Cancel()     {}
-func (in *recordedIntake[T]) More() bool  { return in.pos < len(in.r.elements) }
+
+// More implements core.Beginning.
+func (in *recordedIntake[T]) More() bool { return in.pos < len(in.r.elements) }
 
 // Swept says no: what is dropped is given out all the same.
 func (in *recordedIntake[T]) Swept(uint32) bool { return false }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
@@ -19,10 +20,10 @@ import (
 
 // runOf tells the run that a stream is built into.
 func runOf[T any](src stream.Source[T], r *atomic.Pointer[core.Run]) stream.Source[T] {
-	return stream.Via(src, stream.BuildFlow(func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
+	return stream.Source[T](blueprint.Operator(blueprint.Source[T](src), "run", func(b *core.Builder, _ string, at core.At, next func(core.At) core.Stage[T]) core.Stage[T] {
 		r.Store(b.Run)
 		return next(at)
-	}, "run"))
+	}))
 }
 
 func slowly(_ context.Context, m *message) (*message, error) {

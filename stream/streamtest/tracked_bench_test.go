@@ -43,3 +43,13 @@ func BenchmarkMapsMessages(b *testing.B) {
 	values := stream.Map(trackedInts(b.N).Source(), func(m *message) int { return m.Value })
 	benchmarkGraph(b, threeMaps(values).To(stream.Ignore[int]()))
 }
+
+// Batches of elements with tokens: a merge for each.
+func BenchmarkBatchTokens(b *testing.B) {
+	benchmarkGraph(b, stream.Batch(trackedInts(b.N).Values(), 100, 0).To(stream.Ignore[[]int]()))
+}
+
+func BenchmarkMapAsyncTokens(b *testing.B) {
+	same := func(_ context.Context, v int) (int, error) { return v, nil }
+	benchmarkGraph(b, stream.MapAsync(trackedInts(b.N).Values(), 16, same).To(stream.Ignore[int]()))
+}

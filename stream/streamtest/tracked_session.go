@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/topics"
@@ -104,7 +105,7 @@ type trackedRun[T, E any] struct {
 }
 
 func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*feed.Assignment[E], window[T]) []E) stream.Source[E] {
-	return stream.BuildSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
+	return stream.Source[E](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[E]) {
 		name := b.Name("tracked")
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
@@ -122,7 +123,7 @@ func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*
 		s.run = r
 		b.Run.OnStart(r.start)
 		b.Run.OnLast(r.end)
-	})
+	}))
 }
 
 func (r *trackedRun[T, E]) start() {
@@ -245,11 +246,11 @@ func (r *trackedRun[T, E]) pass() (delivered, heldBack, finished bool) {
 }
 
 func (r *trackedRun[T, E]) deliver(a *feed.Assignment[E], w window[T]) bool {
-	elements := r.wrap(a, w)
-	if w.offsets == nil {
-		return a.DeliverRun(elements, w.first, 0)
+	at := feed.Offsets{First: w.first}
+	if w.offsets != nil {
+		at.At = func(i int) (int64, int32) { return w.offsets[i], 0 }
 	}
-	return a.Deliver(elements, func(i int) (int64, int32) { return w.offsets[i], 0 })
+	return a.Deliver(feed.Delivery[E]{Vals: r.wrap(a, w), Offsets: at})
 }
 
 // forget leaves out the assignments that have ended.
@@ -358,7 +359,7 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 		r.paused.Store(false)
 		r.feed.Ring()
 	}()
-	if !r.feed.Settle(ctx) {
+	if !r.feed.Quiesce(ctx) {
 		if r.run.Stopped() {
 			return fmt.Errorf("streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
 		}

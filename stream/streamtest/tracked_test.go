@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/bubble"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
@@ -31,7 +32,7 @@ type pendingAck[T any] struct {
 }
 
 func (a *acks[T]) sink() stream.Sink[T] {
-	return stream.BuildSink(func(b *core.Builder, at core.At) core.Stage[T] {
+	return stream.Sink[T](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[T] {
 		isl, fin, open := at.Island, b.Run.NewFinisher(), 0
 		info := isl.AddStage(b.Name("acks"))
 		return core.Stage[T]{Push: func(v T) {
@@ -56,7 +57,7 @@ func (a *acks[T]) sink() stream.Sink[T] {
 				return open == 0
 			})
 		}, Link: &core.Link{}}
-	})
+	}))
 }
 
 // got is what has arrived.

@@ -1,0 +1,34 @@
+package blueprint
+
+import (
+	"errors"
+
+	"github.com/vicuna-go/vicuna/internal/core"
+)
+
+// ErrNoGraph: a zero Graph was built. Package stream exports it.
+var ErrNoGraph = errors.New("vicuna: the graph is empty: it has no source and no sink")
+
+// Graph is a blueprint that can run: every source has its sink.
+type Graph struct {
+	build func(b *core.Builder)
+}
+
+// NewGraph makes a graph. What build starts may also be no stream: it runs beside the run's
+// islands, or in child runs.
+func NewGraph(build func(b *core.Builder)) Graph { return Graph{build: build} }
+
+// Into builds the graph into a run, which is over if that fails: the error has all that is wrong.
+func (g Graph) Into(r *core.Run) error {
+	b := &core.Builder{Run: r}
+	if g.build == nil {
+		b.Fail(ErrNoGraph)
+	} else {
+		g.build(b)
+		b.CheckCommitters()
+	}
+	if err := b.Err(); err != nil {
+		return r.Discard(err)
+	}
+	return nil
+}
