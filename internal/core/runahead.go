@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How far begun elements may run ahead of a slow stage.
+// runAhead is how far begun elements may run ahead of a slow stage.
 //
 // An end finishes what has begun, so what has begun and waits for a slow stage is what a drain
 // owes. But a stage that is fast wants full chunks, and results that wait for one slow call before

@@ -34,7 +34,7 @@ type UnreachableError struct {
 // Error names the addresses.
 func (e *UnreachableError) Error() string {
 	var b strings.Builder
-	b.WriteString("no Kafka broker reached at " + strings.Join(e.Addrs, ", "))
+	b.WriteString("vicuna: no Kafka broker reached at " + strings.Join(e.Addrs, ", "))
 	if e.For > 0 {
 		fmt.Fprintf(&b, " for %v", e.For.Round(100*time.Millisecond))
 	}
@@ -126,7 +126,7 @@ func (w *watch) expired() {
 		w.dials = 0
 		w.timer.Reset(warnAgain)
 		w.mu.Unlock()
-		w.log.Warn("vicuna: "+err.Error()+"; trying on", "addrs", err.Addrs, "for", err.For, "err", err.Err)
+		w.log.Warn(err.Error()+"; trying on", "addrs", err.Addrs, "for", err.For, "err", err.Err)
 		return
 	}
 	w.mu.Unlock()

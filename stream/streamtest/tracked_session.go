@@ -359,9 +359,9 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 	}()
 	if !r.feed.Settle(ctx) {
 		if r.run.Stopped() {
-			return fmt.Errorf("streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
+			return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
 		}
-		return fmt.Errorf("streamtest: the checkpoint was given up: %w", context.Cause(ctx))
+		return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", context.Cause(ctx))
 	}
 	if !r.commitWhole() {
 		return ErrAborted
