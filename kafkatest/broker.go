@@ -17,6 +17,7 @@ import (
 // Its methods are safe for concurrent use; those that can fail the test belong on
 // the test's goroutine.
 type Broker struct {
+	// Fixed once it has started.
 	t       testing.TB
 	cfg     config
 	network *network

@@ -13,6 +13,7 @@ import (
 // the stream: those cannot be aligned at a Merge with a quiet channel or at a Concat's unread
 // input.
 type hurry struct {
+	// How many reasons there are: counted by who has one, read by everybody.
 	level atomic.Int32
 
 	mu   sync.Mutex

@@ -36,12 +36,16 @@ type Run struct {
 	// before the stages are built.
 	Aside int
 
+	// Fixed when it is made; hurry and groups have locks of their own.
 	parent *Run
 	limits Limits
 	hurry  *hurry
 	start  time.Time
 	groups groups // who commits in it
 
+	// The atomics are written by whoever causes what they tell of. What islands look at is one
+	// word, attention, whose bits change under the lock of their reason: yieldMu, sweepMu, mu, the
+	// hurry's.
 	attention atomic.Uint32
 	epoch     atomic.Uint64
 	cut       atomic.Bool  // a source was stopped by the drain
@@ -54,6 +58,7 @@ type Run struct {
 	sweepMu sync.Mutex
 	drops   atomic.Uint32 // how many there were
 
+	// Fixed when it is made.
 	userCtx    context.Context
 	cancelUser context.CancelCauseFunc
 	srcCtx     context.Context
@@ -61,6 +66,7 @@ type Run struct {
 
 	drainUntil atomic.Int64 // when retries are given up in a drain, from start on; 0 is no drain
 
+	// Each closed once, by who brings it about.
 	stopC   chan struct{}
 	drainC  chan struct{}
 	endedC  chan struct{} // no goroutine is left
@@ -68,8 +74,8 @@ type Run struct {
 	doneC   chan struct{}
 
 	drainMu    sync.Mutex // before mu
-	drainHurry bool       // the drain\'s reason to hurry stands
-	left       bool       // the hurry is not this run\'s any more
+	drainHurry bool       // the drain's reason to hurry stands
+	left       bool       // the hurry is not this run's any more
 
 	mu        sync.Mutex
 	loops     []loop
@@ -96,13 +102,14 @@ type Run struct {
 	stopErr  error
 	cause    error // why it is drained
 
+	// Under mu, as what is above.
 	givenUps  []GivenUp
 	givenUpAt map[GivenUp]int // by place, in givenUps
 	// by token: the stage whose call for it was running when the run was stopped
 	atWork      map[Token]string
 	drainGaveUp bool // something was given up in the drain
 
-	result error
+	result error // written before doneC is closed, read after
 }
 
 type loop struct {

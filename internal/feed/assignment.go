@@ -21,6 +21,7 @@ const (
 
 // Assignment is one assignment of one partition, from its start (or a rewind) to its end.
 type Assignment[T any] struct {
+	// Fixed when it is made.
 	feed      *Feed[T]
 	partition Partition
 	index     uint32
@@ -36,6 +37,7 @@ type Assignment[T any] struct {
 	paused bool
 	next   int64 // the offset of the first element that was taken back; -1 where none was
 
+	// Added to by whoever delivers or ends a record of it.
 	charged, chargedRecords atomic.Int64
 }
 

@@ -59,6 +59,7 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // The timer is the watch's own and is stopped when the client is closed; there is
 // no goroutine.
 type watch struct {
+	// Fixed when it is made.
 	addrs []string
 	log   *slog.Logger
 

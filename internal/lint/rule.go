@@ -22,7 +22,7 @@ func rules() []rule {
 		{"init", checkInit},
 		{"error", checkError},
 		{"doc", checkDoc},
-		// F
+		{"fields", checkFields},
 		{"name", checkName},
 	}
 }

@@ -9,6 +9,7 @@ import (
 // Lease is memory that several deliveries hold together: those of one response of a broker, where
 // records point into it. It is given back when the last of them is finished.
 type Lease struct {
+	// left and bytes are changed by who finishes a delivery; the others are fixed when it is made.
 	left    atomic.Int64
 	bytes   atomic.Int64
 	records int

@@ -66,7 +66,7 @@ type Mark struct {
 // the bits have to agree whenever somebody looks, which takes a lock around all of them or a
 // protocol that costs more than it.
 type Tracker struct {
-	opts Options
+	opts Options // fixed when it is made
 
 	mu          sync.Mutex
 	words       []word // a ring; the length is a power of two
@@ -85,11 +85,13 @@ type Tracker struct {
 	asked       bool // by Travelling, which has told of some
 	less        bool // fewer travel since
 
+	// Under mu, as what is above.
 	offsets offsets
 	polls   polls
 	charges charges
 	freed   freed // what Freed is to be told
 
+	// Written under mu, read without.
 	handedOver atomic.Bool
 	lots       atomic.Bool // some delivery is one
 }

@@ -110,7 +110,7 @@ func panics() error { panic("streamtest: a panic") }
 // gate is a sink that keeps what it gets; closed, it waits with each element until it is opened, or
 // its context ends.
 type gate[T any] struct {
-	open chan struct{}
+	open chan struct{} // closed by the test, once
 
 	mu  sync.Mutex
 	got []T

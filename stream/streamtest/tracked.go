@@ -37,7 +37,7 @@ var ErrNoRun = errors.New("vicuna: streamtest: a checkpoint needs a run")
 // all partitions are assigned. It is safe for use by several goroutines; one run at a time. It uses
 // no clock but for the deadlines of Revoke, and runs in a bubble of testing/synctest.
 type TrackedSource[T any] struct {
-	opts trackedOptions
+	opts trackedOptions // fixed when it is made
 
 	mu       sync.Mutex
 	logs     []trackedLog[T]

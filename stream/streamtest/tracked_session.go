@@ -85,6 +85,8 @@ func (s *TrackedSource[T]) window(partition int32, index, n int) window[T] {
 
 // trackedRun is one run of a source: a poller beside the island.
 type trackedRun[T, E any] struct {
+	// Fixed when it is made, but for the atomics: atEnd is the poller's, aborted and paused are set
+	// by the test's calls.
 	src     *TrackedSource[T]
 	run     *core.Run
 	feed    *feed.Feed[E]
