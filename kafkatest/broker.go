@@ -89,6 +89,7 @@ func (k *Broker) run(t testing.TB) {
 		kfake.GroupMinSessionTimeout(10 * time.Millisecond),
 		kfake.BrokerConfigs(k.cfg.broker),
 	}
+	opts = append(opts, versions(t, k.cfg.version)...)
 	opts = append(opts, k.cfg.seeds...)
 	opts = append(opts, k.cfg.cluster...)
 	opts = append(opts, kfake.ListenFn(k.network.Listen), kfake.NumBrokers(k.cfg.brokers), kfake.Ports(k.ports...))
