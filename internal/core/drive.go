@@ -101,7 +101,7 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		}
 		if status == Ready {
 			isl.busy()
-			n := 0
+			var n int
 			if retry != nil {
 				n = retry.work()
 			} else {

@@ -147,7 +147,7 @@ func (g *gate[T]) all() []T {
 func same[T any](t *testing.T, want, got []T, ordered bool) {
 	t.Helper()
 	if ordered {
-		require.Equal(t, len(want), len(got), "number of elements")
+		require.Len(t, got, len(want), "number of elements")
 		for i := range want {
 			require.Equal(t, want[i], got[i], "element %d", i)
 		}
