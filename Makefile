@@ -7,7 +7,7 @@ GOFUMPT := $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-GORELEASE := $(GO) run golang.org/x/exp/cmd/gorelease@v0.0.0-20261113113407-e3970619a1a4
+APIDIFF := $(GO) run golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 
 # The modules inside the repository; the library itself is the one in this folder.
 MODULES := $(patsubst %/go.mod,%,$(wildcard */go.mod))
@@ -59,14 +59,19 @@ golangci: ## golangci-lint, in both builds and all modules; .golangci.yml says w
 vuln: ## known vulnerabilities in what is called (asks vuln.go.dev)
 	@for m in . $(MODULES); do echo "govulncheck in $$m"; (cd $$m && $(GOVULNCHECK) ./...) || exit 1; done
 
-# gorelease also says which version the next one has to be; RELEASE says which one it is to be.
-api: ## what the API has lost since the last tag (BASE=v0.1.0, RELEASE=v0.2.0)
+# Before v1 what the API loses is told and no more; the changelog has it under Changed.
+api: ## what the API has lost since the last tag (BASE=v0.1.0, or any commit)
 	@base="$(BASE)"; \
 	[ -n "$$base" ] || base="$$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)"; \
 	if [ -z "$$base" ]; then \
-		echo "make api: there is no tag yet, so there is no API to keep; BASE=<tag> names another one"; exit 0; fi; \
-	echo "the API since $$base"; \
-	$(GORELEASE) -base="$$base" $(if $(RELEASE),-version="$(RELEASE)")
+		echo "make api: there is no tag yet, so there is no API to keep; BASE names another commit"; exit 0; fi; \
+	work="$$(mktemp -d)" && trap 'rm -rf "$$work"' EXIT && mkdir "$$work/base" && \
+	git archive "$$base" | tar -x -C "$$work/base" && module="$$($(GO) list -m)" && \
+	(cd "$$work/base" && $(APIDIFF) -m -w "$$work/api" "$$module") && \
+	lost="$$($(APIDIFF) -m -incompatible "$$work/api" "$$module")" || exit 1; \
+	if [ -z "$$lost" ]; then echo "the API has lost nothing since $$base"; exit 0; fi; \
+	printf 'the API has lost since %s:\n%s\n' "$$base" "$$lost"; \
+	case "$$base" in v[1-9]*) exit 1;; esac
 
 # FUZZTIME is for each; only one can run at a time. What breaks one is written to its testdata.
 FUZZTIME ?= 1m
