@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -107,7 +106,7 @@ func openCounter(path string) (*counter, error) {
 	if err := file.Truncate(int64(size)); err != nil {
 		return nil, err
 	}
-	mapped, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	mapped, err := mapShared(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("mapping %s: %w", path, err)
 	}
@@ -117,7 +116,7 @@ func openCounter(path string) (*counter, error) {
 func (c *counter) load() int64 { return c.n.Load() }
 
 func (c *counter) close() {
-	if err := syscall.Munmap(c.mapped); err != nil {
+	if err := unmap(c.mapped); err != nil {
 		panic(errors.Join(errors.New("unmapping what was mapped"), err))
 	}
 }

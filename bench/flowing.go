@@ -44,7 +44,7 @@ type flowing struct {
 	moved bool // since the last commit
 	idle  []*block
 
-	failed atomic.Pointer[error]
+	failed atomic.Pointer[error] // set by a promise that failed, once
 }
 
 // copyOn copies the trial's n records. It commits what is done in each interval, and

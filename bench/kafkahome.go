@@ -108,8 +108,7 @@ func (n *node) run() error {
 	n.cmd = exec.Command(filepath.Join(n.home, "bin", "kafka-server-start.sh"), n.properties())
 	n.cmd.Dir = n.dir
 	n.cmd.Stdout, n.cmd.Stderr = log, log
-	// Out of the terminal's group: Ctrl-C is for us, and we stop the node.
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ownGroup(n.cmd)
 	if err := n.cmd.Start(); err != nil {
 		n.cmd = nil
 		return err

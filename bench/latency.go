@@ -108,7 +108,7 @@ func throughEnds(ctx context.Context, t *trial) error {
 	return err
 }
 
-// A stamped value is the record's number and when it was produced.
+// stampBytes is the size of a stamped value: the record's number and when it was produced.
 const stampBytes = 16
 
 func produceAt(ctx context.Context, cl *kgo.Client, t *trial, i int) error {

@@ -61,6 +61,7 @@ func theBudget(ctx context.Context, t *trial) error {
 // A slowSink takes a millisecond for each record until its time is over, and then
 // none: the rest is read too, to see that all is there.
 type slowSink struct {
+	// until is written by the measuring goroutine, got by the sink's.
 	until atomic.Int64
 	got   tally
 }

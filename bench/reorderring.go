@@ -12,7 +12,7 @@ import (
 // it is used again when its result was taken, which is after its promise ran. The
 // size is the in-flight window.
 type reorderRing struct {
-	slots []slot
+	slots []slot // fixed when it is made
 
 	// Each side keeps its own count and now and then looks at the other's.
 	filled uint64 // the filling goroutine's
@@ -24,6 +24,8 @@ type reorderRing struct {
 }
 
 type slot struct {
+	// The filling goroutine's until the record is produced, then its promise's until that has set
+	// done, then the taking one's.
 	rec     *kgo.Record // of the last filling
 	own     kgo.Record  // for those who use it again and again
 	pass    int64
@@ -79,6 +81,7 @@ func (r *reorderRing) drop() {
 // parking is where one goroutine waits for another's word. A wake costs one load
 // while nobody waits.
 type parking struct {
+	// parked is set by who waits and cleared by who wakes it through bell.
 	parked atomic.Bool
 	bell   chan struct{}
 }

@@ -10,11 +10,12 @@ import (
 // Consumer is a handle: what to read and how, and the run there is. Its methods may be called from
 // any goroutine.
 type Consumer[K, V any] struct {
+	// Written by New.
 	cs   settings.Consumer[K, V]
 	sub  Subscription
 	opts options
 
-	history reader.History
+	history reader.History // has a lock of its own
 
 	mu  sync.Mutex
 	now *reader.Session // nil: no run; under mu

@@ -40,20 +40,20 @@ type (
 	// error (package kerr).
 	FetchError = fault.FetchError
 	// OutOfRangeError says that the offset to read is not there: records were deleted, or the topic
-	// was made anew or truncated. It has Topic, Partition (int32), the Offset (int64) that was asked
-	// for, -1 where it is not known, and wraps Err. settings.OutOfRange chooses what happens instead
-	// of this error.
+	// was made anew or truncated. It has Topic, Partition (int32), the Offset (int64) that was
+	// asked for, -1 where it is not known, and wraps Err. settings.OutOfRange chooses what happens
+	// instead of this error.
 	OutOfRangeError = fault.OutOfRangeError
 	// GroupError says that the group does not have this consumer as a member: no permission, an
 	// instance id that somebody else has taken, a protocol that the others do not speak. It has the
 	// Group, and wraps Err, the broker's error.
 	GroupError = fault.GroupError
 	// CommitError says that an offset could not be committed, and trying again would not help. It
-	// has the Group, the Topic, Partition (int32) and Offset (int64) that was refused, with an empty
-	// Topic where the whole request was, and wraps Err, the broker's error.
+	// has the Group, the Topic, Partition (int32) and Offset (int64) that was refused, with an
+	// empty Topic where the whole request was, and wraps Err, the broker's error.
 	CommitError = fault.CommitError
-	// UserError says that a function of the user's that the consumer calls outside the stream failed
-	// or panicked. What names it ("assigned handler", "offset loader", "metadata function"),
+	// UserError says that a function of the user's that the consumer calls outside the stream
+	// failed or panicked. What names it ("assigned handler", "offset loader", "metadata function"),
 	// Partitions are those that it was called for, and it wraps Err.
 	UserError = fault.UserError
 )

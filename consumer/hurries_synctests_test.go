@@ -34,8 +34,10 @@ func seeing[T any](src stream.Source[T], run *atomic.Pointer[core.Run]) stream.S
 func TestNoHurryIsLeft(t *testing.T) {
 	ends := map[string]func(*testing.T, *kafkatest.Broker, *stream.Control){
 		"to its end": func(_ *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { <-ctl.Done() },
-		"drained":    func(t *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { require.NoError(t, ctl.Drain(t.Context())) },
-		"stopped":    func(_ *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { ctl.Stop() },
+		"drained": func(t *testing.T, _ *kafkatest.Broker, ctl *stream.Control) {
+			require.NoError(t, ctl.Drain(t.Context()))
+		},
+		"stopped": func(_ *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { ctl.Stop() },
 		"after a revoke": func(t *testing.T, k *kafkatest.Broker, ctl *stream.Control) {
 			other := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
 			pass(10 * time.Second)

@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -202,8 +201,7 @@ func TestAtMostOnce(t *testing.T) {
 func TestPartitionedSource(t *testing.T) {
 	k, cs, _ := filled(t, 100)
 	ctx := t.Context()
-	work := func(context.Context, *message) (envelope.Committable, error) { return nil, nil }
-	work = func(_ context.Context, m *message) (envelope.Committable, error) { return m.Offset, nil }
+	work := func(_ context.Context, m *message) (envelope.Committable, error) { return m.Offset, nil }
 	// snippet: partitioned
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	g := stream.Each(c.CommittablePartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*consumer.CommittableMessage[string, string]]) stream.Graph {
@@ -389,6 +387,6 @@ func TestSecondRunOfAHandle(t *testing.T) {
 	ctl, err := c.PlainSource().To(stream.Ignore[*text]()).Start(t.Context())
 	require.NoError(t, err)
 	err = c.PlainSource().To(stream.Ignore[*text]()).Run(t.Context())
-	require.True(t, errors.Is(err, consumer.ErrRunning))
+	require.ErrorIs(t, err, consumer.ErrRunning)
 	require.NoError(t, ctl.Drain(t.Context()))
 }

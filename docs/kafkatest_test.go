@@ -79,3 +79,15 @@ func TestProduceForTests(t *testing.T) {
 	// end
 	require.Len(t, kafkatest.ReadAll(t, k, "orders"), 3)
 }
+
+func TestAnOlderKafka(t *testing.T) {
+	// snippet: kafkatest-version
+	old := kafkatest.Start(t, kafkatest.Version("2.8"), kafkatest.Topics(1, "words"))
+	require.NoError(t, uppercase([]string{"a"}, old.Bootstrap()).Run(t.Context()))
+
+	// The form in which records are written and read came with 0.11.
+	older := kafkatest.Start(t, kafkatest.Version("0.10.2"), kafkatest.Topics(1, "words"))
+	err := uppercase([]string{"a"}, older.Bootstrap()).Run(t.Context())
+	require.ErrorContains(t, err, "broker is too old")
+	// end
+}

@@ -54,7 +54,7 @@ func TestStrings(t *testing.T) {
 }
 
 func TestRecordConstructors(t *testing.T) {
-	var rec *envelope.Record[string, int] = envelope.New("t", "k", 1)
+	rec := envelope.New("t", "k", 1)
 	require.Equal(t, &envelope.Record[string, int]{Topic: "t", Key: envelope.Some("k"), Value: 1}, rec)
 
 	rec = envelope.Keyless[string]("t", 1)

@@ -17,6 +17,7 @@ import (
 // Its methods are safe for concurrent use; those that can fail the test belong on
 // the test's goroutine.
 type Broker struct {
+	// Fixed once it has started.
 	t       testing.TB
 	cfg     config
 	network *network
@@ -88,6 +89,7 @@ func (k *Broker) run(t testing.TB) {
 		kfake.GroupMinSessionTimeout(10 * time.Millisecond),
 		kfake.BrokerConfigs(k.cfg.broker),
 	}
+	opts = append(opts, versions(t, k.cfg.version)...)
 	opts = append(opts, k.cfg.seeds...)
 	opts = append(opts, k.cfg.cluster...)
 	opts = append(opts, kfake.ListenFn(k.network.Listen), kfake.NumBrokers(k.cfg.brokers), kfake.Ports(k.ports...))

@@ -9,7 +9,9 @@ import (
 // FakeCommittable is an [envelope.Committable] that counts its commits, for
 // pipelines that are tested without a consumer. The zero value is ready for use,
 // by pointer; it is safe for concurrent use.
-type FakeCommittable struct{ commits atomic.Int64 }
+type FakeCommittable struct {
+	commits atomic.Int64 // added to by Commit, on any goroutine
+}
 
 var _ envelope.Committable = (*FakeCommittable)(nil)
 

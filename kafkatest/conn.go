@@ -19,6 +19,7 @@ import (
 // read with one io.ReadFull for its size and one for the rest, and an answer is
 // one Write. The tests of HoldAcks fail where that changes.
 type conn struct {
+	// Fixed when it is made; closed is closed once, by who closes the connection.
 	net.Conn
 	raw     net.Conn // beneath TLS
 	network *network

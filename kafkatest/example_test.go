@@ -37,6 +37,15 @@ func ExampleBroker_HoldAcks() {
 	}
 }
 
+// What the code under test asks brokers for that those of a release do not have.
+func ExampleVersion() {
+	_ = func(t *testing.T) {
+		k := kafkatest.Start(t, kafkatest.Version("2.8"), kafkatest.Topics(4, "orders"))
+		kafkatest.Produce(t, k, "orders", kgo.StringRecord("nr-1"))
+		// … run the code under test
+	}
+}
+
 // A time that costs none. Run it with: go test -tags synctests ./...
 func ExampleVirtual() {
 	_ = func(t *testing.T) {

@@ -76,10 +76,10 @@ func TestDeserialisationFailsTheTest(t *testing.T) {
 	k := kafkatest.Start(t)
 	kafkatest.Produce(t, k, "t", kgo.KeyStringRecord("k", "not a number"))
 	msg := failure(t, func(t testing.TB) { kafkatest.Expect(t, k, "t", serde.String(), serde.Int64(), 1) })
-	require.Contains(t, msg, "the value: serde: deserialize int64")
+	require.Contains(t, msg, "the value: vicuna: serde: deserialize int64")
 	require.Contains(t, msg, `t[0]@0 key "k" value "not a number"`)
 	msg = failure(t, func(t testing.TB) { kafkatest.ReadAllAs(t, k, "t", serde.Int64(), serde.String()) })
-	require.Contains(t, msg, "the key: serde: deserialize int64")
+	require.Contains(t, msg, "the key: vicuna: serde: deserialize int64")
 }
 
 func TestMisuseFailsTheTest(t *testing.T) {

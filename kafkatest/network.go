@@ -16,6 +16,7 @@ import (
 // across anything that waits, because a wait for a sync.Mutex stops a bubble's
 // clock.
 type network struct {
+	// Fixed when it is made.
 	listen func(network, address string) (net.Listener, error)
 	tls    *tls.Config
 

@@ -23,6 +23,7 @@ type config struct {
 	cluster    []kfake.Opt
 	clients    []kgo.Opt
 	patience   time.Duration
+	version    string
 }
 
 // Brokers sets how many brokers the cluster has. Default 1.
@@ -67,8 +68,8 @@ func InMemory() Option { return func(c *config) { c.inMemory = true } }
 // certificate. (kfake.TLS would hide requests from [Broker.HoldAcks].)
 func TLS(cfg *tls.Config) Option { return func(c *config) { c.tls = cfg } }
 
-// Cluster gives options to kfake itself, such as kfake.EnableSASL,
-// kfake.MaxVersions or kfake.SleepOutOfOrder. Network, ports and data directory
+// Cluster gives options to kfake itself, such as kfake.EnableSASL or
+// kfake.SleepOutOfOrder. Network, ports and data directory
 // are this package's: those options have no effect.
 func Cluster(opts ...kfake.Opt) Option {
 	return func(c *config) { c.cluster = append(c.cluster, opts...) }

@@ -2,7 +2,6 @@ package kafkatest_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -357,7 +356,7 @@ func fault(t *testing.T, k *kafkatest.Broker) {
 	cl := newClient(t, k, kgo.ProducerLinger(0))
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "t", Err: kerr.MessageTooLarge})
 	err := <-send(t.Context(), cl, "t", "x")
-	require.True(t, errors.Is(err, kerr.MessageTooLarge), "%v", err)
+	require.ErrorIs(t, err, kerr.MessageTooLarge)
 	require.Equal(t, 1, h.Hits())
 	require.NoError(t, <-send(t.Context(), cl, "t", "y"))
 }

@@ -13,10 +13,10 @@ import (
 //
 // A client of ours is never full, as it holds more than the window.
 type admission struct {
-	context.Context // the record's
-	caller          context.Context
-	admitted        atomic.Bool
-	refused         atomic.Bool // the client was told of the caller's end
+	context.Context                 // the record's
+	caller          context.Context // the caller's, whose end ends it
+	admitted        atomic.Bool     // set by the client's goroutine that takes the record
+	refused         atomic.Bool     // the client was told of the caller's end
 }
 
 func (a *admission) Done() <-chan struct{} {

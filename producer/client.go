@@ -19,6 +19,7 @@ var ErrClosed = errors.New("vicuna: the producer is closed")
 // Client is a client of franz-go with the window that all who share it draw from. Its methods are
 // safe for concurrent use.
 type Client struct {
+	// Fixed when it is made, but for closed, which Close sets.
 	kgo       *kgo.Client
 	onOutcome func(*kgo.Record, error) // promise, bound once
 	is        kclient.Settings
@@ -30,6 +31,7 @@ type Client struct {
 	closed    atomic.Bool
 	log       *slog.Logger // nil for a wrapped client, which logs as its owner has told it to
 
+	// Added to by promises.
 	failed atomic.Int64
 	resends
 }

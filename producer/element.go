@@ -49,6 +49,7 @@ func (e *unsentError) Unwrap() []error { return append([]error{ErrUnknownOutcome
 // record goes at once, and those that come while a request is on its way go together in the next.
 // On a shared client that lingers, Send waits for that too.
 type Element[K, V any] struct {
+	// Fixed when it is made; the pools, the serial and the tally are safe by themselves.
 	client   *Client
 	owned    bool
 	settings settings.Producer[K, V]
@@ -331,7 +332,7 @@ func (p *Element[K, V]) start(ctx context.Context, rec *envelope.Record[K, V], e
 
 // tally counts what an Element has sent and what has no outcome yet.
 type tally struct {
-	flying atomic.Int64
+	flying atomic.Int64                       // changed by senders and by promises
 	idle   atomic.Pointer[context.CancelFunc] // called when that is nothing
 }
 

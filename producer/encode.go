@@ -88,10 +88,10 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error
 	to.named = -1
 	if p, ok := rec.Partition.Get(); ok {
 		if !e.partitions {
-			return fmt.Errorf("topic %q, partition %d: %w", rec.Topic, p, ErrPartitionIgnored)
+			return fmt.Errorf("vicuna: topic %q, partition %d: %w", rec.Topic, p, ErrPartitionIgnored)
 		}
 		if p < 0 { // the client would take it for none
-			return &PartitionError{Topic: rec.Topic, Partition: p, Err: errNegative}
+			return &RecordError{Topic: rec.Topic, Partition: p, Err: &PartitionError{Topic: rec.Topic, Partition: p, Err: errNegative}}
 		}
 		to.named = p
 	}
@@ -101,12 +101,12 @@ func (e *encoder[K, V]) encode(rec *envelope.Record[K, V], to *entry) (err error
 	r.Key, r.Value = nil, nil
 	if k, ok := rec.Key.Get(); ok {
 		if r.Key, err = serialize(&e.arena, e.keys, e.lendKey, rec.Topic, k); err != nil {
-			return fmt.Errorf("topic %q, key: %w", rec.Topic, err)
+			return fmt.Errorf("vicuna: topic %q, key: %w", rec.Topic, err)
 		}
 	}
 	if !rec.Tombstone {
 		if r.Value, err = serialize(&e.arena, e.values, e.lendValue, rec.Topic, rec.Value); err != nil {
-			return fmt.Errorf("topic %q, value: %w", rec.Topic, err)
+			return fmt.Errorf("vicuna: topic %q, value: %w", rec.Topic, err)
 		}
 	}
 	size := len(r.Key) + len(r.Value)

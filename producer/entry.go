@@ -140,6 +140,7 @@ type slab struct {
 // slabs gives out entries to one sender, and takes them back from the client's promises: one lock
 // for 512 records.
 type slabs struct {
+	// The sender's.
 	now  *slab
 	used int // of now
 
@@ -193,6 +194,7 @@ func (s *slabs) back(e *entry) {
 // again when a timer says that a millisecond has passed. (The rate of the records so far does not
 // tell: the next may come hours behind a burst.)
 type clock struct {
+	// now and timer are the sender's; fresh is cleared by the timer.
 	now   time.Time
 	fresh atomic.Bool
 	timer *time.Timer

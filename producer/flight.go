@@ -52,31 +52,39 @@ func clientFor(cfg settings.ProducerConfig, o options) (*Client, error) {
 // Both do so for each record, mostly on two cores: what one of them writes lies on a cache line of
 // its own, away from what both only read.
 type flight struct {
+	// Fixed when it is built.
 	client *Client
 	run    *core.Run
 	isl    *core.Island
 	info   *core.StageInfo
 	skip   bool
 
+	// Written by promises.
 	failed  atomic.Int64
 	faulted atomic.Bool
 
+	// ending is set by who waits, detached by the end of the run; last is closed once, by whoever
+	// sees the last outcome.
 	ending   atomic.Bool // somebody waits for the last outcome
 	detached atomic.Bool // the run is over: outcomes are nobody's any more
 	lastOnce sync.Once
 	last     chan struct{}
 
+	// crowded is set by a sender that waits for room; the flush under way is that of who has set
+	// flushing.
 	crowded  atomic.Bool // room waits
 	flushing atomic.Bool
 	again    atomic.Bool // a flush was asked for while one was under way
 	// ends the flush under way: everything of ours has landed
 	enough atomic.Pointer[context.CancelFunc]
 
+	// Written by the sender alone; slabs has a lock for what promises give back.
 	_     [64]byte
 	sent  atomic.Int64 // the sender's, and what follows
 	clock clock
 	slabs slabs
 
+	// Written by promises alone.
 	_       [64]byte
 	settled atomic.Int64 // the promises'
 	_       [64]byte

@@ -94,6 +94,7 @@ func buildFlow[K, V, P, A, B any](ps settings.Producer[K, V], o options, kind st
 }
 
 type flow[K, V, P, A, B any] struct {
+	// Fixed when it is built; encode and carried are the sender's.
 	*flight
 	encode     *encoder[K, V]
 	slots      *core.Slots[B]

@@ -58,6 +58,7 @@ const limitKept = 10 * time.Minute
 
 // lane is what is known of a topic that records are written to.
 type lane struct {
+	// Fixed when it is made.
 	client *Client
 	topic  string
 
@@ -80,6 +81,7 @@ type lane struct {
 	refused   int64      // bytes of a batch that was refused since the last group
 	refusedAt time.Time
 
+	// Under mu, but for what it says itself.
 	missing missing
 }
 
@@ -314,6 +316,7 @@ func (c *Client) flush(ctx context.Context) error {
 
 // resends is what sends from lanes.
 type resends struct {
+	// Safe by themselves; refusing and queued are changed by who changes a lane.
 	lanes     sync.Map     // of topics to *lane
 	refusing  atomic.Int32 // lanes that are
 	queued    atomic.Int64 // entries in lanes

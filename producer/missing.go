@@ -31,7 +31,7 @@ const partitionPoll = 100 * time.Millisecond
 type missing struct {
 	any     atomic.Bool         // whether there are some, for who does not hold mu
 	records map[int32]*awaiting // by partition
-	search  core.Serial
+	search  core.Serial         // safe by itself
 }
 
 // awaiting is the records for one partition. Those that the client has refused come through their

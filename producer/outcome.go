@@ -67,9 +67,9 @@ type RecordError struct {
 
 func (e *RecordError) Error() string {
 	if e.Partition < 0 {
-		return fmt.Sprintf("record for topic %q: %v", e.Topic, e.Err)
+		return fmt.Sprintf("vicuna: record for topic %q: %v", e.Topic, e.Err)
 	}
-	return fmt.Sprintf("record for %s[%d]: %v", e.Topic, e.Partition, e.Err)
+	return fmt.Sprintf("vicuna: record for %s[%d]: %v", e.Topic, e.Partition, e.Err)
 }
 
 func (e *RecordError) Unwrap() error { return e.Err }

@@ -20,14 +20,17 @@ import (
 type window struct {
 	records, bytes int64 // the limits
 
+	// Written by those who take.
 	_     [64]byte
 	taken atomic.Uint64
 	seen  atomic.Uint64 // the takers' last look at what was given back
 
+	// Written by promises.
 	_    [64]byte
 	back atomic.Uint64
 	ever atomic.Int64 // records ever given back
 
+	// The queue, under mu; waiting is written under mu too, and read without.
 	_       [64]byte
 	waiting atomic.Int32
 	mu      sync.Mutex

@@ -30,7 +30,7 @@ type Error struct {
 
 // Error names direction, type, topic and cause.
 func (e *Error) Error() string {
-	return fmt.Sprintf("serde: %s %s (topic %q): %v", e.Op, e.Type, e.Topic, e.Err)
+	return fmt.Sprintf("vicuna: serde: %s %s (topic %q): %v", e.Op, e.Type, e.Topic, e.Err)
 }
 
 // Unwrap returns the cause.

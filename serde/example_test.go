@@ -46,5 +46,5 @@ func ExampleError() {
 	fmt.Println(err)
 	// Output:
 	// deserialize int64 counts
-	// serde: deserialize int64 (topic "counts"): the data has 5 bytes and not 8
+	// vicuna: serde: deserialize int64 (topic "counts"): the data has 5 bytes and not 8
 }

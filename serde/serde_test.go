@@ -236,7 +236,7 @@ func TestFunc(t *testing.T) {
 	roundTrip(t, s, 42, "42")
 
 	dst, err := s.Append([]byte("kept"), "t", -1)
-	require.EqualError(t, err, `serde: serialize int (topic "t"): negative`)
+	require.EqualError(t, err, `vicuna: serde: serialize int (topic "t"): negative`)
 	require.Equal(t, "kept", string(dst))
 
 	_, err = s.Deserialize("t", []byte("x"))
@@ -246,7 +246,7 @@ func TestFunc(t *testing.T) {
 func TestErrorsAreWrappedOnce(t *testing.T) {
 	s := serde.Func(nil, func(data []byte) (int64, error) { return serde.Int64().Deserialize("inner", data) })
 	_, err := s.Deserialize("outer", nil)
-	require.EqualError(t, err, `serde: deserialize int64 (topic "inner"): the data has 0 bytes and not 8`)
+	require.EqualError(t, err, `vicuna: serde: deserialize int64 (topic "inner"): the data has 0 bytes and not 8`)
 }
 
 func BenchmarkJSONAppend(b *testing.B) {

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,7 +27,7 @@ func problems(t *testing.T, err error) []*Problem {
 	var all []*Problem
 	for _, e := range joined.Unwrap() {
 		var p *Problem
-		require.True(t, errors.As(e, &p), "%T is no *Problem", e)
+		require.ErrorAs(t, e, &p, "%T is no *Problem", e)
 		all = append(all, p)
 	}
 	return all

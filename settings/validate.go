@@ -20,7 +20,7 @@ const (
 	maxLinger     = time.Minute
 	minBatchBytes = 512
 	maxBatchBytes = 1 << 30
-	// the window counts records in 24 bits, and a flow has a slot for each
+	// maxWindowRecords: the window counts records in 24 bits, and a flow has a slot for each.
 	maxWindowRecords  = 10_000_000
 	minRequestTimeout = 100 * time.Millisecond
 	minDelivery       = time.Second

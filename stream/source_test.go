@@ -2,7 +2,6 @@ package stream_test
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 	"testing"
@@ -181,6 +180,6 @@ func TestFromSeq(t *testing.T) {
 	}).Named("broken").To(stream.Ignore[int]()).Run(t.Context())
 	require.ErrorIs(t, err, errBoom)
 	var placed *stream.StageError
-	require.True(t, errors.As(err, &placed))
+	require.ErrorAs(t, err, &placed)
 	require.Equal(t, "broken", placed.Stage)
 }

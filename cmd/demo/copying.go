@@ -21,11 +21,14 @@ var errCopied = errors.New("everything is copied")
 
 // copying is the two streams while they run, at the same time.
 type copying struct {
+	// Fixed before the streams start; lines is counted by the first stream, sent is written when it
+	// is over.
 	client *producer.Client // of the first stream
 	orders *orders
 	lines  atomic.Uint64 // that were read
 	sent   ledger        // the same, once the first stream is over
 
+	// Fixed when the streams are started.
 	filling, invoicing *stream.Control
 	copied             func() // ends the second stream: it would wait for more orders for ever
 	since              time.Time

@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,7 +79,7 @@ func (in *input) emit(ctx context.Context, emit func(*line) bool) error {
 	given := 0
 	for number := uint64(1); ; number++ {
 		text, err := readLine(r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if given == 0 {
 				return &emptyError{in.name}
 			}
@@ -141,7 +142,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		return text, nil
 	}
 	var whole []byte
-	for err == bufio.ErrBufferFull {
+	for errors.Is(err, bufio.ErrBufferFull) {
 		if whole = append(whole, text...); len(whole) > maxLine {
 			return nil, fmt.Errorf("longer than %d bytes, which would not fit into a record", maxLine)
 		}

@@ -10,6 +10,7 @@ import (
 // screen is where everybody writes: what is said stands in lines, progress in one line that is
 // written again, or, where there is no terminal, in lines as well.
 type screen struct {
+	// Fixed when it is made; what is written to out is written under mu.
 	out      io.Writer
 	terminal bool
 

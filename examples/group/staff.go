@@ -15,6 +15,7 @@ import (
 
 // staff is the processes that this one has started.
 type staff struct {
+	// Fixed when it is made.
 	ctx context.Context // its end ends them
 	out io.Writer
 	env member

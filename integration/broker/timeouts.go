@@ -1,5 +1,7 @@
 package broker
 
+// sessionTimeouts are brokers' settings that let a group's sessions be short.
+//
 // A member of a group that was killed keeps its partitions until its session ends: 6 s at the least
 // in classic groups and 45 s in those of KIP-848, with the brokers' defaults. Every broker started
 // here allows, and where the broker decides it sets, short ones, so that tests of kills take

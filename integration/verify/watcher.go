@@ -38,11 +38,13 @@ func (p Progress) Done() bool { return p.Missing == 0 && p.Open == 0 }
 // Watcher looks at a run while it goes on. Its methods may be called from any goroutine; Finish or
 // Close is called once, at the end.
 type Watcher struct {
+	// Fixed when it is made; the reader is the goroutine's.
 	target Target
 	cl     *kgo.Client
 	adm    *kadm.Client
 	reader *reader
 
+	// cancel ends the goroutine, which closes stopped.
 	cancel  context.CancelFunc
 	stopped chan struct{}
 

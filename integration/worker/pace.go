@@ -9,6 +9,7 @@ import (
 // pace lets elements through at a rate, until it is hurried. Its wait is for one goroutine, its
 // queue for any number.
 type pace struct {
+	// every and hurry are fixed; next is that of the one goroutine that waits.
 	every time.Duration // 0: all at once
 	next  time.Time
 	hurry <-chan struct{}

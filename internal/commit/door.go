@@ -14,11 +14,11 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Door commits the offsets of a run: one commit at a time, which takes with it whatever was finished
-// since the last one began. Whoever finishes elements only marks them. Its methods may be called
-// from any goroutine.
+// Door commits the offsets of a run: one commit at a time, which takes with it whatever was
+// finished since the last one began. Whoever finishes elements only marks them. Its methods may be
+// called from any goroutine.
 type Door struct {
-	o Options
+	o Options // written by NewDoor
 
 	// Written by Begin, before anybody takes a turn.
 	store  Store
@@ -33,11 +33,13 @@ type Door struct {
 	forgotten map[topics.Partition]struct{} // taken away, and perhaps still in done
 	waiting   []chan answer                 // of Flush
 
-	batch int64 // so many calls of Commit ask for a commit, 0: none do; set before the run starts
-	calls atomic.Int64
+	// so many calls of Commit ask for a commit, 0: none do; set before the run starts
+	batch int64
+	calls atomic.Int64 // of Commit; whoever calls it adds
 
 	armedC chan struct{} // closed when it is armed, under mu
-	wake   chan struct{}
+	// a place of one: the loop is to look; filled by anybody, emptied by the loop
+	wake chan struct{}
 	// turn is held by whoever commits; a channel, since a bubble's clock does not wait for a mutex.
 	turn chan struct{}
 	gone chan struct{} // closed after the last commit

@@ -135,8 +135,8 @@ func TestLoop(t *testing.T) {
 	})
 }
 
-// An offset whose commit was refused, or has lost its answer, is committed again though the last one
-// that is known is the same.
+// An offset whose commit was refused, or has lost its answer, is committed again though the last
+// one that is known is the same.
 func TestUnsure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := open(t, time.Minute)
@@ -258,8 +258,8 @@ func TestLast(t *testing.T) {
 	}
 }
 
-// At most once: what is delivered was committed, in the same turn; what was not committed, or is not
-// ours any more, is not delivered.
+// At most once: what is delivered was committed, in the same turn; what was not committed, or is
+// not ours any more, is not delivered.
 func TestAhead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := open(t, time.Minute)

@@ -23,6 +23,7 @@ import (
 // that lasts does not lose what it has finished, and no partition's commits stand still in another
 // member's revoke.
 type Member struct {
+	// Written by NewMember.
 	cl       *kgo.Client
 	joins    *membership.Joins
 	group    string

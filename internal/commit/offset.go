@@ -25,8 +25,9 @@ type Offset struct {
 // today's generation sends, also of a partition that it had in an earlier life: so each commit is
 // looked at once more when its request is made.
 type Owner struct {
-	member string // the client's id in the group when the partition was assigned; never changed
-	gone   atomic.Bool
+	// the client's id in the group when the partition was assigned; never changed
+	member string
+	gone   atomic.Bool // set by Leave, for good
 }
 
 // NewOwner is the owner of a partition that a member was given.

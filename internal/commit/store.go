@@ -9,8 +9,8 @@ import (
 // Store is where offsets are kept.
 type Store interface {
 	// Commit makes one commit and returns the outcome of each offset, in their order. wait bounds
-	// what comes before the request; once it is on its way, only life ends it. The door calls it, in
-	// one turn after the other.
+	// what comes before the request; once it is on its way, only life ends it. The door calls it,
+	// in one turn after the other.
 	Commit(wait, life context.Context, offsets []Offset) []error
 }
 

@@ -129,8 +129,8 @@ func (d *Door) Ending(ctx context.Context, collect func() []Offset) error {
 // errNotSetBack is why a partition that is read at most once goes on too far.
 var errNotSetBack = errors.New("records were committed ahead and not delivered, and the offset could not be set back in time: from this offset on some are never delivered")
 
-// Last is Ending at the end of the run, for which ctx is the time that there is. Nothing is committed
-// after it.
+// Last is Ending at the end of the run, for which ctx is the time that there is. Nothing is
+// committed after it.
 func (d *Door) Last(ctx context.Context, collect func() []Offset) error {
 	defer close(d.gone)
 	inTime := context.AfterFunc(ctx, d.cut)

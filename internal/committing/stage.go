@@ -16,8 +16,10 @@ import (
 // Elements are observed per goroutine: the embedded Observer is one goroutine's, and Another makes
 // one for a second. What they count they count together.
 type Stage struct {
+	// One goroutine's; see Observer.
 	Observer
 
+	// Fixed when it is made, but for the counts, to which every Observer adds.
 	run   *core.Run
 	cm    settings.Committer
 	batch int64

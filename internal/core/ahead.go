@@ -2,7 +2,7 @@ package core
 
 import "time"
 
-// Going ahead: what becomes of the elements behind a retry.
+// ahead is what becomes of the elements behind a retry.
 //
 // A stage that retries in place is the first of its island, and stands behind a boundary
 // (Island.Retries). While it pauses between two attempts, nothing behind it moves, and its order

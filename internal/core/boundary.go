@@ -29,6 +29,9 @@ const DefaultCapacity = 2 * maxChunk
 // makes a linger timer necessary, or a look at the receiver anyhow), and recycling them (a pool,
 // poison, ownership).
 type Boundary[T any] struct {
+	// The ring, fixed when it is built but for capacity, which is set before the run starts. The
+	// sender writes a place before tail says so, and the receiver reads it before head gives it
+	// back.
 	vals     []T
 	toks     []Token
 	mask     uint64
@@ -37,16 +40,19 @@ type Boundary[T any] struct {
 	// bounds what has begun; nil where nothing has, or the user has set the capacity
 	ahead *runAhead
 
+	// The two ends, fixed when it is built.
 	send     *Island
 	sendLink *Link // what the sender's chain is told when the receiver has cancelled
 	recv     *Island
 
+	// Written by the sender alone; the receiver reads tail.
 	_           [64]byte
 	tail        atomic.Uint64
 	ltail       uint64 // the sender's
 	sendsTokens bool   // the sender's: it has sent a token
 	chead       uint64 // the sender's last look at head
 
+	// Written by the receiver alone; the sender reads head, and whoever counts aside.
 	_     [64]byte
 	head  atomic.Uint64
 	lhead uint64 // the receiver's
@@ -55,6 +61,7 @@ type Boundary[T any] struct {
 	sweep sweep
 	aside atomic.Int64 // elements that the receiver has taken and set aside
 
+	// Written once each: tokens and closed by the sender, sealed and final by the receiver.
 	_      [64]byte
 	tokens atomic.Bool // there has been a token: toks counts
 	closed atomic.Bool

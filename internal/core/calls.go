@@ -17,6 +17,7 @@ type calls struct {
 // callPlace holds the token of the element whose call runs now, noToken where that has none, else
 // 0.
 type callPlace struct {
+	// written by the worker alone, read by who asks what is at work
 	token atomic.Uint64
 	_     [56]byte // to the end of the cache line
 }

@@ -23,6 +23,7 @@ const (
 )
 
 type composite struct {
+	// Written by whoever ends a part; who ends the last one reads them all and frees the composite.
 	parts     atomic.Int32
 	abandoned atomic.Bool
 	returned  atomic.Bool
@@ -33,10 +34,11 @@ type composite struct {
 	branches  bool        // a split for the branches of a Broadcast
 	untracked bool        // of a merge: it has elements without a token
 	void      atomic.Bool // a merge with a member at or after a gap; see cut.go
-	gen       uint16
-	slot      uint32
-	members   []span
-	one       [1]span // a split has one member: no allocation
+	// gen is written under the composites' lock, when it is freed; the others when it is made too.
+	gen     uint16
+	slot    uint32
+	members []span
+	one     [1]span // a split has one member: no allocation
 }
 
 func (c *composite) token() Token {

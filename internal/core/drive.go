@@ -35,8 +35,8 @@ type Intake[T any] interface {
 	Cancel()
 }
 
-// IntakeBase is embedded in an [Intake] of a stream's beginning, whose author writes Next and Taken,
-// and of the others those that differ: what it gives out is there or nowhere (an intake that
+// IntakeBase is embedded in an [Intake] of a stream's beginning, whose author writes Next and
+// Taken, and of the others those that differ: what it gives out is there or nowhere (an intake that
 // returns Empty writes Ready, or is a Waiter), it has nothing to dispose of, and gives out nothing
 // that was dropped.
 type IntakeBase struct{}
@@ -125,7 +125,7 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		}
 		if status == Ready {
 			isl.busy()
-			n := 0
+			var n int
 			if retry != nil {
 				n = retry.work()
 			} else {

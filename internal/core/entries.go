@@ -7,8 +7,8 @@ import "sync/atomic"
 // there are, and a page whose assignments have all ended is let go. Adding and removing happen
 // under Ledger.mu.
 type entries struct {
-	pages atomic.Pointer[[]atomic.Pointer[page]]
-	live  int // under Ledger.mu
+	pages atomic.Pointer[[]atomic.Pointer[page]] // written under Ledger.mu, read by everybody
+	live  int                                    // under Ledger.mu
 }
 
 const pageSize = 1024

@@ -21,8 +21,8 @@ import "time"
 //		}
 //	}, Done: func() { p.Flush(); st.Done() }, Link: st.Link}
 //
-// That is all: a hurry, what lies after a cut, and the tokens of what is kept and emitted are seen to
-// here and by the island.
+// That is all: a hurry, what lies after a cut, and the tokens of what is kept and emitted are seen
+// to here and by the island.
 type Holder[T any] struct {
 	isl       *Island
 	expanding bool // a stage that follows expands

@@ -61,6 +61,7 @@ func (isl *Island) Watch(f func()) { isl.outputs = append(isl.outputs, watch(f))
 
 // Island is one goroutine of a run and the fused chain that it drives.
 type Island struct {
+	// Fixed when it is made.
 	run *Run
 
 	// Written per element, by the island. Others' cores look at parked and at pending's words per
@@ -75,6 +76,7 @@ type Island struct {
 	passPanics bool       // the chain's end is a range loop of the caller's
 	_          [64]byte
 
+	// The marks of tokens: written by the island, read by whoever asks how far it is.
 	pending pending
 	_       [64]byte
 
@@ -87,6 +89,8 @@ type Island struct {
 	retries      bool        // the first stage pauses between attempts
 	ahead        pausing     // nil without such a stage, and inside a pause
 
+	// wake is sent to by whoever finds it parked; the others are written by the island alone, but
+	// for yield, which Yield writes too.
 	wake      chan struct{}
 	timer     *time.Timer
 	seenEpoch uint64
@@ -96,6 +100,7 @@ type Island struct {
 	swept      atomic.Uint32 // up to this drop
 	yield      atomic.Uint32 // noYield, or what Yield has asked for
 
+	// Written by the island, and parked by who wakes it.
 	_       [64]byte
 	parked  atomic.Uint32
 	handing atomic.Uint32 // an element is being handed to user code

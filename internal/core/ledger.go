@@ -56,10 +56,13 @@ type Ledger struct {
 	leaving atomic.Int32  // assignments that are being revoked
 	revokes atomic.Uint64 // that have begun, each counted before it can be seen and after
 
+	// Has a lock of its own.
 	composites composites
 }
 
 type entry struct {
+	// Fixed when it is made, and the atomics as their comments say; revoking is set once, by the
+	// revoke.
 	assignment Assignment
 	index      uint32
 	order      uint32        // the index of the first of the partition's assignments that overlap

@@ -22,11 +22,13 @@ type Limits struct {
 // The order is that of the channels: drained or stopped, in any order, then over. What a drain or a
 // stop does to the islands and the children is [Run.Drain] and [Run.Stop].
 type lifecycle struct {
-	outcome
+	outcome // has a lock of its own
 
+	// Written by init.
 	limits Limits
 	start  time.Time
 
+	// Written by init.
 	userCtx    context.Context // ends at the hard stop
 	cancelUser context.CancelCauseFunc
 	srcCtx     context.Context // ends when a drain begins, too

@@ -6,6 +6,7 @@ import "sync"
 // have begun already, so that an end has to wait for all that the stage takes in. nil is a
 // source's: nothing.
 type Line struct {
+	// Fixed when it is made.
 	begins bool
 
 	mu  sync.Mutex // joins may come while the graph runs (Concat)

@@ -159,6 +159,8 @@ func (m *MapAsync[A, B]) begin(r *Run, t Token, first bool) bool {
 // numbers travel through three rings: free (receiver to sender), in (sender to workers), out
 // (workers to receiver, by ticket). A number is in one of them at a time, so none can overflow.
 type cells[A, B any] struct {
+	// The cells, of which a number in one of the rings is the right to write: first the sender's,
+	// then a worker's, then the receiver's. mask is fixed.
 	ins   []A
 	outs  []B
 	toks  []Token
@@ -167,19 +169,24 @@ type cells[A, B any] struct {
 	tries []int32
 	mask  uint64
 
+	// The two ends, fixed when it is built.
 	send     *Island
 	sendLink *Link
 	recv     *Island
 
+	// From receiver to sender: freeTail is the receiver's, freeHead the sender's, limit is set
+	// before the run starts.
 	limit    uint64 // cells in use, at most
 	free     []uint32
 	freeTail atomic.Uint64
 	freeHead uint64
 
+	// From sender to workers: inTail is the sender's, claim is what workers draw from.
 	in     []atomic.Uint32
 	inTail atomic.Uint64
 	claim  atomic.Uint64
 
+	// From workers to receiver: tickets is what workers draw from, the rest is the receiver's.
 	out     []atomic.Uint32
 	tickets atomic.Uint64
 	taken   atomic.Uint64
@@ -187,6 +194,7 @@ type cells[A, B any] struct {
 	sweep   sweep
 	before  uint64 // of those that were sent before the sweep, and not taken
 
+	// Written once each: closed by the sender, cancelled by the receiver.
 	closed    atomic.Bool
 	cancelled atomic.Bool
 

@@ -23,6 +23,7 @@ type outcome struct {
 	reported []error // what children and hooks had to say besides
 	result   error
 
+	// Under mu, too.
 	givenBack int64 // positions that a freeze has given back
 	givenUps  []GivenUp
 	givenUpAt map[GivenUp]int // by place, in givenUps

@@ -14,6 +14,7 @@ import (
 // unchanged (a sequence lock); marks are idempotent, so a reader and the writer may both report the
 // same bits.
 type pending struct {
+	// The published copies, which the writer alone writes.
 	seq  atomic.Uint32
 	word atomic.Uint64
 	bits atomic.Uint64

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How far begun elements may run ahead of a slow stage.
+// runAhead is how far begun elements may run ahead of a slow stage.
 //
 // An end finishes what has begun, so what has begun and waits for a slow stage is what a drain
 // owes. But a stage that is fast wants full chunks, and results that wait for one slow call before
@@ -14,6 +14,7 @@ import (
 // stall. Where the receiver is still at what it took, or is held back itself, the room is halved,
 // and whoever fills it waits.
 type runAhead struct {
+	// least and most are fixed; the limit is moved by whoever asks for room.
 	least uint64
 	most  uint64
 	limit atomic.Uint64
@@ -59,6 +60,8 @@ func (isl *Island) slow() bool {
 // slow receiver, since an end would have to wait for all of them. While somebody waits for an end
 // nothing is held back: what has not begun is refused then.
 type beginning struct {
+	// Fixed when it is made, but for held: set by a worker that may not begin, taken by the
+	// receiver.
 	run   *Run
 	recv  *Island
 	ahead runAhead

@@ -9,26 +9,32 @@ import "sync/atomic"
 // receiver takes the filled ones from the front. No allocation, no channel and no lock per
 // element; the receiver is woken only when the slot that it waits for is filled.
 type Slots[T any] struct {
+	// The ring, fixed but for limit, which is set before the run starts. A slot is the sender's
+	// when it is reserved, then its settler's, then the receiver's.
 	vals  []T
 	toks  []Token
 	state []atomic.Uint32
 	mask  uint64
 	limit uint64 // slots in use, at most; there may be more for the mask's sake
 
+	// The two ends, fixed when it is built.
 	send     *Island
 	sendLink *Link
 	recv     *Island
 
+	// Written by the sender alone; others read tail.
 	_     [64]byte
 	tail  atomic.Uint64
 	chead uint64
 
+	// Written by the receiver alone; others read head.
 	_       [64]byte
 	head    atomic.Uint64
 	lhead   uint64
 	passing uint64 // the slot that Next gave out before its turn, plus one; 0 is none
 	sweep   sweep
 
+	// Written once each: closed by the sender, cancelled by the receiver.
 	_         [64]byte
 	closed    atomic.Bool
 	cancelled atomic.Bool

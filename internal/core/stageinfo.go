@@ -5,8 +5,10 @@ import "sync/atomic"
 // StageInfo names a stage and counts what it does. The counters are the island's own integers,
 // published once a chunk.
 type StageInfo struct {
-	Name string
+	Name string // fixed when it is made
 
+	// Counted by those who run the stage, and read by snapshots; the functions are set when the
+	// stage is built.
 	in      uint64 // the island's own
 	pubIn   atomic.Uint64
 	skipped atomic.Uint64

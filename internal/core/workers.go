@@ -10,6 +10,7 @@ import "sync/atomic"
 // scheduler does with its threads: at most one wake-up is under way; the woken worker clears that
 // mark when it has claimed (or found nothing), and wakes the next if there is more.
 type workers struct {
+	// Fixed before the run starts.
 	run *Run
 	n   int32
 	// claim takes the next piece of work; backlog reports whether there is any.
@@ -18,9 +19,12 @@ type workers struct {
 	work    func(uint64, *callPlace)
 	name    string
 
+	// Have locks of their own.
 	calls  calls
 	pauses pauses // pieces of work that wait for another attempt
 
+	// Written by workers that begin, idle and end, and by who wakes one; closed by the sender,
+	// once. A value in sem wakes one worker.
 	started atomic.Int32
 	idle    atomic.Int32
 	waking  atomic.Bool

@@ -13,8 +13,8 @@ type state uint8
 
 const (
 	live state = iota
-	// from some place on it is read again: something was given up, or held back; what lies before
-	// is waited for
+	// rewinding: from some place on it is read again, since something was given up or held back;
+	// what lies before is waited for.
 	rewinding
 	revoking // nothing more is delivered; what travels is waited for
 	ended

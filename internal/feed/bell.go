@@ -8,9 +8,9 @@ import (
 // Bell tells everybody who listens that there is something to look at. It is a level: listen, then
 // look, then wait. Ringing costs one load while nobody listens. The zero Bell is ready.
 type Bell struct {
-	armed atomic.Bool
-	mu    sync.Mutex
-	c     chan struct{}
+	armed atomic.Bool   // written under mu, with c, and read without
+	mu    sync.Mutex    // of c, and of who arms
+	c     chan struct{} // under mu
 }
 
 // Listen returns what is closed by the next ring.

@@ -140,7 +140,8 @@ func indexesOf[T any](as []*Assignment[T]) []uint32 {
 func (f *Feed[T]) end(as []*Assignment[T], lost bool) (ends []End) {
 	f.run.CollectPending()
 	if f.opts.Once {
-		f.run.Freeze(indexesOf(as)...) // also where downstream wanted no more, or the run was stopped
+		// also where downstream wanted no more, or the run was stopped
+		f.run.Freeze(indexesOf(as)...)
 	}
 	for _, a := range as {
 		f.mu.Lock()

@@ -39,6 +39,7 @@ type Options struct {
 // Feed joins a poller to an island. Its methods may be called from any goroutine, except that one
 // goroutine at a time delivers.
 type Feed[T any] struct {
+	// Fixed when it is made.
 	run  *core.Run
 	isl  *core.Island
 	opts Options

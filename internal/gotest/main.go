@@ -12,6 +12,11 @@
 // what only that build compiles, and the modules inside the repository, so that none of them rots
 // unseen. With -race only the tests run.
 //
+// Benchmarks run once each beside the tests, and so do the scenarios of bench/: that they still
+// work is known before somebody wants to measure with them.
+//
+// With -count or -cpu each test runs so many times, and with so many processors, as go test has it.
+//
 // With -C it makes one run in that folder with the arguments given.
 package main
 
@@ -32,8 +37,8 @@ import (
 // The tests of a package are to take no more than two minutes, and up to ten times that under the
 // race detector; what takes longer than these hangs.
 const (
-	timeout     = "-timeout=10m"
-	raceTimeout = "-timeout=20m"
+	timeout     = 10 * time.Minute
+	raceTimeout = 20 * time.Minute
 )
 
 const tag = "synctests"
@@ -47,13 +52,16 @@ func main() {
 	race := flag.Bool("race", false, "use the race detector")
 	verbose := flag.Bool("v", false, "print the output of all tests")
 	dir := flag.String("C", "", "run once in this folder, with the arguments given to go test")
+	var again repetition
+	flag.IntVar(&again.count, "count", 1, "run each test so many times")
+	flag.StringVar(&again.cpu, "cpu", "", "run each test with each of these numbers of processors, as 1,8")
 	flag.Parse()
 	r := runner{out: os.Stdout, verbose: *verbose}
 	var err error
 	if *dir != "" {
 		r.test("", *dir, flag.Args()...)
 	} else {
-		err = r.library(*race)
+		err = r.library(*race, again)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gotest:", err)
@@ -73,12 +81,19 @@ type runner struct {
 	lines          []string // one for each run, and the names of what failed in it
 }
 
+// once has go test run each benchmark with an iteration, after the tests of its package.
+var once = []string{"-bench=.", "-benchtime=1x"}
+
+// smoke is the test of bench/ that runs each scenario once.
+const smoke = "TestEachScenarioOnce"
+
 // library tests the module in the working folder in both builds.
-func (r *runner) library(race bool) error {
-	args := []string{timeout, "-shuffle=on", fmt.Sprintf("-p=%d", packagesAtOnce*runtime.GOMAXPROCS(0))}
+func (r *runner) library(race bool, again repetition) error {
+	args := []string{again.timeout(timeout), "-shuffle=on", fmt.Sprintf("-p=%d", packagesAtOnce*runtime.GOMAXPROCS(0))}
 	if race {
-		args = []string{raceTimeout, "-shuffle=on", "-race"}
+		args = []string{again.timeout(raceTimeout), "-shuffle=on", "-race"}
 	}
+	args = append(append(args, once...), again.args()...)
 	r.test("default build", ".", append(args, "./...")...)
 	changed, err := changedByTag(".")
 	if err != nil {
@@ -90,6 +105,9 @@ func (r *runner) library(race bool) error {
 	}
 	if race {
 		return nil
+	}
+	if _, err := os.Stat(filepath.Join("bench", "go.mod")); err == nil {
+		r.test("scenarios of bench", "bench", again.timeout(timeout), "-run=^"+smoke+"$", ".")
 	}
 	r.vet(".", "-tags="+tag)
 	modules, err := filepath.Glob("*/go.mod")

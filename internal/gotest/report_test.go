@@ -90,8 +90,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// A module of its own, with one package that the tag changes, one that it does not, and one test
-// that fails in each build.
+// A module of its own, with one package that the tag changes, one that it does not, and one failure
+// in each build: a benchmark in the first, a test in the second. All run twice.
 func TestLibraryRunsBothBuilds(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -101,6 +101,9 @@ func TestLibraryRunsBothBuilds(t *testing.T) {
 		"bubble/b.go":       "package bubble\n",
 		"bubble/b_test.go":  "package bubble\n\nimport \"testing\"\n\nfunc TestBoth(t *testing.T) {}\n",
 		"bubble/t_test.go":  "//go:build synctests\n\npackage bubble\n\nimport \"testing\"\n\nfunc TestBubble(t *testing.T) { t.Fatal(\"in the bubble\") }\n",
+		"same/m_test.go":    "package same\n\nimport \"testing\"\n\nfunc BenchmarkSame(b *testing.B) { b.Fatal(\"measuring\", b.N) }\n",
+		"bench/go.mod":      "module bench\n\ngo 1.26\n",
+		"bench/b_test.go":   "package bench\n\nimport \"testing\"\n\nfunc TestEachScenarioOnce(t *testing.T) {}\n\nfunc TestOther(t *testing.T) { t.Fatal() }\n",
 		"nested/go.mod":     "module nested\n\ngo 1.26\n",
 		"nested/n.go":       "package nested\n\nvar x = undefined\n",
 		"nested/deep/n.txt": "",
@@ -114,12 +117,14 @@ func TestLibraryRunsBothBuilds(t *testing.T) {
 	t.Chdir(dir)
 	var out bytes.Buffer
 	r := runner{out: &out}
-	require.NoError(t, r.library(false))
+	require.NoError(t, r.library(false, repetition{count: 2}))
 	require.False(t, r.summary())
-	require.Contains(t, out.String(), "default build: 2 passed, 0 failed, 0 skipped")
-	require.Contains(t, out.String(), "synctests build: 1 passed, 1 failed, 0 skipped", "the tag's tests, or only they")
+	require.Contains(t, out.String(), "default build: 4 passed, 1 failed, 0 skipped", "each test twice, and a benchmark that fails")
+	require.Contains(t, out.String(), "measuring 1")
+	require.Contains(t, out.String(), "scenarios of bench: 1 passed, 0 failed, 0 skipped")
+	require.Contains(t, out.String(), "synctests build: 2 passed, 2 failed, 0 skipped", "the tag's tests, or only they")
 	require.Contains(t, out.String(), "FAIL m/bubble.TestBubble")
 	require.Contains(t, out.String(), "in the bubble")
 	require.Contains(t, out.String(), "FAIL go vet ./... in nested")
-	require.True(t, strings.HasSuffix(out.String(), "\n3 passed, 2 failed\n"), out.String())
+	require.True(t, strings.HasSuffix(out.String(), "\n7 passed, 4 failed\n"), out.String())
 }

@@ -24,9 +24,9 @@ const (
 	// minBuffered is the least MaxBufferedRecords, franz-go's default.
 	minBuffered = 50_000
 
-	// Retries start at once and soon come every second, as in the Java
-	// client. franz-go's own back-off reaches 5 s: a broker that is back is
-	// noticed that much later, and so is a deadline that has passed.
+	// minBackoff and maxBackoff let retries start at once and soon come every second, as in the
+	// Java client. franz-go's own back-off reaches 5 s: a broker that is back is noticed that much
+	// later, and so is a deadline that has passed.
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = time.Second
 )

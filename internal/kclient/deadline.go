@@ -34,10 +34,12 @@ type deadlinesKey struct{}
 // time-out late for each of three attempts. A record that is failed this way may
 // still have been written.
 type Deadlines struct {
+	// Fixed when it is made.
 	parent  context.Context
 	timeout time.Duration
 	span    time.Duration
 
+	// cur and all are written under mu; cur is read without.
 	cur atomic.Pointer[generation]
 	mu  sync.Mutex // held to make a generation
 	all []*generation

@@ -17,7 +17,7 @@ const repeatAfter = 5 * time.Second
 // seconds, as each attempt to connect to a broker that is down makes one, is
 // counted, and the count told with the next.
 type logger struct {
-	*slog.Logger
+	*slog.Logger // fixed when it is made
 
 	refusals Refusals // nil where nobody wants to know
 

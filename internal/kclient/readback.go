@@ -89,7 +89,7 @@ type ClientError struct {
 
 // Error lists the obstacles.
 func (e *ClientError) Error() string {
-	s := "the client does not fit"
+	s := "vicuna: the client does not fit"
 	for _, p := range e.Problems {
 		s += "\n" + p.Error()
 	}

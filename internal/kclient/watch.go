@@ -34,7 +34,7 @@ type UnreachableError struct {
 // Error names the addresses.
 func (e *UnreachableError) Error() string {
 	var b strings.Builder
-	b.WriteString("no Kafka broker reached at " + strings.Join(e.Addrs, ", "))
+	b.WriteString("vicuna: no Kafka broker reached at " + strings.Join(e.Addrs, ", "))
 	if e.For > 0 {
 		fmt.Fprintf(&b, " for %v", e.For.Round(100*time.Millisecond))
 	}
@@ -59,6 +59,7 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // The timer is the watch's own and is stopped when the client is closed; there is
 // no goroutine.
 type watch struct {
+	// Fixed when it is made.
 	addrs []string
 	log   *slog.Logger
 
@@ -126,7 +127,7 @@ func (w *watch) expired() {
 		w.dials = 0
 		w.timer.Reset(warnAgain)
 		w.mu.Unlock()
-		w.log.Warn("vicuna: "+err.Error()+"; trying on", "addrs", err.Addrs, "for", err.For, "err", err.Err)
+		w.log.Warn(err.Error()+"; trying on", "addrs", err.Addrs, "for", err.For, "err", err.Err)
 		return
 	}
 	w.mu.Unlock()

@@ -34,9 +34,12 @@ var (
 type Phase int8
 
 const (
-	None    Phase = iota
-	Joining       // until all members have come
-	Syncing       // until the leader has told who gets what
+	// None: no join is on.
+	None Phase = iota
+	// Joining lasts until all members have come.
+	Joining
+	// Syncing lasts until the leader has told who gets what.
+	Syncing
 )
 
 // ErrJoining is why something does not wait for the client.

@@ -7,18 +7,18 @@ import "sync/atomic"
 //
 // Of the bytes that the user gives, three eighths are for what was delivered, and half of the
 // records (the limits here); when they are used up, polling stops. Up to as much again goes to
-// partitions that hold less than their share while slow ones hold all of it. The last quarter is for
-// the client, which holds one response of each broker, decompressed, while another is on its way:
-// its requests ask for that much less as records were compressed better (FetchSize).
+// partitions that hold less than their share while slow ones hold all of it. The last quarter is
+// for the client, which holds one response of each broker, decompressed, while another is on its
+// way: its requests ask for that much less as records were compressed better (FetchSize).
 //
 // Memory is charged as it is held: RecordBytes for the client's record beside its key, value and
 // headers, and the element of ours; per delivery, or, where values were not compressed and so point
 // into the broker's whole response, for all of that together.
 type Budget struct {
-	limits Load
+	limits Load         // written by NewBudget
 	used   atomic.Int64 // bytes; changed by whoever charges or frees
 	count  atomic.Int64 // records, likewise
-	freed  func()
+	freed  func()       // written by NewBudget
 }
 
 // RecordBytes is what a record of the client's takes beside what it points at.
@@ -30,8 +30,8 @@ const (
 	fetchesInLimit  = 3
 )
 
-// NewBudget makes the budget of a run of what the user gives. freed is called whenever something was
-// given back; it must not block.
+// NewBudget makes the budget of a run of what the user gives. freed is called whenever something
+// was given back; it must not block.
 func NewBudget(total Load, freed func()) *Budget {
 	return &Budget{limits: Load{max(total.Bytes*fetchesInLimit/fetchesInBudget, 1), max(total.Records/2, 1)}, freed: freed}
 }

@@ -1,4 +1,5 @@
-// Package memory bounds what a run of a consumer holds, and uses it again where the user allows that.
+// Package memory bounds what a run of a consumer holds, and uses it again where the user allows
+// that.
 //
 //   - [Budget] counts what was fetched and is not finished, against the user's limits.
 //   - [Lease] is what several deliveries hold together, and [Charges] what each delivery of an

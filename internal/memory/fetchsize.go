@@ -12,7 +12,7 @@ import (
 // response, and how many there are in it, so that what the client fetches ahead fits its part of
 // the budget. It is a hook of the client.
 type FetchSize struct {
-	o FetchSizes
+	o FetchSizes // written by Begin, before the client fetches
 
 	// The poller's alone.
 	polls     int

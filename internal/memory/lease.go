@@ -5,11 +5,11 @@ import "sync/atomic"
 // Lease is memory that several deliveries hold together: those of one response of a broker, where
 // records point into it. It is given back when the last of them is finished.
 type Lease struct {
-	left    atomic.Int64 // holders; any of them changes it
-	bytes   atomic.Int64 // written by its maker alone, read by any goroutine
-	records int          // the maker's, until the last holder reads it
-	free    func(bytes int64, records int)
-	parent  *Lease // held until this one is given back
+	left    atomic.Int64                   // holders; any of them changes it
+	bytes   atomic.Int64                   // written by its maker alone, read by any goroutine
+	records int                            // the maker's, until the last holder reads it
+	free    func(bytes int64, records int) // written by NewLease
+	parent  *Lease                         // held until this one is given back
 }
 
 // NewLease makes a lease that its maker holds too, until it calls Done. free must not block.

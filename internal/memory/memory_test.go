@@ -97,8 +97,8 @@ func TestFetchSize(t *testing.T) {
 	require.Equal(t, before+1, calls, "each sixteenth poll is looked at")
 }
 
-// What a pool gives is at most a quarter larger than was asked for, and comes back into a class that
-// it fits.
+// What a pool gives is at most a quarter larger than was asked for, and comes back into a class
+// that it fits.
 func TestPools(t *testing.T) {
 	var p memory.Pools
 	for _, n := range []int{0, 1, 5, 16, 17, 100, 1023, 1024, 1025, 100_000} {

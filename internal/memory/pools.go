@@ -53,8 +53,8 @@ func (p *Pools) GetRecords(n int) []kgo.Record {
 // PutRecords implements kgo.PoolRecords.
 func (p *Pools) PutRecords(s []kgo.Record) { p[classOf(cap(s))].Put(&s) }
 
-// Sizes are put into classes, four to each power of two, so that a slice from a pool is a quarter
-// larger than was asked for at most.
+// classes is how many there are: sizes are put into classes, four to each power of two, so that a
+// slice from a pool is a quarter larger than was asked for at most.
 const classes = 8 * 62
 
 // classFor is the smallest class that n fits into, and its size.

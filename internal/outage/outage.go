@@ -11,7 +11,8 @@ import (
 // Outages are those that are on. The zero value has none; any goroutine may call its methods. A key
 // says what an outage is of.
 type Outages struct {
-	any   atomic.Int32 // how many there are, for who asks often; written under mu
+	any atomic.Int32 // how many there are, for those who ask often; written under mu
+
 	mu    sync.Mutex
 	since map[string]time.Time
 }

@@ -14,8 +14,8 @@ import (
 //
 // It ends as the context in it does.
 type Pending struct {
-	context.Context
-	state atomic.Int32 // one of the following
+	context.Context              // fixed when it is made
+	state           atomic.Int32 // one of the following
 }
 
 const (

@@ -79,8 +79,8 @@ func (t *Table[F]) Finish() (all bool) {
 	return all
 }
 
-// AtRest reports whether a partition waits to be read to its end while nothing is in the way of that:
-// its tail may hold nothing that can be read.
+// AtRest reports whether a partition waits to be read to its end while nothing is in the way of
+// that: its tail may hold nothing that can be read.
 func (t *Table[F]) AtRest(p *Part[F]) bool {
 	return p.state == Flowing && !p.Missed && p.Flow.Staged() == 0 && !p.Flow.Rewinding() && p.Flow.Queued() == 0 &&
 		!t.ends.Passed(p.Partition, p.Next)

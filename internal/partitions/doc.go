@@ -1,8 +1,8 @@
 // Package partitions knows the state of each partition that a run was assigned, and decides what
 // follows from it: which are fetched, where reading goes back, which sub-stream begins, what is
 // complete. It is pure. It has no clock, no client and no lock: it is told what has happened, asks
-// what waits in the streams ([Flow]), and collects [Commands], which one place of the reader carries
-// out.
+// what waits in the streams ([Flow]), and collects [Commands], which one place of the reader
+// carries out.
 //
 //	Joining   assigned; where it begins is not known yet
 //	Waiting   that is known, and nobody takes its records: its sub-stream has not begun, or has ended

@@ -20,15 +20,16 @@ type Flow interface {
 	Queued() int
 	// Staged is how many were fetched and may not be delivered yet.
 	Staged() int
-	// Load is what it holds, and Pinned what its few records may keep alive beside that, which takes
-	// a look at each delivery.
+	// Load is what it holds, and Pinned what its few records may keep alive beside that, which
+	// takes a look at each delivery.
 	Load() memory.Load
 	Pinned() int64
 	// Age is that of the first record that is not done; false where there is none.
 	Age() (time.Duration, bool)
 	// Rewinding reports whether it waits to be read again from a record that was given up.
 	Rewinding() bool
-	// Settled reports whether nothing waits, nothing travels, and nothing has to be delivered again.
+	// Settled reports whether nothing waits, nothing travels, and nothing has to be delivered
+	// again.
 	Settled() bool
 }
 

@@ -50,8 +50,8 @@ func (t *Table[F]) Seek() {
 	}
 }
 
-// Rewound says that a fresh assignment has taken the place of one from which something was given up;
-// its Flow is that of the fresh one. It begins at an offset.
+// Rewound says that a fresh assignment has taken the place of one from which something was given
+// up; its Flow is that of the fresh one. It begins at an offset.
 func (t *Table[F]) Rewound(p *Part[F], from int64) {
 	p.Next, p.Missed = from, false
 	if p.reasons&User != 0 {

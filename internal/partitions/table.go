@@ -10,9 +10,10 @@ import (
 
 // Table is all partitions of a run. Its methods are called under one lock, the run's.
 type Table[F Flow] struct {
-	o      Options
-	parts  map[topics.Partition]*Part[F]
-	held   map[topics.Partition]*Part[F] // those that are paused for Full or Share, and some that were
+	o     Options
+	parts map[topics.Partition]*Part[F]
+	// those that are paused for Full or Share, and some that were
+	held   map[topics.Partition]*Part[F]
 	ending bool
 	ends   Bounds
 	// strained: the budget is full, and those that hold more than their share are paused.
@@ -104,10 +105,11 @@ type Ended struct {
 	Over bool
 }
 
-// Detach says that nobody takes the records of a partition any more: its sub-stream has ended. Where
-// the partition stays another one is to follow: at once if it has finished something, else after a
-// pause. One that has finished nothing would meet the same record again, a poisoned one that Each's
-// policy skips the failures of; and each time the client drops what it has fetched of all partitions.
+// Detach says that nobody takes the records of a partition any more: its sub-stream has ended.
+// Where the partition stays another one is to follow: at once if it has finished something, else
+// after a pause. One that has finished nothing would meet the same record again, a poisoned one
+// that Each's policy skips the failures of; and each time the client drops what it has fetched of
+// all partitions.
 func (t *Table[F]) Detach(p *Part[F], how Ended) {
 	p.attached = false
 	if how.Undone >= 0 {

@@ -14,9 +14,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
-// A random walk over everything that can happen finds no state and no transition that the table does
-// not name, meets each that it names, and after each step the client fetches exactly the partitions
-// that are taken and are paused by nobody.
+// A random walk over everything that can happen finds no state and no transition that the table
+// does not name, meets each that it names, and after each step the client fetches exactly the
+// partitions that are taken and are paused by nobody.
 func TestRandomWalk(t *testing.T) {
 	seen := map[[2]partitions.State]bool{}
 	for seed := range uint64(400) {

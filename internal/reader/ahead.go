@@ -12,8 +12,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
-// At most once: what was fetched is staged, its offsets are committed, and then it is delivered. The
-// last commit of a partition sets the offset back to the first record that the stream did not get.
+// At most once: what was fetched is staged, its offsets are committed, and then it is delivered.
+// The last commit of a partition sets the offset back to the first record that the stream did not
+// get.
 
 // staged is a run of fetched records that are not committed ahead yet. It holds the lease of the
 // response that they came with, as those do that were delivered of it.

@@ -27,7 +27,8 @@ func (s *Session) attend(<-chan struct{}) {
 	}
 }
 
-// Pause stops the delivery of partitions, or ends that; with none of all that are not being revoked.
+// Pause stops the delivery of partitions, or ends that; with none of all that are not being
+// revoked.
 func (s *Session) Pause(ps []topics.Partition, paused bool) (err error) {
 	if s.Questions() == nil {
 		return fault.ErrNotRunning

@@ -9,8 +9,8 @@ import (
 
 // A source may complete long before its run: before a Take or TakeWhile, as an input of Concat or
 // Merge, with ToEnd, in a graph beside others. Its session ends then and not with the run, so that
-// other members of the group get its partitions: what is in flight of it is finished, committed, and
-// the group is left.
+// other members of the group get its partitions: what is in flight of it is finished, committed,
+// and the group is left.
 //
 //  1. Nothing is given up for it. What travels through the run's stages is waited for as long as
 //     that takes: it would be done twice otherwise. Should another member want the partitions

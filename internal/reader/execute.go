@@ -14,9 +14,9 @@ import (
 // where the client is told to pause, to resume and to go back, where lanes hurry and complete, and
 // where sub-streams are given out.
 //
-// The client is told under the lock, since who comes second has the last word with it, too. What may
-// ask something of the streams comes after it. It returns where the client is to go back to, which
-// only the poller does.
+// The client is told under the lock, since who comes second has the last word with it, too. What
+// may ask something of the streams comes after it. It returns where the client is to go back to,
+// which only the poller does.
 func (s *Session) decide(look func()) (back []partitions.Seek) {
 	s.mu.Lock()
 	look()

@@ -11,6 +11,7 @@ import (
 // Handout is the intake of a stream of sub-streams, one for each partition; package consumer makes
 // sources of what it gives out.
 type Handout struct {
+	// Written by NewHandout.
 	s   *Session
 	isl *core.Island
 

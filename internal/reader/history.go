@@ -9,8 +9,8 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
-// History is what a handle keeps from one of its runs to the next: which partitions its subscription
-// began with, and where each partition goes on that nobody has committed an offset of.
+// History is what a handle keeps from one of its runs to the next: which partitions its
+// subscription began with, and where each partition goes on that nobody has committed an offset of.
 type History struct {
 	mu        sync.Mutex
 	topics    map[string]knownTopic

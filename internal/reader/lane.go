@@ -15,9 +15,11 @@ import (
 type Lane = lane
 
 type lane struct {
+	// Written by NewLane.
 	feed *feed.Feed[*kgo.Record]
 	isl  *core.Island
 	info *core.StageInfo
+
 	// Suspect: some record that went this way is not as it should be. Its island writes it.
 	Suspect atomic.Bool
 

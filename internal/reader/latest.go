@@ -13,10 +13,10 @@ import (
 
 // Latest skips what was there when the subscription began, and nothing else. A partition that the
 // topic got later begins with its first record. It is told by its number: partitions are numbered
-// from 0 on, and never taken away. How many there were at the beginning is known to whoever has seen
-// it (History), and to a group that commits: each commit says so in its metadata, where the user has
-// none, so that a member that joins later, or a group that is started anew, tells the new from the
-// old as well.
+// from 0 on, and never taken away. How many there were at the beginning is known to whoever has
+// seen it (History), and to a group that commits: each commit says so in its metadata, where the
+// user has none, so that a member that joins later, or a group that is started anew, tells the new
+// from the old as well.
 
 // countMark is the metadata of commits that have no other: how many partitions the topic had when
 // the group's subscription began. It is written with settings.Latest alone, where that matters.

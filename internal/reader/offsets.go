@@ -47,9 +47,9 @@ func (s *Session) offsetOf(p *part, m tracker.Mark) commit.Offset {
 	return o
 }
 
-// lastOffsets is what is to be committed last of partitions whose assignments have ended, by whoever
-// has ended them: a revoke and the end of the session may come at the same time, and only one of
-// them is told how an assignment has ended. What the other knows of the partition is older.
+// lastOffsets is what is to be committed last of partitions whose assignments have ended, by
+// whoever has ended them: a revoke and the end of the session may come at the same time, and only
+// one of them is told how an assignment has ended. What the other knows of the partition is older.
 func (s *Session) lastOffsets(going parts, ends []feed.End) (offsets []commit.Offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,8 @@ type Options struct {
 	NeedsGroup bool
 	// Commits: offsets are committed as records are finished.
 	Commits bool
-	// Ahead is at most once: so many records of a partition are committed before they are given out.
+	// Ahead is at most once: so many records of a partition are committed before they are given
+	// out.
 	Ahead int
 	// Metadata: strings are committed with the offsets; see [Session.AddMetadata].
 	Metadata bool

@@ -31,8 +31,8 @@ type flow struct {
 	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
 	dropped   bool  // the client did not know where to begin, and was told by us
 	told      bool  // that it is about to go
-	// endedElsewhere: its last assignment was ended by a revoke or a loss, which knows where it goes
-	// on.
+	// endedElsewhere: its last assignment was ended by a revoke or a loss, which knows where it
+	// goes on.
 	endedElsewhere bool
 
 	givenOut    time.Time // when its sub-stream was
@@ -45,7 +45,8 @@ type flow struct {
 
 	staged      []staged // at most once: fetched, and not committed ahead yet
 	stagedBytes int64
-	// rewound is for at most once: it is read again from Next on, and nothing of that was delivered.
+	// rewound is for at most once: it is read again from Next on, and nothing of that was
+	// delivered.
 	rewound bool
 	texts   texts
 }

@@ -25,7 +25,7 @@ import (
 
 // starts is what a run knows about where partitions begin.
 type starts struct {
-	once  sync.Once
+	once  sync.Once     // closes known
 	known chan struct{} // closed when begin has found the topics
 
 	// Where the partitions ended when the run began, for settings.Latest where offsets are

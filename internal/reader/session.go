@@ -26,6 +26,7 @@ import (
 
 // Session is one run of a handle; see the package's comment.
 type Session struct {
+	// Written while the graph is built.
 	o       Options
 	cfg     settings.ConsumerConfig
 	run     *core.Run
@@ -34,7 +35,8 @@ type Session struct {
 	lane    *lane    // of all partitions; nil where each has one of its own
 	handout *Handout // of sub-streams; nil where there is one lane
 
-	ctx    context.Context // ends with the reading: at a drain, or after the last island
+	// Written by New. ctx ends with the reading: at a drain, or after the last island.
+	ctx    context.Context
 	finish context.CancelFunc
 
 	// Written by start, before ready is closed.
@@ -45,6 +47,7 @@ type Session struct {
 	began  time.Time
 	ready  chan struct{} // closed when cl is there, or the run has ended without one
 
+	// Written by New; each has a lock of its own, or is a channel.
 	bell      *feed.Bell
 	budget    *memory.Budget
 	fetchSize memory.FetchSize
@@ -57,15 +60,16 @@ type Session struct {
 	doubts    chan *fault.FetchError
 
 	bounded   chan struct{} // closed when the ends of a bounded run are known
-	boundOnce sync.Once
-	done      atomic.Bool // everything was read up to there, and finished; written by decide
+	boundOnce sync.Once     // closes bounded
+	done      atomic.Bool   // everything was read up to there, and finished; written by decide
 
-	// ended: the session has begun to end, at the end of the run, or before, after a source that has
-	// completed. Whoever sets it ends the session.
-	ended     atomic.Bool
-	left      chan struct{} // closed when a session that has ended before its run has left its group
-	leftWith  error         // what went wrong with that; read after left
-	stopLeave func()        // ends the goroutine that waits for that
+	// ended: the session has begun to end, at the end of the run, or before, after a source that
+	// has completed. Whoever sets it ends the session.
+	ended atomic.Bool
+	// closed when a session that has ended before its run has left its group
+	left      chan struct{}
+	leftWith  error  // what went wrong with that; read after left
+	stopLeave func() // ends the goroutine that waits for that
 
 	handlers chan struct{} // held by whoever calls a function of the Handler
 	// revokes is held by a revoke from when it ends assignments until their offsets are committed.
@@ -73,7 +77,9 @@ type Session struct {
 	complete chan struct{} // closed when the source has completed
 	toldEnd  chan struct{} // closed when the handler was told that the end begins
 
-	goBack atomic.Bool // partitions that were missed are to be read again; set by a callback, cleared by the poller
+	// goBack: partitions that were missed are to be read again. A callback sets it, and the poller
+	// clears it.
+	goBack atomic.Bool
 
 	pollMu   sync.Mutex
 	cancel   context.CancelFunc // of the poll under way; under pollMu

@@ -106,7 +106,8 @@ func (v *View) Commit(ctx context.Context, offsets map[topics.Partition]int64) e
 		return err
 	}
 	for p := range offsets {
-		v.history.forget(p) // also where the group has had this offset: the user says that it counts
+		// also where the group has had this offset: the user says that it counts
+		v.history.forget(p)
 	}
 	return nil
 }

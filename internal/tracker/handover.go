@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Hand-overs.
+// handOvers are the hand-overs of records that wait for an answer.
 //
 // A record that is handed to code outside of the graph is not done when its parts have ended: each
 // hand-over has to be answered. One that gave the element to another graph is answered when a

@@ -17,8 +17,8 @@ type Observer interface {
 	Keeps() bool
 	// Closed: the assignment has ended, and nothing more is told of its positions.
 	Closed()
-	// Tell is called after Settled or Closed, with no lock held and after Options.Notify: whoever is
-	// woken by what the observer tells then finds what has happened.
+	// Tell is called after Settled or Closed, with no lock held and after Options.Notify: whoever
+	// is woken by what the observer tells then finds what has happened.
 	Tell()
 }
 

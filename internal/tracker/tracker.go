@@ -65,7 +65,7 @@ type Mark struct {
 // the bits have to agree whenever somebody looks, which takes a lock around all of them or a
 // protocol that costs more than it.
 type Tracker struct {
-	opts Options
+	opts Options // written by New
 
 	mu          sync.Mutex
 	words       []word // a ring; the length is a power of two
@@ -84,6 +84,7 @@ type Tracker struct {
 	asked       bool // by Travelling, which has told of some
 	less        bool // fewer travel since
 
+	// Under mu, too.
 	offsets  offsets
 	polls    polls
 	observed bool // the observer was told something under this hold of the lock

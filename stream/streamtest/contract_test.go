@@ -104,7 +104,7 @@ func TestOperatorsStateTheirContract(t *testing.T) {
 			lines := contract
 			switch {
 			case strings.HasPrefix(name, "SourceWithContext.") || strings.HasSuffix(name, "WithContext"):
-				require.Regexp(t, regexp.MustCompile(`\[(Source\.)?[A-Z]\w+\]`), text, "say on which operator it rests")
+				require.Regexp(t, `\[(Source\.)?[A-Z]\w+\]`, text, "say on which operator it rests")
 				return
 			case name == "Collect" || name == "Fold" || name == "First":
 				return // they end a stream and wait for it: their doc comments say what they return

@@ -17,7 +17,7 @@ import (
 // hand until the test takes it. It can be in one run. Its methods may be called from the test's
 // goroutine only.
 type SinkProbe[T any] struct {
-	t testing.TB
+	t testing.TB // fixed when it is made
 
 	mu        sync.Mutex
 	isl       *core.Island
@@ -26,6 +26,7 @@ type SinkProbe[T any] struct {
 	verdict   error
 	cancelled bool
 
+	// arrived is sent to by the stream, completed is closed by it.
 	arrived   chan struct{}
 	completed chan struct{}
 }

@@ -20,7 +20,7 @@ const (
 // SourceProbe is a source that a test drives element by element. It can be in one run. Its methods
 // may be called from the test's goroutine only.
 type SourceProbe[T any] struct {
-	t testing.TB
+	t testing.TB // fixed when it is made
 
 	mu        sync.Mutex
 	isl       *core.Island

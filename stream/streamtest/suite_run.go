@@ -110,7 +110,7 @@ func panics() error { panic("streamtest: a panic") }
 // gate is a sink that keeps what it gets; closed, it waits with each element until it is opened, or
 // its context ends.
 type gate[T any] struct {
-	open chan struct{}
+	open chan struct{} // closed by the test, once
 
 	mu  sync.Mutex
 	got []T
@@ -147,7 +147,7 @@ func (g *gate[T]) all() []T {
 func same[T any](t *testing.T, want, got []T, ordered bool) {
 	t.Helper()
 	if ordered {
-		require.Equal(t, len(want), len(got), "number of elements")
+		require.Len(t, got, len(want), "number of elements")
 		for i := range want {
 			require.Equal(t, want[i], got[i], "element %d", i)
 		}

@@ -20,7 +20,7 @@ import (
 // recorded is a tracked source of a slice that writes down what becomes of each element: the
 // accounts of one assignment, without a tracker.
 type recorded[T any] struct {
-	elements []T
+	elements []T // fixed when it is made
 
 	mu        sync.Mutex
 	run       *core.Run

@@ -14,14 +14,14 @@ import (
 )
 
 // ErrAborted is how a run ends that [TrackedSource.Abort] has stopped.
-var ErrAborted = errors.New("streamtest: the transaction was aborted")
+var ErrAborted = errors.New("vicuna: streamtest: the transaction was aborted")
 
 // ErrTracked says that a TrackedSource was run while another run of it had not ended. It stands for
 // one consumer.
-var ErrTracked = errors.New("streamtest: the tracked source runs already")
+var ErrTracked = errors.New("vicuna: streamtest: the tracked source runs already")
 
 // ErrNoRun says that a checkpoint was taken of a source that is not running.
-var ErrNoRun = errors.New("streamtest: a checkpoint needs a run")
+var ErrNoRun = errors.New("vicuna: streamtest: a checkpoint needs a run")
 
 // TrackedSource plays a Kafka consumer for a stream, without Kafka: partitions of records in
 // memory, offsets that are committed when it is safe, partitions that are revoked, lost and
@@ -38,7 +38,7 @@ var ErrNoRun = errors.New("streamtest: a checkpoint needs a run")
 // all partitions are assigned. It is safe for use by several goroutines; one run at a time. It uses
 // no clock but for the deadlines of Revoke, and runs in a bubble of testing/synctest.
 type TrackedSource[T any] struct {
-	opts trackedOptions
+	opts trackedOptions // fixed when it is made
 
 	mu       sync.Mutex
 	logs     []trackedLog[T]

@@ -87,6 +87,8 @@ func (s *TrackedSource[T]) window(partition int32, index, n int) window[T] {
 
 // trackedRun is one run of a source: a poller beside the island.
 type trackedRun[T, E any] struct {
+	// Fixed when it is made, but for the atomics: atEnd is the poller's, aborted and paused are set
+	// by the test's calls.
 	src     *TrackedSource[T]
 	run     *core.Run
 	feed    *feed.Feed[E]
@@ -361,9 +363,9 @@ func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
 	}()
 	if !r.feed.Quiesce(ctx) {
 		if r.run.Stopped() {
-			return fmt.Errorf("streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
+			return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
 		}
-		return fmt.Errorf("streamtest: the checkpoint was given up: %w", context.Cause(ctx))
+		return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", context.Cause(ctx))
 	}
 	if !r.commitWhole() {
 		return ErrAborted

@@ -1,0 +1,5 @@
+package library
+
+import "context"
+
+var inTest = context.Background()

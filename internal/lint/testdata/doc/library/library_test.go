@@ -1,0 +1,4 @@
+package library
+
+// What holds is a sentence.
+func TestWhatHolds() {}

@@ -1,0 +1,5 @@
+package library
+
+import "errors"
+
+var ErrTest = errors.New("test")

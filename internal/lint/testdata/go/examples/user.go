@@ -1,0 +1,3 @@
+package examples
+
+func user(f func()) { go f() }

@@ -1,0 +1,3 @@
+package library
+
+func inTest(f func()) { go f() }

@@ -1,0 +1,5 @@
+package main
+
+var state int
+
+func main() { state++ }

@@ -1,0 +1,1 @@
+package fine // want `a file called helpers`
