@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -136,6 +137,28 @@ func ExampleConsumer_SourceWithOffsetContext() {
 	// 12
 	// 30
 	// <nil>
+}
+
+func ExampleCommitterSinkOf() {
+	cs, stop := exampleOrders()
+	defer stop()
+
+	// A batch is saved as a whole, and finishes all its messages.
+	type message = *consumer.CommittableMessage[string, order]
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
+	saved := stream.TryMap(stream.Batch(c.CommittableSource(), 500, time.Second), func(_ context.Context, ms []message) ([]message, error) {
+		fmt.Println(len(ms), "in one transaction")
+		return ms, nil
+	})
+	fmt.Println(saved.To(consumer.CommitterSinkOf[[]message](settings.NewCommitter())).Run(context.Background()))
+
+	err := stream.FromSlice([]int{1}).To(consumer.CommitterSinkOf[int](settings.NewCommitter())).Run(context.Background())
+	var none *consumer.OffsetTypeError
+	fmt.Println(errors.As(err, &none), none.Type)
+	// Output:
+	// 3 in one transaction
+	// <nil>
+	// true int
 }
 
 func ExampleConsumer_SourceWithOffsetContextAndMetadata() {

@@ -89,6 +89,12 @@ func another[T any](w handWorld, sink stream.Sink[T]) (in chan T, let func(n int
 	}
 }
 
+// carrying is an element of a user's.
+type carrying struct {
+	Number int
+	Offset offset
+}
+
 // finishers are the sinks that finish an offset.
 func (w handWorld) finishers() map[string]stream.Sink[offset] {
 	rec := *envelope.New("out", "k", "v")
@@ -102,6 +108,10 @@ func (w handWorld) finishers() map[string]stream.Sink[offset] {
 		"CommitterBatchFlow": consumer.CommitterBatchFlow(quickly()).To(stream.Ignore[[]offset]()),
 		"CommitterSinkWithOffsetContext": into(func(o offset) stream.Pair[int, offset] { return stream.Pair[int, offset]{Context: o} },
 			consumer.CommitterSinkWithOffsetContext[int](quickly())),
+		"CommitterSinkOf offsets": consumer.CommitterSinkOf[offset](quickly()),
+		"CommitterSinkOf batches, shown twice": into(func(o offset) stream.Pair[[]carrying, offset] {
+			return stream.Pair[[]carrying, offset]{Value: []carrying{{Offset: o}}, Context: o}
+		}, consumer.CommitterSinkOf[stream.Pair[[]carrying, offset]](quickly())),
 		"CommitterFlowWithOffsetContext": into(func(o offset) stream.Pair[int, offset] { return stream.Pair[int, offset]{Context: o} },
 			consumer.CommitterFlowWithOffsetContext[int](quickly()).To(stream.Ignore[consumer.Committed]())),
 		"CommittableSink": into(func(o offset) passing { return envelope.Single(rec, o) }, producer.CommittableSink(w.producer(), quickly())),

@@ -37,7 +37,7 @@ func TestHeapStaysWithinTheBudget(t *testing.T) {
 				full := func() bool {
 					m, err := c.Metrics()
 					// fetched ahead, where anything is fetched
-					return err == nil && m.HeldBytes > budget*3/8 && (m.BufferedBytes > 0 || m.Held == 4)
+					return err == nil && m.OutstandingBytes > budget*3/8 && (m.BufferedBytes > 0 || m.Held == 4)
 				}
 				for waiting := patienceOf(t); !full(); {
 					select {

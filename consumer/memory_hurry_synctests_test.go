@@ -50,7 +50,7 @@ func TestBatchOfMoreThanAPart(t *testing.T) {
 				}
 				pass(time.Minute)
 				m := h.look(t, c)
-				require.GreaterOrEqual(t, sink.count(), 3000, "held %d bytes %d outstanding %d fetched %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched)
+				require.GreaterOrEqual(t, sink.count(), 3000, "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()
 			})
 		})
@@ -75,7 +75,7 @@ func TestBatchBesideAPausedQueue(t *testing.T) {
 		fatOf(t, k, 1, n, 1000, 50, kgo.GzipCompression())
 		pass(time.Minute)
 		m := h.look(t, c)
-		require.Greater(t, sink.count(), n/4, "held %d bytes %d outstanding %d fetched %d queued %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched, m.Paused)
+		require.Greater(t, sink.count(), n/4, "held %d bytes %d outstanding %d fetched %d queued %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched, m.Paused)
 		ctl.Stop()
 	})
 }
@@ -142,7 +142,7 @@ func TestHurryEndsWithItsSubStream(t *testing.T) {
 					pass(time.Second)
 					require.Equal(t, []int{10, 10, 10, 10}, sizes)
 					m := h.look(t, c)
-					require.Zero(t, m.HeldBytes)
+					require.Zero(t, m.OutstandingBytes)
 					ctl.Stop()
 				})
 			})

@@ -33,7 +33,7 @@ func TestManyStuckWithLittle(t *testing.T) {
 				fat(t, k, stuck, few, 1000, 10, kgo.GzipCompression()) // 40 KB each: 3.2 MB
 				pass(5 * time.Second)
 				m := h.look(t, c)
-				t.Logf("held %d bytes %d outstanding %d fetched %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched)
+				t.Logf("held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				if paused {
 					for p := range int32(stuck) {
 						require.NoError(t, c.Pause(at(p)))
@@ -44,7 +44,7 @@ func TestManyStuckWithLittle(t *testing.T) {
 				}
 				pass(time.Minute)
 				m = h.look(t, c)
-				require.Equal(t, few*(200-stuck), sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched)
+				require.Equal(t, few*(200-stuck), sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()
 			})
 		})
@@ -65,7 +65,7 @@ func TestStuckWithFewRecords(t *testing.T) {
 		fatOf(t, k, 1, 12, 1000, 1, kgo.GzipCompression())
 		pass(time.Minute)
 		m := h.look(t, c)
-		require.Equal(t, 12, sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched)
+		require.Equal(t, 12, sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 		ctl.Stop()
 	})
 }
@@ -103,7 +103,7 @@ func TestStuckRecordsPinResponses(t *testing.T) {
 				}
 				pass(time.Minute)
 				m := h.look(t, c)
-				require.Equal(t, total, sink.of(1), "held %d bytes %d outstanding %d fetched %d", m.Held, m.HeldBytes, m.Outstanding, m.Fetched)
+				require.Equal(t, total, sink.of(1), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()
 			})
 		})

@@ -28,7 +28,7 @@ func (h *held) look(t testing.TB, c *strConsumer) consumer.Metrics {
 	t.Helper()
 	m, err := c.Metrics()
 	require.NoError(t, err)
-	h.bytes, h.buffered, h.records = max(h.bytes, m.HeldBytes), max(h.buffered, m.BufferedBytes), max(h.records, m.Outstanding)
+	h.bytes, h.buffered, h.records = max(h.bytes, m.OutstandingBytes), max(h.buffered, m.BufferedBytes), max(h.records, m.Outstanding)
 	return m
 }
 
@@ -65,7 +65,7 @@ func TestBudget(t *testing.T) {
 					}
 					require.LessOrEqual(t, h.bytes+h.buffered, int64(budget.bytes)+1<<20)
 					pass(time.Second)
-					require.Zero(t, h.look(t, c).HeldBytes)
+					require.Zero(t, h.look(t, c).OutstandingBytes)
 					drainedAll(t, ctl)
 				})
 			})
@@ -100,7 +100,7 @@ func TestStuckPartition(t *testing.T) {
 				require.Less(t, became, time.Minute)
 				pass(time.Second)
 				m := h.look(t, c)
-				require.Zero(t, m.HeldBytes)
+				require.Zero(t, m.OutstandingBytes)
 				require.Zero(t, m.Held)
 				drainedAll(t, ctl)
 			})
@@ -158,7 +158,7 @@ func TestSlowRecordsPinResponses(t *testing.T) {
 		}
 		require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
 		pass(2 * time.Second)
-		require.Zero(t, h.look(t, c).HeldBytes)
+		require.Zero(t, h.look(t, c).OutstandingBytes)
 		drainedAll(t, ctl)
 	})
 }
@@ -260,7 +260,7 @@ func TestManyPartitions(t *testing.T) {
 		}
 		require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
 		pass(time.Second)
-		require.Zero(t, h.look(t, c).HeldBytes)
+		require.Zero(t, h.look(t, c).OutstandingBytes)
 		drainedAll(t, ctl)
 	})
 }
@@ -311,8 +311,8 @@ func TestBudgetOfAtMostOnce(t *testing.T) {
 				pass(10 * time.Second)
 				m := h.look(t, c)
 				require.LessOrEqual(t, m.Fetched*2000, int64(8<<20))
-				require.LessOrEqual(t, m.HeldBytes+m.BufferedBytes, int64(8<<20)+1<<20)
-				require.Greater(t, m.HeldBytes, int64(1<<20))
+				require.LessOrEqual(t, m.OutstandingBytes+m.BufferedBytes, int64(8<<20)+1<<20)
+				require.Greater(t, m.OutstandingBytes, int64(1<<20))
 				close(sink.open)
 				for began := time.Now(); sink.count() < 4*n; pass(10 * time.Millisecond) {
 					h.look(t, c)
@@ -320,7 +320,7 @@ func TestBudgetOfAtMostOnce(t *testing.T) {
 				}
 				require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
 				pass(time.Second)
-				require.Zero(t, h.look(t, c).HeldBytes)
+				require.Zero(t, h.look(t, c).OutstandingBytes)
 				drainedAll(t, ctl)
 			})
 		})

@@ -12,14 +12,14 @@ type Metrics struct {
 	// Queued were fetched and wait for the stream; Outstanding were fetched and are not finished,
 	// those included.
 	Queued, Outstanding int
-	// HeldBytes is what the fetched records that are not finished take in memory, of
+	// OutstandingBytes is what the fetched records that are not finished take in memory, of
 	// settings.Budget.
-	HeldBytes int64
+	OutstandingBytes int64
 	// Oldest is the age of the record that has been outstanding for longest.
 	Oldest time.Duration
-	// Dropped counts records that were in flight when their partitions were taken away, and are
+	// Revoked counts records that were outstanding when their partitions were taken away, and are
 	// delivered again by somebody.
-	Dropped int64
+	Revoked int64
 	// Commits and FailedCommits count requests; those that are tried again count as failed.
 	Commits, FailedCommits int64
 	// BufferedRecords and BufferedBytes are what the client has fetched ahead.

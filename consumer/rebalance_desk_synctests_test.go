@@ -283,7 +283,7 @@ func (c *clerk) dropped() int64 {
 	c.d.t.Helper()
 	m, err := c.handle.Metrics()
 	require.NoError(c.d.t, err)
-	return m.Dropped
+	return m.Revoked
 }
 
 // upTo are the offsets from one up to another.

@@ -215,7 +215,7 @@ func (m *rollMember) unevenly(ctx context.Context, p rollPiece) (envelope.Envelo
 func (m *rollMember) drain() {
 	m.r.t.Helper()
 	if got, err := m.handle.Metrics(); err == nil {
-		m.dropped += got.Dropped
+		m.dropped += got.Revoked
 	}
 	require.NoError(m.r.t, m.ctl.Drain(m.r.t.Context()))
 }

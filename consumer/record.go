@@ -14,7 +14,8 @@ import (
 // broker's response alive with it: take a copy of what is needed. It is read-only.
 //
 // One that was made by hand, in a test of what handles records, has the key and the value that it
-// was given, and nothing else: no topic, partition and offset 0, no headers, no raw bytes.
+// was given, and nothing else: no topic, partition and offset 0, no headers, no raw bytes. See
+// [NewRecord], and kafkatest.NewMessage.
 type Record[K, V any] struct {
 	// Key is the zero value where the record has none; see HasKey.
 	Key K

@@ -116,6 +116,29 @@ func TestPlainSource(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestCommitterSinkOf(t *testing.T) {
+	k, cs, _ := filled(t, 100)
+	ctx := t.Context()
+	stored := 0
+	insert := func(_ context.Context, ms []*message) error {
+		stored += len(ms)
+		return nil
+	}
+	// snippet: committer-sink-of
+	type Msg = consumer.CommittableMessage[string, string]
+	save := func(ctx context.Context, ms []*Msg) ([]*Msg, error) {
+		return ms, insert(ctx, ms) // one statement, or one transaction, for all of them
+	}
+
+	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
+	rows := stream.Batch(c.CommittableSource(), 500, time.Second)
+	err := stream.TryMap(rows, save).To(consumer.CommitterSinkOf[[]*Msg](settings.NewCommitter())).Run(ctx)
+	// end
+	require.NoError(t, err)
+	require.Equal(t, 100, stored)
+	require.EqualValues(t, 100, committed(t, k))
+}
+
 func TestCommitterSink(t *testing.T) {
 	k, cs, _ := filled(t, 100)
 	ctx := t.Context()

@@ -59,7 +59,7 @@ func toEnvelope(t ticket, price float64, copies int) envelope.Envelope[string, f
 func show(res envelope.Results[string, float64, ticket]) string {
 	switch r := res.(type) {
 	case *envelope.Result[string, float64, ticket]:
-		return fmt.Sprintf("%d: %s[%d]@%d", r.Pass(), r.Metadata.Topic, r.Metadata.Partition, r.Metadata.Offset)
+		return fmt.Sprintf("%d: %v at %s[%d]@%d", r.Pass(), r.Record.Value, r.Metadata.Topic, r.Metadata.Partition, r.Metadata.Offset)
 	case *envelope.MultiResult[string, float64, ticket]:
 		return fmt.Sprintf("%d: %d records, %v", r.Pass(), len(r.Parts), r.Err)
 	case *envelope.PassThroughResult[string, float64, ticket]:
@@ -83,7 +83,7 @@ func TestForms(t *testing.T) {
 	}, ticket(2))
 	three := kafkatest.NewPassThroughResult[string, float64](ticket(3))
 	// end
-	require.Equal(t, "1: prices[0]@7", show(one))
+	require.Equal(t, "1: 1.1 at prices[0]@7", show(one))
 	require.Equal(t, "2: 2 records, too large", show(two))
 	require.Equal(t, "3: nothing", show(three))
 }
@@ -95,7 +95,16 @@ func TestSlab(t *testing.T) {
 	envelopes := stream.Map(prices, func(p float64) envelope.Envelope[string, float64, ticket] {
 		return slab.Single(envelope.Record[string, float64]{Topic: "prices", Value: p}, 1)
 	})
+
+	var plain envelope.Slab[string, float64, envelope.None]
+	// for producer.PlainSink
+	records := stream.Map(prices, func(p float64) *envelope.Record[string, float64] {
+		return plain.Record(envelope.Record[string, float64]{Topic: "prices", Value: p})
+	})
 	// end
+	recs, err := stream.Collect(t.Context(), records)
+	require.NoError(t, err)
+	require.Equal(t, 1.2, recs[1].Value)
 	all, err := stream.Collect(t.Context(), envelopes)
 	require.NoError(t, err)
 	require.Len(t, all, 2)

@@ -15,7 +15,7 @@ import (
 // packages are the ones that pages speak of.
 var packages = map[string]string{
 	"stream": "../stream", "streamtest": "../stream/streamtest", "envelope": "../envelope", "serde": "../serde",
-	"settings": "../settings", "producer": "../producer", "consumer": "../consumer", "kafkatest": "../kafkatest",
+	"settings": "../settings", "producer": "../producer", "consumer": "../consumer", "kafkatest": "../kafkatest", "embedded": "../kafkatest/embedded",
 }
 
 var (

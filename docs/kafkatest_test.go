@@ -1,6 +1,8 @@
 package docs_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,8 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/kafkatest/embedded"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
@@ -69,6 +73,22 @@ func TestFaults(t *testing.T) {
 	// end
 }
 
+func TestEmbedded(t *testing.T) {
+	// snippet: kafkatest-embedded
+	run := func(ctx context.Context) error {
+		b, err := embedded.Open(embedded.Topics(4, "words")) // on free ports of this machine
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		ps := settings.NewProducer(serde.String(), serde.String(), b.Bootstrap())
+		words := stream.FromSlice([]*envelope.Record[string, string]{envelope.New("words", "en", "hello")})
+		return words.To(producer.PlainSink(ps)).Run(ctx)
+	}
+	// end
+	require.NoError(t, run(t.Context()))
+}
+
 func TestProduceForTests(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(2, "orders"))
 	// snippet: kafkatest-produce
@@ -89,5 +109,27 @@ func TestAnOlderKafka(t *testing.T) {
 	older := kafkatest.Start(t, kafkatest.Version("0.10.2"), kafkatest.Topics(1, "words"))
 	err := uppercase([]string{"a"}, older.Bootstrap()).Run(t.Context())
 	require.ErrorContains(t, err, "broker is too old")
+	// end
+}
+
+func TestMessagesForTests(t *testing.T) {
+	ctx := t.Context()
+	type OrderMessage = consumer.CommittableMessage[string, Order]
+	charge := func(_ context.Context, m *OrderMessage) error {
+		if m.Value.Amount > 3 {
+			return errors.New("too much")
+		}
+		m.Offset.Commit()
+		return nil
+	}
+	// snippet: kafkatest-message
+	// at offset 7
+	m, offset := kafkatest.NewMessage(*envelope.New("orders", "nr-1", Order{Amount: 3}), 7)
+	require.NoError(t, charge(ctx, m))
+	require.Equal(t, 1, offset.Commits())
+
+	m, offset = kafkatest.NewMessage(*envelope.New("orders", "nr-2", Order{Amount: 4}), 8)
+	require.Error(t, charge(ctx, m))
+	require.Zero(t, offset.Commits())
 	// end
 }

@@ -106,11 +106,12 @@ func TestSources(t *testing.T) {
 	close(ticks)
 	// snippet: stream-sources
 	slice := stream.FromSlice([]int{1, 2, 3})
+	numbers := stream.FromRange(1, 4)                      // 1, 2, 3, made as they are taken
 	channel := stream.FromChan(ticks)                      // until it is closed
 	iterator := stream.FromSeq(slices.Values([]int{4, 5})) // any iter.Seq
 	merged := stream.Merge(slice, channel)                 // as they come
 	// one behind the other, each started at its turn
-	inTurn := stream.Concat(merged, iterator, slice.Filter(odd))
+	inTurn := stream.Concat(merged, iterator, numbers.Filter(odd))
 	// end
 	all, err := stream.Collect(ctx, inTurn)
 	require.NoError(t, err)

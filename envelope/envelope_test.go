@@ -73,9 +73,9 @@ func TestEnvelopesOfOtherRecordTypesAreOtherTypes(t *testing.T) {
 
 func TestResultForms(t *testing.T) {
 	boom := errors.New("boom")
-	msg := &envelope.Message[string, int, string]{Record: *envelope.New("t", "k", 1), PassThrough: "p"}
+	rec := envelope.New("t", "k", 1)
 	forms := []envelope.Results[string, int, string]{
-		&envelope.Result[string, int, string]{Message: msg, Err: boom},
+		&envelope.Result[string, int, string]{Record: rec, PassThrough: "p", Err: boom},
 		&envelope.MultiResult[string, int, string]{PassThrough: "p", Err: boom},
 		&envelope.PassThroughResult[string, int, string]{PassThrough: "p"},
 	}
@@ -84,7 +84,7 @@ func TestResultForms(t *testing.T) {
 		require.Equal(t, "p", r.Pass())
 		switch r := r.(type) {
 		case *envelope.Result[string, int, string]:
-			require.Same(t, msg, r.Message)
+			require.Same(t, rec, r.Record)
 			require.ErrorIs(t, r.Failed(), boom)
 			seen = append(seen, "one")
 		case *envelope.MultiResult[string, int, string]:

@@ -49,6 +49,14 @@ func ExampleSingle() {
 	// 1 sends nothing
 }
 
+// Records without envelopes, as a producer.PlainSink takes them.
+func ExampleSlab_Record() {
+	var slab envelope.Slab[string, int, envelope.None]
+	rec := slab.Record(envelope.Record[string, int]{Topic: "invoices", Key: envelope.Some("nr-1"), Value: 3})
+	fmt.Println(rec.Topic, rec.Key, rec.Value)
+	// Output: invoices nr-1 3
+}
+
 func ExampleSlab() {
 	var slab envelope.Slab[string, int, envelope.None]
 	for i := range 3 {
@@ -72,7 +80,7 @@ func ExampleResults() {
 			fmt.Printf("%s: nothing sent\n", r.Pass())
 		}
 	}
-	show(&envelope.Result[string, int, string]{Message: &envelope.Message[string, int, string]{PassThrough: "a"}, Metadata: envelope.Metadata{Topic: "t", Offset: 7}})
+	show(&envelope.Result[string, int, string]{PassThrough: "a", Metadata: envelope.Metadata{Topic: "t", Offset: 7}})
 	show(&envelope.MultiResult[string, int, string]{PassThrough: "b", Parts: make([]envelope.Part[string, int], 2), Err: errors.New("too large")})
 	show(&envelope.PassThroughResult[string, int, string]{PassThrough: "c"})
 	// Output:

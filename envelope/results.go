@@ -19,10 +19,12 @@ type Results[K, V, P any] interface {
 
 // Result is the outcome of one record.
 type Result[K, V, P any] struct {
-	// Message is the envelope itself, with its pass-through.
-	Message *Message[K, V, P]
+	// Record points into the envelope, as a Part's does.
+	Record *Record[K, V]
 	// Metadata is where the record went. Of no meaning where Err is set.
 	Metadata Metadata
+	// PassThrough is the envelope's.
+	PassThrough P
 	// Err is why the record was not acknowledged; nil where it was. The
 	// record may have been written all the same, where the outcome is
 	// unknown.
@@ -55,14 +57,8 @@ type PassThroughResult[K, V, P any] struct {
 	PassThrough P
 }
 
-// Pass returns the envelope's pass-through value; P's zero value where there is no
-// envelope, in a Result that was made by hand.
-func (r *Result[K, V, P]) Pass() (p P) {
-	if r.Message == nil {
-		return p
-	}
-	return r.Message.PassThrough
-}
+// Pass returns the envelope's pass-through value.
+func (r *Result[K, V, P]) Pass() P { return r.PassThrough }
 
 // Pass returns the envelope's pass-through value.
 func (r *MultiResult[K, V, P]) Pass() P { return r.PassThrough }

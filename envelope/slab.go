@@ -5,7 +5,7 @@ package envelope
 // memory alive behind one retained element.
 const slabSize = 256
 
-// Slab makes envelopes out of blocks of 256, so that next to nothing is
+// Slab makes envelopes and records out of blocks of 256, so that next to nothing is
 // allocated for each of them. The zero Slab is ready for use:
 //
 //	var slab envelope.Slab[string, Invoice, envelope.Committable]
@@ -19,7 +19,11 @@ const slabSize = 256
 //
 // Envelopes are never reused: each call gives a fresh one. A kept envelope keeps
 // its whole block alive, so copy what is retained for long.
+//
+// So the values of a block live until the last of it is done with: up to 256 of them. Where they
+// are large, make each by itself.
 type Slab[K, V, P any] struct {
+	records  []Record[K, V]
 	messages []Message[K, V, P]
 	passes   []PassThroughMessage[K, V, P]
 }
@@ -33,6 +37,18 @@ func (s *Slab[K, V, P]) Single(rec Record[K, V], p P) Envelope[K, V, P] {
 	s.messages = s.messages[1:]
 	m.Record, m.PassThrough = rec, p
 	return m
+}
+
+// Record returns a copy of a record, for stages that take records without an envelope
+// (producer.PlainSink); P is [None] then.
+func (s *Slab[K, V, P]) Record(rec Record[K, V]) *Record[K, V] {
+	if len(s.records) == 0 {
+		s.records = make([]Record[K, V], slabSize)
+	}
+	r := &s.records[0]
+	s.records = s.records[1:]
+	*r = rec
+	return r
 }
 
 // PassThrough is [PassThrough] from the slab.

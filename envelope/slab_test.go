@@ -11,6 +11,8 @@ import (
 // sink keeps the results of measured calls on the heap, as a stage would.
 var sink envelope.Envelope[string, invoice, envelope.Committable]
 
+var recordSink *envelope.Record[string, invoice]
+
 func TestSingleCostsOneAllocation(t *testing.T) {
 	var off envelope.Committable = &offset{}
 	require.EqualValues(t, 1, testing.AllocsPerRun(1000, func() {
@@ -38,6 +40,9 @@ func TestSlabCostsNextToNothing(t *testing.T) {
 		sink = slab.Single(envelope.Record[string, invoice]{Topic: "t", Key: envelope.Some("k")}, off)
 	}), 0.02)
 	require.LessOrEqual(t, perCall(func() { sink = slab.PassThrough(off) }), 0.02)
+	require.LessOrEqual(t, perCall(func() {
+		recordSink = slab.Record(envelope.Record[string, invoice]{Topic: "t", Key: envelope.Some("k")})
+	}), 0.02)
 }
 
 func TestSlabGivesFreshEnvelopesAcrossBlocks(t *testing.T) {
@@ -56,6 +61,17 @@ func TestSlabGivesFreshEnvelopesAcrossBlocks(t *testing.T) {
 		m := e.(*envelope.Message[string, int, int])
 		require.Equal(t, i, m.Record.Value, "later envelopes leave earlier ones alone")
 		require.Equal(t, i, m.PassThrough)
+	}
+}
+
+func TestSlabGivesFreshRecordsAcrossBlocks(t *testing.T) {
+	var slab envelope.Slab[string, int, envelope.None]
+	var all []*envelope.Record[string, int]
+	for i := range 600 {
+		all = append(all, slab.Record(*envelope.New("t", "k", i)))
+	}
+	for i, r := range all {
+		require.Equal(t, envelope.New("t", "k", i), r, "later records leave earlier ones alone")
 	}
 }
 

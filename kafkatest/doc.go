@@ -1,5 +1,5 @@
 // Package kafkatest gives a test a Kafka broker of its own, inside the test's
-// process, with faults, assertions and the parts that producer stages make.
+// process, with faults, assertions and the parts that consumers and producer stages make.
 //
 //	func TestBilling(t *testing.T) {
 //		k := kafkatest.Start(t, kafkatest.Topics(4, "orders", "invoices"))
@@ -39,6 +39,6 @@
 //
 // # Imports
 //
-// Envelope, serde and settings of this module, kfake and testify. Nothing but
-// tests should import this package.
+// Envelope, serde, settings and consumer of this module, kfake and testify. Nothing
+// but tests should import this package.
 package kafkatest

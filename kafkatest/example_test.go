@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/serde"
@@ -64,4 +65,18 @@ func ExampleNewResult() {
 	res.Pass().Commit()
 	fmt.Println(res.Metadata.Topic, res.Metadata.Offset, offset.Commits())
 	// Output: invoices 7 1
+}
+
+// A function of the user's is tested without a broker.
+func ExampleNewMessage() {
+	bill := func(m *consumer.CommittableMessage[string, int]) {
+		fmt.Println(m.Topic(), m.Record.Offset(), m.Key, m.Value)
+		m.Offset.Commit()
+	}
+	m, offset := kafkatest.NewMessage(*envelope.New("orders", "nr-1", 3), 7)
+	bill(m)
+	fmt.Println(offset.Commits())
+	// Output:
+	// orders 7 nr-1 3
+	// 1
 }

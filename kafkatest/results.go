@@ -13,18 +13,14 @@ import (
 // are -1, as nothing was serialised.
 func NewResult[K, V, P any](rec envelope.Record[K, V], offset int64, p P) *envelope.Result[K, V, P] {
 	return &envelope.Result[K, V, P]{
-		Message:  &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
-		Metadata: metadata(&rec, offset),
+		Record: &rec, Metadata: metadata(&rec, offset), PassThrough: p,
 	}
 }
 
 // NewFailedResult returns what a producer flow that skips failures gives for a
 // record that was not written.
 func NewFailedResult[K, V, P any](rec envelope.Record[K, V], err error, p P) *envelope.Result[K, V, P] {
-	return &envelope.Result[K, V, P]{
-		Message: &envelope.Message[K, V, P]{Record: rec, PassThrough: p},
-		Err:     err,
-	}
+	return &envelope.Result[K, V, P]{Record: &rec, PassThrough: p, Err: err}
 }
 
 // NewMultiResult returns what a producer flow gives for an envelope of several

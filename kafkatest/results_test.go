@@ -19,7 +19,7 @@ func TestResultFactories(t *testing.T) {
 
 	one := kafkatest.NewResult(placed, 7, "p")
 	require.NoError(t, one.Failed())
-	require.Equal(t, placed, one.Message.Record)
+	require.Equal(t, placed, *one.Record)
 	require.EqualValues(t, 2, one.Metadata.Partition)
 	require.EqualValues(t, 7, one.Metadata.Offset)
 	require.False(t, one.Metadata.Timestamp.IsZero())

@@ -259,7 +259,7 @@ func SendEnvelope[K, V, P any](ctx context.Context, p *Element[K, V], env envelo
 	case *envelope.Message[K, V, P]:
 		if m != nil {
 			md, err := p.Send(ctx, &m.Record)
-			return &envelope.Result[K, V, P]{Message: m, Metadata: md, Err: err}, err
+			return &envelope.Result[K, V, P]{Record: &m.Record, Metadata: md, PassThrough: m.PassThrough, Err: err}, err
 		}
 	case *envelope.MultiMessage[K, V, P]:
 		if m != nil {

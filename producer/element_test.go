@@ -49,6 +49,7 @@ func TestElementSendsEnvelopes(t *testing.T) {
 		envelope.Multi([]record{*envelope.New("out", "k", "1.0"), *envelope.New("out", "l", "1.1")}, 1),
 		envelope.Multi[string, string](nil, 2),
 		envelope.PassThrough[string, string](3),
+		envelope.Single(*envelope.New("out", "k", "4.0"), 4),
 	}
 	var results []res
 	for _, e := range envs {
@@ -57,9 +58,10 @@ func TestElementSendsEnvelopes(t *testing.T) {
 		results = append(results, r)
 	}
 	there := written(t, k, "out")
-	require.Len(t, there, 3)
+	require.Len(t, there, 4)
 	for i, r := range results {
 		requireResult(t, i, envs[i], r, there)
+		require.Equal(t, i, r.Pass())
 	}
 }
 

@@ -61,7 +61,8 @@ func requireResult(t *testing.T, i int, e env, r res, written map[place]*kgo.Rec
 	case *msg:
 		got, ok := r.(*envelope.Result[string, string, int])
 		require.True(t, ok, "%T", r)
-		require.Same(t, e, got.Message)
+		require.Same(t, &e.Record, got.Record)
+		require.Equal(t, e.PassThrough, got.PassThrough)
 		check(&e.Record, got.Metadata)
 	case *multi:
 		got, ok := r.(*envelope.MultiResult[string, string, int])
@@ -168,7 +169,7 @@ func TestFlowWithContextCarriesEachElementsContext(t *testing.T) {
 		require.Equal(t, fmt.Sprint("c", i), p.Context)
 		require.NoError(t, p.Value.Failed())
 		if r, ok := p.Value.(*envelope.Result[string, string, none]); ok {
-			require.Equal(t, fmt.Sprint(i), r.Message.Record.Value)
+			require.Equal(t, fmt.Sprint(i), r.Record.Value)
 		}
 	}
 }

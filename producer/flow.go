@@ -184,7 +184,7 @@ func (f *flow[K, V, P, A, B]) single(a A, m *envelope.Message[K, V, P]) {
 	e := f.slabs.next()
 	if err := f.encode.encode(&m.Record, e); err != nil {
 		f.slabs.unget()
-		f.unserialised(a, &envelope.Result[K, V, P]{Message: m, Err: err}, err)
+		f.unserialised(a, &envelope.Result[K, V, P]{Record: &m.Record, PassThrough: m.PassThrough, Err: err}, err)
 		return
 	}
 	slot, ok := f.reserve(a)
@@ -280,7 +280,7 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 	switch r := e.envelope.(type) {
 	case *envelope.Message[K, V, P]:
 		res := f.newResult()
-		res.Message, res.Metadata, res.Err = r, e.metadata(), err
+		res.Record, res.Metadata, res.PassThrough, res.Err = &r.Record, e.metadata(), r.PassThrough, err
 		f.settle(e.slot, res)
 	case *multi[K, V, P]:
 		part := &r.result.Parts[e.part]

@@ -38,7 +38,9 @@ func InstanceID(id string) ConsumerOption {
 }
 
 // Protocol sets how the members of the group divide its partitions; the default is
-// [CooperativeSticky].
+// [CooperativeSticky]. It has no effect, as [RebalanceTimeout], [SessionTimeout] and
+// [HeartbeatInterval] have none, on a consumer with partitions of its own choice,
+// which is no member of a group.
 //
 // Java: group.protocol and partition.assignment.strategy.
 func Protocol(p GroupProtocol) ConsumerOption {

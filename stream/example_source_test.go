@@ -25,6 +25,17 @@ func ExampleFromSlice() {
 	// <nil>
 }
 
+func ExampleFromRange() {
+	// A million orders, of which none is made before it is taken.
+	orders := stream.Map(stream.FromRange(1, 1_000_001), func(n int) string { return fmt.Sprint("order ", n) })
+	err := orders.Take(2).To(print[string]()).Run(context.Background())
+	fmt.Println(err)
+	// Output:
+	// order 1
+	// order 2
+	// <nil>
+}
+
 func ExampleFromChan() {
 	ch := make(chan string)
 	go func() {

@@ -41,7 +41,8 @@ func OnError(p Policy) Option { return optionFunc(func(c *stageConfig) { c.polic
 // it takes a context: a parser, a look-up without an effect. Its calls do not count as begun: what
 // has met no other stage with effects when the stream is drained, or the element's partition is
 // taken away, is given back and will be delivered again, instead of being finished. By default
-// every function with a context begins its element, and an end finishes what has begun.
+// every function with a context begins its element, and an end finishes what has begun. [Each],
+// whose function has no context, ignores it.
 func Repeatable() Option { return optionFunc(func(c *stageConfig) { c.repeatable = true }) }
 
 // Ahead sets how many elements a stage with workers takes in beside the n that are in work: they

@@ -41,9 +41,10 @@ type StageSnapshot struct {
 	Calls int64
 	// Skipped and Retried count what its error policy has done.
 	Skipped, Retried uint64
-	// GivenUp counts elements whose retries were ended by a drain or a revoke that could not wait
-	// any longer: they will be delivered again.
-	GivenUp uint64
+	// RetriesGivenUp counts elements whose retries were ended by a drain or a revoke that could not
+	// wait any longer: they will be delivered again. Their records are among the snapshot's
+	// GivenUp.
+	RetriesGivenUp uint64
 }
 
 // Snapshot takes a picture of the run.
@@ -63,7 +64,7 @@ func (c *Control) Snapshot() Snapshot {
 	}
 	for _, st := range c.r.Stages() {
 		s.Stages = append(s.Stages, StageSnapshot{
-			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Skipped: st.Skipped, Retried: st.Retried, GivenUp: st.GivenUp,
+			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Skipped: st.Skipped, Retried: st.Retried, RetriesGivenUp: st.GivenUp,
 		})
 	}
 	return s

@@ -2,7 +2,9 @@ package stream_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -18,6 +20,42 @@ func TestFromSlice(t *testing.T) {
 		got, err := stream.Collect(t.Context(), stream.FromSlice(ints(n)))
 		require.NoError(t, err)
 		require.Len(t, got, n)
+	}
+}
+
+func TestFromRange(t *testing.T) {
+	for _, n := range []int{0, 1, 255, 256, 257, 10_000} {
+		src := stream.FromRange(0, n)
+		for range 2 {
+			got := collect(t, src)
+			require.Len(t, got, n)
+			require.Equal(t, ints(n), append([]int{}, got...))
+		}
+	}
+	require.Equal(t, []int{-2, -1, 0}, collect(t, stream.FromRange(-2, 1)))
+	require.Empty(t, collect(t, stream.FromRange(1, -2)))
+	require.Equal(t, []int{math.MinInt, math.MinInt + 1}, collect(t, stream.FromRange(math.MinInt, math.MaxInt).Take(2)))
+	require.Equal(t, []int{math.MaxInt - 1}, collect(t, stream.FromRange(math.MaxInt-1, math.MaxInt)))
+}
+
+// What was not emitted when a drain began is told of; of a source that had nothing more it is not.
+func TestFromRangeIsDrained(t *testing.T) {
+	for n, want := range map[int]error{1000: stream.ErrDrained, 11: stream.ErrDrained, 10: nil} {
+		inBubble(t, fmt.Sprint("of ", n), func(t *testing.T) {
+			release := make(chan struct{})
+			var got seen[int]
+			ctl := start(t, stream.FromRange(0, n).Tap(got.add).Tap(func(i int) {
+				if i == 9 {
+					<-release
+				}
+			}).To(stream.Ignore[int]()))
+			synctest.Wait()
+			go func() { _ = ctl.Drain(context.Background()) }()
+			synctest.Wait()
+			close(release)
+			require.ErrorIs(t, wait(t, ctl), want)
+			require.Equal(t, ints(10), got.all())
+		})
 	}
 }
 

@@ -5,14 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/vicuna-go/vicuna/kafkatest/embedded"
 	"github.com/vicuna-go/vicuna/producer"
 )
 
@@ -34,23 +33,11 @@ func findBroker(bootstrap string) (*broker, error) {
 		}
 		return b, nil
 	}
-	dir, err := os.MkdirTemp("", "vicuna-demo-")
+	b, err := embedded.Open()
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir))
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("the embedded broker: %w", err)
-	}
-	addrs := cluster.ListenAddrs()
-	return &broker{
-		name: "embedded, at " + strings.Join(addrs, ","), addrs: addrs,
-		close: func() {
-			cluster.Close()
-			os.RemoveAll(dir)
-		},
-	}, nil
+	return &broker{name: "embedded, at " + strings.Join(b.Addrs(), ","), addrs: b.Addrs(), close: func() { _ = b.Close() }}, nil
 }
 
 const partitions = 4

@@ -17,11 +17,7 @@ import (
 // take writes the orders from one number up to another. Each tenth is a trial.
 func take(ctx context.Context, b *broker.Broker, from, to int) error {
 	ps := settings.NewProducer(serde.String(), serde.JSON[order](), b.Bootstrap())
-	numbers := stream.FromSeq(func(yield func(int) bool) {
-		for i := from; i < to && yield(i); i++ {
-		}
-	})
-	return stream.Map(numbers, func(i int) *envelope.Record[string, order] {
+	return stream.Map(stream.FromRange(from, to), func(i int) *envelope.Record[string, order] {
 		return envelope.New(b.Topic("orders"), fmt.Sprintf("customer-%d", i%7), order{Number: i, Cents: 100 + i, Trial: i%10 == 0})
 	}).To(producer.PlainSink(ps)).Run(ctx)
 }

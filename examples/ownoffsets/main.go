@@ -85,11 +85,7 @@ func run(ctx context.Context, out io.Writer, n int) error {
 // pay writes n payments of 1.
 func pay(ctx context.Context, b *broker.Broker, n int) error {
 	ps := settings.NewProducer(serde.String(), serde.JSON[int](), b.Bootstrap())
-	numbers := stream.FromSeq(func(yield func(int) bool) {
-		for i := 0; i < n && yield(i); i++ {
-		}
-	})
-	return stream.Map(numbers, func(i int) *envelope.Record[string, int] {
+	return stream.Map(stream.FromRange(0, n), func(i int) *envelope.Record[string, int] {
 		return envelope.New(b.Topic("payments"), fmt.Sprintf("account-%d", i%50), 1)
 	}).To(producer.PlainSink(ps)).Run(ctx)
 }

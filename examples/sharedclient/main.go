@@ -55,10 +55,10 @@ func run(ctx context.Context, out io.Writer, n int) (err error) {
 	// used, and what they were given must not contradict the client.
 	text := settings.NewProducer(serde.None(), serde.String(), b.Bootstrap())
 
-	orders := stream.Map(numbers(n), func(i int) *envelope.Record[string, order] {
+	orders := stream.Map(stream.FromRange(0, n), func(i int) *envelope.Record[string, order] {
 		return envelope.New(b.Topic("orders"), fmt.Sprintf("customer-%d", i%7), order{Number: i, Total: float64(i) / 4})
 	}).To(producer.PlainSink(ps, producer.On(client)))
-	audit := stream.Map(numbers(n/10), func(i int) *envelope.Record[struct{}, string] {
+	audit := stream.Map(stream.FromRange(0, n/10), func(i int) *envelope.Record[struct{}, string] {
 		return envelope.Keyless[struct{}](b.Topic("audit"), fmt.Sprintf("seen up to %d", i*10))
 	}).To(producer.PlainSink(text, producer.On(client)))
 
@@ -72,14 +72,4 @@ func run(ctx context.Context, out io.Writer, n int) (err error) {
 	m := client.Metrics()
 	fmt.Fprintf(out, "%d records acknowledged, %d failed, %d in flight\n", m.Acknowledged, m.Failed, m.InFlight)
 	return errors.Join(errs...)
-}
-
-func numbers(n int) stream.Source[int] {
-	return stream.FromSeq(func(yield func(int) bool) {
-		for i := range n {
-			if !yield(i) {
-				return
-			}
-		}
-	})
 }

@@ -160,13 +160,17 @@ func (o *Observer) Observe(t core.Token, v any) {
 	case envelope.Committable:
 		v.Commit()
 	case []envelope.Committable:
-		o.batch(t, v)
+		o.ObserveAll(t, v)
 	}
 }
 
-// batch observes an element with several offsets, of which some may have come by its token and
-// others by a channel.
-func (o *Observer) batch(t core.Token, cs []envelope.Committable) {
+// ObserveAll is Observe for an element with several offsets, of which some may have come by its
+// token and others by a channel.
+func (o *Observer) ObserveAll(t core.Token, cs []envelope.Committable) {
+	if len(cs) == 1 {
+		o.Observe(t, cs[0]) // which makes no list of what the token carries
+		return
+	}
 	listed := t == 0
 	clear(o.carried)
 	for _, c := range cs {
@@ -207,8 +211,11 @@ func (o *Observer) carries(t core.Token, v Offset) bool {
 
 // Count is called for each element that was observed, behind its token: the commit that a full
 // batch asks for is to include it.
-func (o *Observer) Count() {
-	if s := o.stage; s.seen.Add(1) >= s.due.Load() {
+func (o *Observer) Count() { o.CountAll(1) }
+
+// CountAll is Count for an element that counts as n.
+func (o *Observer) CountAll(n int) {
+	if s := o.stage; s.seen.Add(int64(n)) >= s.due.Load() {
 		s.batchIsFull()
 	}
 }

@@ -7,16 +7,16 @@ type Metrics struct {
 	Assigned, Paused, Held         int
 	Fetched                        int64
 	Queued, Outstanding            int
-	HeldBytes                      int64
+	OutstandingBytes               int64
 	Oldest                         time.Duration
-	Dropped                        int64
+	Revoked                        int64
 	Commits, FailedCommits         int64
 	BufferedRecords, BufferedBytes int64
 }
 
 // Metrics reads the counters.
 func (s *Session) Metrics() Metrics {
-	m := Metrics{Fetched: s.fetched.Load(), HeldBytes: s.budget.Used(), Dropped: s.dropped.Load()}
+	m := Metrics{Fetched: s.fetched.Load(), OutstandingBytes: s.budget.Used(), Revoked: s.dropped.Load()}
 	m.Commits, m.FailedCommits = s.door.Counts()
 	s.mu.Lock()
 	for _, p := range s.parts.All() {

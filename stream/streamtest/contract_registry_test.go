@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -79,6 +80,14 @@ var ends = map[string]func(*testing.T){
 	"FromSlice": source(st.SourceCase[int]{New: func(*testing.T, func(context.Context) error) stream.Source[int] {
 		return stream.FromSlice(upTo(1000))
 	}, Want: upTo(1000)}, st.Ordered(), st.Concurrent()),
+
+	"FromRange": func(t *testing.T) {
+		numbers := func(n int) func(*testing.T, func(context.Context) error) stream.Source[int] {
+			return func(*testing.T, func(context.Context) error) stream.Source[int] { return stream.FromRange(0, n) }
+		}
+		t.Run("ends", source(st.SourceCase[int]{New: numbers(1000), Want: upTo(1000)}, st.Ordered(), st.Concurrent()))
+		t.Run("endless", source(st.SourceCase[int]{New: numbers(math.MaxInt), Want: upTo(1000)}, st.Ordered(), st.Concurrent(), st.Endless()))
+	},
 
 	"FromChan": func(t *testing.T) {
 		feed := func(n int, end bool) func(*testing.T, func(context.Context) error) stream.Source[int] {

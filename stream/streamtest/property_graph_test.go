@@ -18,7 +18,7 @@ import (
 // graph is a random graph: how its sources are joined, a chain of stages, and a sink or a broadcast
 // of chains.
 type graph struct {
-	join  string // "", "merge", "quiet", "concat"
+	join  string // "", "merge", "quiet", "concat", "numbers"
 	chain chain
 	takes int  // branches with a Take
 	ends  bool // all have one: a run may complete, with what no branch has taken left for the next
@@ -119,6 +119,8 @@ func randomGraph(r *rand.Rand, txn bool) graph {
 		g.join, g.quiet = "quiet", make(chan *node)
 	case k == 3 && !txn:
 		g.join = "concat"
+	case k == 4 && !txn:
+		g.join = "numbers"
 	}
 	g.chain = g.random(r, txn, r.IntN(5), true, r.IntN(3) == 0, false)
 	g.aside = []int{0, 0, 1, 5}[r.IntN(4)]
@@ -253,6 +255,9 @@ func (w *world) build() stream.Graph {
 		src = w.tap(stream.Merge(stream.FromChan(g.quiet), src))
 	case "concat":
 		src = w.tap(stream.Concat(src, w.sourceFor(1)))
+	case "numbers": // elements without tokens, which end beside those with them
+		none := stream.Map(stream.FromRange(0, 1000), func(int) *node { return nil }).Filter(func(n *node) bool { return n != nil })
+		src = w.tap(stream.Merge(none, src))
 	}
 	return w.chain(w.look(src), g.chain)
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/vicuna-go/vicuna/kafkatest/embedded"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
@@ -26,7 +26,7 @@ type Broker struct {
 	suffix   string
 	topics   []string
 	groups   []string
-	embedded *kfake.Cluster // nil for a real one
+	embedded *embedded.Broker // nil for a real one
 }
 
 // Find finds the broker, asks whether it is there, and creates the topics, with four partitions
@@ -34,11 +34,11 @@ type Broker struct {
 func Find(ctx context.Context, topics ...string) (*Broker, error) {
 	b := &Broker{addrs: os.Getenv("KAFKA_BOOTSTRAP_SERVERS")}
 	if b.addrs == "" {
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+		own, err := embedded.Open(embedded.InMemory())
 		if err != nil {
 			return nil, err
 		}
-		b.addrs, b.embedded = strings.Join(cluster.ListenAddrs(), ","), cluster
+		b.addrs, b.embedded = strings.Join(own.Addrs(), ","), own
 	} else {
 		b.suffix = "-" + strings.ToLower(rand.Text()[:8])
 	}
@@ -83,7 +83,7 @@ func (b *Broker) Addrs() string { return b.addrs }
 // Close stops the embedded broker, or deletes the groups and topics on a real one.
 func (b *Broker) Close() {
 	if b.embedded != nil {
-		b.embedded.Close()
+		_ = b.embedded.Close()
 		return
 	}
 	_ = b.withAdmin(context.Background(), func(ctx context.Context, admin *kadm.Client) error {
