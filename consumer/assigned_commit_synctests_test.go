@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -64,52 +62,38 @@ func TestAssignedCommitsWhereReadingBegins(t *testing.T) {
 	const n, committed = 100, 50
 	for name, to := range map[string]int64{"later": 80, "earlier": 20} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-				d := newDesk(t, k, n)
+			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				w.Write(0, 0, n)
+				w.Write(1, 0, n)
 				a := &committingAssigned{}
-				commitDesk(t, k, committed)
+				w.CommitAs(w.Group, map[int32]int64{0: committed, 1: committed})
 				both := map[int32]int64{0: to, 1: to}
 				a.set(both)
-				first := &clerk{d: d}
-				first.handle = consumer.New(d.settings(kind.opts(0)...), consumer.Topics(deskTopic), a.option())
-				first.run(first.copies(nil))
-				d.awaitCommitted(0, n)
-				d.awaitCommitted(1, n)
-				require.Equal(t, upTo(to, n), first.offsetsOf(0), "when it came first")
-				require.Equal(t, upTo(to, n), first.offsetsOf(1), "when it came first")
+				first := w.MemberWith(kind.Member(0), a.option())
+				first.Start(first.Works(nil))
+				w.AwaitCommitted(0, n)
+				w.AwaitCommitted(1, n)
+				require.Equal(t, upTo(to, n), first.Took.Offsets(0), "when it came first")
+				require.Equal(t, upTo(to, n), first.Took.Offsets(1), "when it came first")
 
 				a.set(nil)
-				second := d.clerk(kind.opts(1)...)
-				second.run(second.copies(nil))
-				p := second.awaitPartitions(1)[0]
-				before := len(first.offsetsOf(p))
+				second := w.Member(kind.Member(1)...)
+				second.Start(second.Works(nil))
+				p := second.AwaitPartitions(1)[0]
+				before := len(first.Took.Offsets(p))
 				a.set(map[int32]int64{p: to})
-				second.ctl.Stop()
-				<-second.ctl.Done()
-				if kind.name == "static" {
+				second.Stop()
+				if kind.Static {
 					return // its partitions wait for it
 				}
-				first.awaitPartitions(2)
-				pass(5 * time.Second)
-				require.Equal(t, upTo(to, n), first.offsetsOf(p)[before:], "when it came back")
-				require.EqualValues(t, n, d.committed(p))
-				first.drain()
+				first.AwaitPartitions(2)
+				w.Pass(5 * time.Second)
+				require.Equal(t, upTo(to, n), first.Took.Offsets(p)[before:], "when it came back")
+				require.EqualValues(t, n, w.Committed(p))
+				first.Drain()
 			})
 		})
 	}
-}
-
-// commitDesk commits an offset of both partitions for the group, before it has members.
-func commitDesk(t *testing.T, k *kafkatest.Broker, offset int64) {
-	t.Helper()
-	cl, err := kgo.NewClient(k.ClientOptions()...)
-	require.NoError(t, err)
-	defer cl.Close()
-	var offsets kadm.Offsets
-	for p := range int32(2) {
-		offsets.Add(kadm.Offset{Topic: deskTopic, Partition: p, At: offset, LeaderEpoch: -1})
-	}
-	require.NoError(t, kadm.NewClient(cl).CommitAllOffsets(t.Context(), deskGroup, offsets))
 }
 
 // The same of a member that the group has put out and given the same partitions again, of which its
@@ -120,34 +104,33 @@ func TestAssignedCommitsWhereReadingBeginsAnew(t *testing.T) {
 		for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager} {
 			for _, partitioned := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, %v, partitioned %v", name, protocol, partitioned), func(t *testing.T) {
-					withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-						fillPartitions(t, k, "in", 2, 0, n)
+					grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+						w.Fill(2, 0, n)
 						a := &committingAssigned{}
-						got := newGathered()
-						c := consumer.New(readerOf(k, settings.Protocol(protocol), settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(10*time.Second),
-							settings.RevokeTimeout(2*time.Second)), consumer.Topics("in"), a.option())
-						take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+						got := &grouptest.Deliveries{}
+						c := consumer.New(w.Settings(settings.Protocol(protocol), settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(10*time.Second), settings.RevokeTimeout(2*time.Second)), consumer.Topics("in"), a.option())
+						take := got.Take
 						graph := readAndCommit(c, take)
 						if partitioned {
 							graph = eachMessage(c.CommittablePartitionedSource(), take)
 						}
-						ctl := begun(t, graph)
+						ctl := w.Start(graph)
 						for p := range int32(2) {
-							becomes(t, "committed", func() bool { return kafkatest.CommittedOffset(t, k, readGroup, "in", p) == n })
+							w.Until("committed", func() bool { return w.Committed(p) == n })
 						}
 						require.NoError(t, c.Pause()) // until they are assigned anew
-						fillPartitions(t, k, "in", 2, n, n)
-						pass(time.Second)
+						w.Fill(2, n, n)
+						w.Pass(time.Second)
 						a.set(map[int32]int64{0: to, 1: to})
-						k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
-						k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: 1})
-						becomes(t, "assigned anew", func() bool { return a.called() > 0 })
-						pass(time.Minute)
+						w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: w.Group, Err: kerr.UnknownMemberID, Count: 1})
+						w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.Group, Err: kerr.RebalanceInProgress, Count: 1})
+						w.Until("assigned anew", func() bool { return a.called() > 0 })
+						w.Pass(time.Minute)
 						for p := range int32(2) {
-							require.Equal(t, numberedFrom(p, int(to), 2*n-int(to)), got.of(p)[n:])
-							require.EqualValues(t, 2*n, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+							require.Equal(t, grouptest.Values(p, int(to), 2*n-int(to)), got.Values(p)[n:])
+							require.EqualValues(t, 2*n, w.Committed(p))
 						}
-						drainedAll(t, ctl)
+						w.Drain(ctl)
 					})
 				})
 			}
@@ -160,20 +143,20 @@ func TestAssignedCommitsWhereChosenPartitionsBegin(t *testing.T) {
 	const n = 100
 	for name, to := range map[string]int64{"later": 80, "earlier": 20} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 2, 0, n)
-				commitAs(t, k, readGroup, map[int32]int64{0: 50, 1: 50})
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(2, 0, n)
+				w.CommitAs(w.Group, map[int32]int64{0: 50, 1: 50})
 				a := &committingAssigned{}
 				a.set(map[int32]int64{0: to, 1: to})
-				got := newGathered()
-				c := consumer.New(readerOf(k), consumer.Partitions(ats(2)...), a.option())
-				ctl := begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-				pass(10 * time.Second)
+				got := &grouptest.Deliveries{}
+				c := consumer.New(w.Settings(), consumer.Partitions(ats(2)...), a.option())
+				ctl := w.Start(readAndCommit(c, got.Take))
+				w.Pass(10 * time.Second)
 				for p := range int32(2) {
-					require.Equal(t, numberedFrom(p, int(to), n-int(to)), got.of(p))
-					require.EqualValues(t, n, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+					require.Equal(t, grouptest.Values(p, int(to), n-int(to)), got.Values(p))
+					require.EqualValues(t, n, w.Committed(p))
 				}
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -182,23 +165,23 @@ func TestAssignedCommitsWhereChosenPartitionsBegin(t *testing.T) {
 // A plain source, which commits nothing, goes on where its handle has left a partition, unless the
 // Assigned function says otherwise: also where it says what the group has already.
 func TestAssignedCommitsWhereAPlainSourceBegins(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 100)
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 100)
 		a := &committingAssigned{}
-		c := consumer.New(readerOf(k), consumer.Topics("in"), a.option())
+		c := consumer.New(w.Settings(), consumer.Topics("in"), a.option())
 		for _, to := range []int{30, 30, 80, 10} {
 			a.set(map[int32]int64{0: int64(to)})
-			got := newGathered()
-			ctl := begun(t, c.PlainSource().To(got.sink()))
-			pass(5 * time.Second)
-			require.Equal(t, numberedFrom(0, to, 100-to), got.of(0))
-			drainedAll(t, ctl)
+			got := &grouptest.Deliveries{}
+			ctl := w.Start(c.PlainSource().To(got.Sink()))
+			w.Pass(5 * time.Second)
+			require.Equal(t, grouptest.Values(0, to, 100-to), got.Values(0))
+			w.Drain(ctl)
 		}
 		a.set(nil)
-		got := newGathered()
-		ctl := begun(t, c.PlainSource().To(got.sink()))
-		pass(5 * time.Second)
-		require.Empty(t, got.of(0), "where it was left")
-		drainedAll(t, ctl)
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.PlainSource().To(got.Sink()))
+		w.Pass(5 * time.Second)
+		require.Empty(t, got.Values(0), "where it was left")
+		w.Drain(ctl)
 	})
 }

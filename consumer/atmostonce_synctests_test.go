@@ -16,20 +16,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // commitsSeen counts the commits that the broker sees.
-func commitsSeen(k *kafkatest.Broker) *kfake.FaultHandle {
-	return k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Observe: true, Count: -1})
+func commitsSeen(w *grouptest.World) *kfake.FaultHandle {
+	return w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Observe: true, Count: -1})
 }
 
-// slowly gathers one record each time that so much has passed.
-func (g *gathered) slowly(each time.Duration) stream.Sink[*strRecord] {
+// takeSlowly is a sink of one record each time that so much has passed.
+func takeSlowly(g *grouptest.Deliveries, each time.Duration) stream.Sink[*strRecord] {
 	return stream.ForEach(func(ctx context.Context, r *strRecord) error {
-		g.add(r)
+		g.Add(r)
 		select {
 		case <-time.After(each):
 		case <-ctx.Done():
@@ -42,16 +42,16 @@ func (g *gathered) slowly(each time.Duration) stream.Sink[*strRecord] {
 func TestAtMostOnceCommitsAhead(t *testing.T) {
 	for _, c := range []struct{ ahead, least, most int }{{1, 600, 600}, {10, 60, 120}, {100, 6, 12}, {100_000, 1, 4}} {
 		t.Run(fmt.Sprint(c.ahead), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 1, 0, 600)
-				seen := commitsSeen(k)
-				got := newGathered()
-				h := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-				require.NoError(t, h.AtMostOnceSource(c.ahead).To(got.sink()).Run(t.Context()))
-				got.requireWhole(t, 1, 600)
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(1, 0, 600)
+				seen := commitsSeen(w)
+				got := &grouptest.Deliveries{}
+				h := w.ToEnd()
+				require.NoError(t, h.AtMostOnceSource(c.ahead).To(got.Sink()).Run(t.Context()))
+				got.RequireWhole(t, 1, 600)
 				require.GreaterOrEqual(t, seen.Hits(), c.least)
 				require.LessOrEqual(t, seen.Hits(), c.most)
-				require.EqualValues(t, 600, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+				require.EqualValues(t, 600, w.Committed(0))
 			})
 		})
 	}
@@ -59,19 +59,19 @@ func TestAtMostOnceCommitsAhead(t *testing.T) {
 
 // An offset is committed before its record is given out, and no further ahead than the user says.
 func TestAtMostOnceStaysInFront(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 		const ahead = 8
-		fillPartitions(t, k, "in", 1, 0, 100)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
-		ctl := begun(t, c.AtMostOnceSource(ahead).To(got.slowly(time.Second)))
+		w.Fill(1, 0, 100)
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.AtMostOnceSource(ahead).To(takeSlowly(got, time.Second)))
 		for n := 1; n < 60; n++ {
-			becomes(t, "the next one", func() bool { return got.count() >= n })
-			committed := kafkatest.CommittedOffset(t, k, readGroup, "in", 0)
+			w.Until("the next one", func() bool { return got.Count() >= n })
+			committed := w.Committed(0)
 			require.GreaterOrEqual(t, committed, int64(n))
 			require.LessOrEqual(t, committed, int64(n+ahead))
 		}
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
@@ -80,26 +80,25 @@ func TestAtMostOnceCrash(t *testing.T) {
 	const n, ahead = 200, 10
 	for _, after := range []int{1, 9, 10, 11, 57} {
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 1, 0, n)
-				got := newGathered()
-				c := consumer.New(readerOf(k, settings.CommitTimeout(time.Second)), consumer.Topics("in"))
-				ctl := begun(t, c.AtMostOnceSource(ahead).To(got.slowly(time.Second)))
-				becomes(t, "the crash", func() bool { return got.count() == after })
-				reachable := k.Refuse()
-				ctl.Stop()
-				<-ctl.Done()
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Fill(1, 0, n)
+				got := &grouptest.Deliveries{}
+				c := w.Consumer(settings.CommitTimeout(time.Second))
+				ctl := w.Start(c.AtMostOnceSource(ahead).To(takeSlowly(got, time.Second)))
+				w.Until("the crash", func() bool { return got.Count() == after })
+				reachable := w.Refuse()
+				grouptest.Stop(ctl)
 				reachable()
-				first := got.of(0)
+				first := got.Values(0)
 				require.Len(t, first, after)
-				next := newGathered()
-				ctl = begun(t, c.AtMostOnceSource(ahead).To(next.sink()))
-				becomes(t, "the last record", func() bool { v := next.of(0); return len(v) > 0 && v[len(v)-1] == fmt.Sprint("0/", n-1) })
-				for _, v := range next.of(0) {
+				next := &grouptest.Deliveries{}
+				ctl = w.Start(c.AtMostOnceSource(ahead).To(next.Sink()))
+				w.Until("the last record", func() bool { v := next.Values(0); return len(v) > 0 && v[len(v)-1] == fmt.Sprint("0/", n-1) })
+				for _, v := range next.Values(0) {
 					require.NotContains(t, first, v, "doubled")
 				}
-				require.LessOrEqual(t, n-after-next.count(), ahead, "lost")
-				drainedAll(t, ctl)
+				require.LessOrEqual(t, n-after-next.Count(), ahead, "lost")
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -112,28 +111,28 @@ func TestAtMostOnceDrain(t *testing.T) {
 	for _, delay := range []time.Duration{0, 300 * time.Millisecond} { // of the brokers' answers
 		for ms := 0; ms <= 2400; ms += 150 {
 			t.Run(fmt.Sprint(delay, " ", ms), func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 2, 0, n)
-					got := newGathered()
-					c := consumer.New(readerOf(k), consumer.Topics("in"))
-					ctl := begun(t, c.AtMostOnceSource(ahead).To(got.slowly(100*time.Millisecond)))
-					becomes(t, "the first record", func() bool { return got.count() > 0 })
-					k.Delay(delay)
-					pass(time.Duration(ms) * time.Millisecond)
-					drainedAll(t, ctl)
-					k.Delay(0)
-					before := got.count()
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+					w.Fill(2, 0, n)
+					got := &grouptest.Deliveries{}
+					c := w.Consumer()
+					ctl := w.Start(c.AtMostOnceSource(ahead).To(takeSlowly(got, 100*time.Millisecond)))
+					w.Until("the first record", func() bool { return got.Count() > 0 })
+					w.Delay(delay)
+					w.Pass(time.Duration(ms) * time.Millisecond)
+					w.Drain(ctl)
+					w.Delay(0)
+					before := got.Count()
 					require.Positive(t, before)
 					require.Less(t, before, 2*n)
 					for p := range int32(2) {
-						if read := len(got.of(p)); read > 0 {
-							require.EqualValues(t, read, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+						if read := len(got.Values(p)); read > 0 {
+							require.EqualValues(t, read, w.Committed(p))
 						}
 					}
-					ctl = begun(t, c.AtMostOnceSource(ahead).To(got.sink()))
-					becomes(t, "all", func() bool { return got.count() >= 2*n })
-					got.requireWhole(t, 2, n)
-					drainedAll(t, ctl)
+					ctl = w.Start(c.AtMostOnceSource(ahead).To(got.Sink()))
+					w.Until("all", func() bool { return got.Count() >= 2*n })
+					got.RequireWhole(t, 2, n)
+					w.Drain(ctl)
 				})
 			})
 		}
@@ -146,26 +145,26 @@ func TestAtMostOnceRevoke(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		for _, delay := range []time.Duration{0, 40 * time.Millisecond} {
 			t.Run(fmt.Sprint(protocol, " ", delay), func(t *testing.T) {
-				withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 4, 0, n)
+				grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+					w.Fill(4, 0, n)
 					opts := []settings.ConsumerOption{settings.Protocol(protocol)}
-					one, two := newGathered(), newGathered()
-					first := begun(t, consumer.New(readerOf(k, opts...), consumer.Topics("in")).AtMostOnceSource(ahead).To(one.slowly(30*time.Millisecond)))
-					becomes(t, "some", func() bool { return one.count() >= 100 })
-					k.Delay(delay)
-					second := begun(t, consumer.New(readerOf(k, opts...), consumer.Topics("in")).AtMostOnceSource(ahead).To(two.slowly(30*time.Millisecond)))
-					becomes(t, "all", func() bool { return one.count()+two.count() >= 4*n })
-					pass(10 * time.Second)
-					require.Positive(t, two.count())
+					one, two := &grouptest.Deliveries{}, &grouptest.Deliveries{}
+					first := w.Start(w.Consumer(opts...).AtMostOnceSource(ahead).To(takeSlowly(one, 30*time.Millisecond)))
+					w.Until("some", func() bool { return one.Count() >= 100 })
+					w.Delay(delay)
+					second := w.Start(w.Consumer(opts...).AtMostOnceSource(ahead).To(takeSlowly(two, 30*time.Millisecond)))
+					w.Until("all", func() bool { return one.Count()+two.Count() >= 4*n })
+					w.Pass(10 * time.Second)
+					require.Positive(t, two.Count())
 					for p := range int32(4) {
-						all := append(one.of(p), two.of(p)...)
+						all := append(one.Values(p), two.Values(p)...)
 						slices.Sort(all)
-						want := numberedFrom(p, 0, n)
+						want := grouptest.Values(p, 0, n)
 						slices.Sort(want)
 						require.Equal(t, want, all, "partition %d", p)
 					}
-					drainedAll(t, first)
-					drainedAll(t, second)
+					w.Drain(first)
+					w.Drain(second)
 				})
 			})
 		}
@@ -175,81 +174,81 @@ func TestAtMostOnceRevoke(t *testing.T) {
 // A commit that may succeed later is tried again, and nothing is given out meanwhile; one that is
 // refused ends the stream.
 func TestAtMostOnceCommitFails(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 50)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		passing := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
-		got := newGathered()
-		ctl := begun(t, c.AtMostOnceSource(10).To(got.sink()))
-		pass(10 * time.Second)
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 50)
+		c := w.Consumer()
+		passing := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.AtMostOnceSource(10).To(got.Sink()))
+		w.Pass(10 * time.Second)
 		require.Positive(t, passing.Hits())
-		require.Zero(t, got.count())
+		require.Zero(t, got.Count())
 		passing.Remove()
-		becomes(t, "all", func() bool { return got.count() == 50 })
-		drainedAll(t, ctl)
+		w.Until("all", func() bool { return got.Count() == 50 })
+		w.Drain(ctl)
 
-		fillPartitions(t, k, "in", 1, 50, 50)
-		refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.GroupAuthorizationFailed, Count: 1})
-		ctl = begun(t, c.AtMostOnceSource(10).To(got.sink()))
-		err := outcome(t, ctl)
+		w.Fill(1, 50, 50)
+		refused := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.GroupAuthorizationFailed, Count: 1})
+		ctl = w.Start(c.AtMostOnceSource(10).To(got.Sink()))
+		err := w.Outcome(ctl)
 		require.ErrorIs(t, err, kerr.GroupAuthorizationFailed)
 		var ce *consumer.CommitError
 		require.ErrorAs(t, err, &ce)
-		require.Equal(t, readGroup, ce.Group)
+		require.Equal(t, w.Group, ce.Group)
 		require.EqualValues(t, 60, ce.Offset)
-		require.Equal(t, 50, got.count())
+		require.Equal(t, 50, got.Count())
 		require.Equal(t, 1, refused.Hits())
 	})
 }
 
 // A stream that fails loses what was in flight, and nothing that waited.
 func TestAtMostOnceFault(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 100)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
-		ctl := begun(t, c.AtMostOnceSource(20).To(stream.ForEach(func(_ context.Context, r *strRecord) error {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 100)
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.AtMostOnceSource(20).To(stream.ForEach(func(_ context.Context, r *strRecord) error {
 			if r.Offset() == 33 {
 				return errBad
 			}
-			got.add(r)
+			got.Add(r)
 			return nil
 		})))
-		require.ErrorIs(t, outcome(t, ctl), errBad)
-		require.EqualValues(t, 34, kafkatest.CommittedOffset(t, k, readGroup, "in", 0), "the one that failed is gone, the next is not")
+		require.ErrorIs(t, w.Outcome(ctl), errBad)
+		require.EqualValues(t, 34, w.Committed(0), "the one that failed is gone, the next is not")
 	})
 }
 
 // Downstream that wants no more gets no more, and loses nothing.
 func TestAtMostOnceTake(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 100)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 100)
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
 		for range 10 {
-			require.NoError(t, outcome(t, begun(t, c.AtMostOnceSource(6).Take(10).To(got.sink()))))
+			require.NoError(t, w.Outcome(w.Start(c.AtMostOnceSource(6).Take(10).To(got.Sink()))))
 		}
-		got.requireWhole(t, 1, 100)
+		got.RequireWhole(t, 1, 100)
 	})
 }
 
 // What is paused is neither committed ahead nor given out.
 func TestAtMostOncePause(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
-		ctl := begun(t, c.AtMostOnceSource(5).To(got.sink()))
-		becomes(t, "an assignment", func() bool { ps, _ := c.Assignment(); return len(ps) == 2 })
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.AtMostOnceSource(5).To(got.Sink()))
+		w.Until("an assignment", func() bool { ps, _ := c.Assignment(); return len(ps) == 2 })
 		require.NoError(t, c.Pause(at(0)))
-		fillPartitions(t, k, "in", 2, 0, 50)
-		pass(time.Minute)
-		require.Len(t, got.of(1), 50)
-		require.Empty(t, got.of(0))
-		require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+		w.Fill(2, 0, 50)
+		w.Pass(time.Minute)
+		require.Len(t, got.Values(1), 50)
+		require.Empty(t, got.Values(0))
+		require.EqualValues(t, -1, w.Committed(0))
 		require.NoError(t, c.Resume(at(0)))
 		synctest.Wait()
-		becomes(t, "all", func() bool { return got.count() == 100 })
-		drainedAll(t, ctl)
+		w.Until("all", func() bool { return got.Count() == 100 })
+		w.Drain(ctl)
 	})
 }
 
@@ -257,58 +256,58 @@ func TestAtMostOncePause(t *testing.T) {
 // attempt is refused for the moment. A drain sets the offset back, though nothing that is known to
 // be committed lies after it.
 func TestAnswerOfACommitAheadIsLost(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 		const n, ahead = 40, 5
-		fillPartitions(t, k, "in", 1, 0, n)
-		got := newGathered()
-		ctl := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(got.slowly(10*time.Second)))
-		becomes(t, "the first", func() bool { return got.count() == 1 })
-		refused := loseAnswer(t, k, 0)
+		w.Fill(1, 0, n)
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(w.Consumer().AtMostOnceSource(ahead).To(takeSlowly(got, 10*time.Second)))
+		w.Until("the first", func() bool { return got.Count() == 1 })
+		refused := loseAnswer(t, w, 0)
 		drained := make(chan error)
 		go func() { drained <- ctl.Drain(context.Background()) }()
 		<-time.After(time.Millisecond)
 		refused.Remove()
 		require.NoError(t, <-drained)
-		next := newGathered()
-		ctl = begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(next.sink()))
-		pass(time.Minute)
-		require.Equal(t, n, got.count()+next.count())
-		drainedAll(t, ctl)
+		next := &grouptest.Deliveries{}
+		ctl = w.Start(w.Consumer().AtMostOnceSource(ahead).To(next.Sink()))
+		w.Pass(time.Minute)
+		require.Equal(t, n, got.Count()+next.Count())
+		w.Drain(ctl)
 	})
 }
 
 // The same, and a second member takes a partition.
 func TestAnswerOfACommitAheadIsLostBeforeARevoke(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n, ahead = 40, 5
-		fillPartitions(t, k, "in", 2, 0, n)
-		got := newGathered()
-		first := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(got.slowly(5*time.Second)))
-		becomes(t, "both", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
-		refused := loseAnswer(t, k, 1)
-		next := newGathered()
-		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).AtMostOnceSource(ahead).To(next.sink()))
-		pass(3 * time.Second)
+		w.Fill(2, 0, n)
+		got := &grouptest.Deliveries{}
+		first := w.Start(w.Consumer().AtMostOnceSource(ahead).To(takeSlowly(got, 5*time.Second)))
+		w.Until("both", func() bool { return len(got.Values(0)) > 0 && len(got.Values(1)) > 0 })
+		refused := loseAnswer(t, w, 1)
+		next := &grouptest.Deliveries{}
+		second := w.Start(w.Consumer().AtMostOnceSource(ahead).To(next.Sink()))
+		w.Pass(3 * time.Second)
 		refused.Remove()
-		pass(10 * time.Minute)
-		require.Equal(t, 2*n, got.count()+next.count())
-		drainedAll(t, first)
-		drainedAll(t, second)
+		w.Pass(10 * time.Minute)
+		require.Equal(t, 2*n, got.Count()+next.Count())
+		w.Drain(first)
+		w.Drain(second)
 	})
 }
 
 // loseAnswer lets the next commit of a partition reach the broker, and its answer be lost; further
 // commits are refused until the fault is removed.
-func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
+func loseAnswer(t *testing.T, w *grouptest.World, p int32) *kfake.FaultHandle {
 	t.Helper()
-	committed := func() int64 { return k.Cluster().GroupInfo(readGroup).Commits["in"][p].Offset }
+	committed := func() int64 { return w.Cluster().GroupInfo(w.Group).Commits["in"][p].Offset }
 	before := committed()
-	k.Delay(2 * time.Second)
-	becomes(t, "the next commit", func() bool { return committed() > before })
-	refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
-	k.DropConnections()
-	k.Delay(0)
-	becomes(t, "the next attempt", func() bool { return refused.Hits() > 0 })
+	w.Delay(2 * time.Second)
+	w.Until("the next commit", func() bool { return committed() > before })
+	refused := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
+	w.DropConnections()
+	w.Delay(0)
+	w.Until("the next attempt", func() bool { return refused.Hits() > 0 })
 	return refused
 }
 
@@ -316,23 +315,23 @@ func loseAnswer(t *testing.T, k *kafkatest.Broker, p int32) *kfake.FaultHandle {
 // the next owner begins after what was committed ahead. The run ends with an error that says from
 // which offset on records are lost, and not as if they came again.
 func TestAtMostOnceCannotSetBack(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n, ahead = 40, 5
-		fillPartitions(t, k, "in", 2, 0, n)
-		got := newGathered()
-		c := consumer.New(readerOf(k, settings.CommitTimeout(2*time.Second)), consumer.Topics("in"))
-		ctl := begun(t, c.AtMostOnceSource(ahead).To(got.slowly(5*time.Second)))
-		becomes(t, "both", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
-		refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: -1})
-		begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
-		err := outcome(t, ctl)
+		w.Fill(2, 0, n)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer(settings.CommitTimeout(2 * time.Second))
+		ctl := w.Start(c.AtMostOnceSource(ahead).To(takeSlowly(got, 5*time.Second)))
+		w.Until("both", func() bool { return len(got.Values(0)) > 0 && len(got.Values(1)) > 0 })
+		refused := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: w.Group, Err: kerr.RebalanceInProgress, Count: -1})
+		w.Start(w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()))
+		err := w.Outcome(ctl)
 		require.Positive(t, refused.Hits())
 		var failed *consumer.CommitError
 		require.ErrorAs(t, err, &failed)
-		require.Equal(t, readGroup, failed.Group)
+		require.Equal(t, w.Group, failed.Group)
 		require.Equal(t, "in", failed.Topic)
-		require.EqualValues(t, len(got.of(failed.Partition)), failed.Offset, "the first that was not delivered")
-		require.Less(t, failed.Offset, kafkatest.CommittedOffset(t, k, readGroup, "in", failed.Partition))
+		require.EqualValues(t, len(got.Values(failed.Partition)), failed.Offset, "the first that was not delivered")
+		require.Less(t, failed.Offset, w.Committed(failed.Partition))
 		require.ErrorContains(t, err, "some are never delivered")
 	})
 }

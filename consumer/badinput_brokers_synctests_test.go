@@ -9,21 +9,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// deskSubscriptions are what may be read of a topic that there may not be.
-func deskSubscriptions(topic string) map[string][]any {
+// subscriptionsTo are what may be read of a topic that there may not be.
+func subscriptionsTo(topic string) map[string][]any {
 	return map[string][]any{
 		"topics":        {consumer.Topics(topic)},
 		"topics to end": {consumer.Topics(topic), consumer.ToEnd()},
@@ -32,41 +30,40 @@ func deskSubscriptions(topic string) map[string][]any {
 	}
 }
 
-func (d *desk) reads(topic string, what []any, opts ...settings.ConsumerOption) deskHandle {
+func reads(w *grouptest.World, topic string, what []any, opts ...settings.ConsumerOption) *strConsumer {
 	var more []consumer.Option
 	for _, o := range what[1:] {
 		more = append(more, o.(consumer.Option))
 	}
-	return consumer.New(d.settings(opts...), what[0].(consumer.Subscription), more...)
+	return consumer.New(w.Settings(opts...), what[0].(consumer.Subscription), more...)
 }
 
 // committing is a graph that does nothing but commit.
-func committing(c deskHandle) stream.Graph {
-	return stream.Map(c.CommittableSource(), offsetOfMessage).To(consumer.CommitterSink(settings.NewCommitter()))
+func committing(c *strConsumer) stream.Graph {
+	return stream.Map(c.CommittableSource(), grouptest.OffsetOf).To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
 // runFor runs a graph, which ends by itself or is stopped after the time.
-func (d *desk) runFor(g stream.Graph, within time.Duration) error {
-	d.t.Helper()
-	ctl, err := g.Start(d.t.Context())
+func runFor(t *testing.T, w *grouptest.World, g stream.Graph, within time.Duration) error {
+	t.Helper()
+	ctl, err := g.Start(t.Context())
 	if err != nil {
 		return err
 	}
 	select {
 	case <-ctl.Done():
 	case <-time.After(within):
-		endRun(ctl)
+		grouptest.Stop(ctl)
 	}
 	return ctl.Err()
 }
 
 // A topic that does not exist ends the stream, however it is subscribed to.
 func TestUnknownTopic(t *testing.T) {
-	for name, what := range deskSubscriptions("nowhere") {
+	for name, what := range subscriptionsTo("nowhere") {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-				d := newDesk(t, k, 0)
-				err := d.runFor(committing(d.reads("nowhere", what, kind.opts(0)...)), time.Minute)
+			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				err := runFor(t, w, committing(reads(w, "nowhere", what, kind.Member(0)...)), time.Minute)
 				var fetch *consumer.FetchError
 				require.ErrorAs(t, err, &fetch)
 				require.Equal(t, "nowhere", fetch.Topic)
@@ -82,33 +79,34 @@ func TestNoPermission(t *testing.T) {
 		fault kfake.Fault
 		group bool // the group is refused: reading past it does not meet that
 	}{
-		"topic": {kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata, kmsg.Fetch, kmsg.ListOffsets}, Topic: deskTopic, Err: kerr.TopicAuthorizationFailed, Count: -1}, false},
+		"topic": {kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata, kmsg.Fetch, kmsg.ListOffsets}, Topic: "in", Err: kerr.TopicAuthorizationFailed, Count: -1}, false},
 		"group": {kfake.Fault{Keys: []kmsg.Key{
 			kmsg.FindCoordinator, kmsg.JoinGroup, kmsg.ConsumerGroupHeartbeat, kmsg.OffsetFetch, kmsg.OffsetCommit,
-		}, Group: deskGroup, Err: kerr.GroupAuthorizationFailed, Count: -1}, true},
-		"joining": {kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup, kmsg.ConsumerGroupHeartbeat}, Group: deskGroup, TopLevel: true, Err: kerr.GroupAuthorizationFailed, Count: -1}, true},
+		}, Group: "readers", Err: kerr.GroupAuthorizationFailed, Count: -1}, true},
+		"joining": {kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup, kmsg.ConsumerGroupHeartbeat}, Group: "readers", TopLevel: true, Err: kerr.GroupAuthorizationFailed, Count: -1}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for sub, what := range deskSubscriptions(deskTopic) {
+			for sub, what := range subscriptionsTo("in") {
 				if name == "joining" && (sub == "partitions" || sub == "offsets") {
 					continue
 				}
 				t.Run(sub, func(t *testing.T) {
-					eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-						d := newDesk(t, k, 10)
-						k.Fault(c.fault)
-						err := d.runFor(committing(d.reads(deskTopic, what, kind.opts(0)...)), time.Minute)
+					grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+						w.Write(0, 0, 10)
+						w.Write(1, 0, 10)
+						w.Fault(c.fault)
+						err := runFor(t, w, committing(reads(w, w.Topic, what, kind.Member(0)...)), time.Minute)
 						require.ErrorIs(t, err, c.fault.Err)
 						require.NotErrorIs(t, err, stream.ErrStopped)
 						var fetch *consumer.FetchError
 						var group *consumer.GroupError
 						var commit *consumer.CommitError
 						if c.group {
-							require.Contains(t, err.Error(), deskGroup)
+							require.Contains(t, err.Error(), w.Group)
 							require.True(t, asAny(err, &group) || asAny(err, &commit), "%T %v", err, err)
 						} else {
 							require.ErrorAs(t, err, &fetch)
-							require.Equal(t, deskTopic, fetch.Topic)
+							require.Equal(t, w.Topic, fetch.Topic)
 						}
 					})
 				})
@@ -120,43 +118,44 @@ func TestNoPermission(t *testing.T) {
 // The broker is gone for a minute, and comes back: the stream is silent meanwhile, says so, and
 // goes on. Nothing is lost.
 func TestBrokerGoneForAMinute(t *testing.T) {
-	for name, gone := range map[string]func(t *testing.T, d *desk){
-		"refused": func(_ *testing.T, d *desk) {
-			allow := d.k.Refuse()
+	for name, gone := range map[string]func(t *testing.T, w *grouptest.World){
+		"refused": func(_ *testing.T, w *grouptest.World) {
+			allow := w.Refuse()
 			<-time.After(time.Minute)
 			allow()
 		},
-		"killed": func(t *testing.T, d *desk) {
-			d.k.Kill()
+		"killed": func(t *testing.T, w *grouptest.World) {
+			w.Kill()
 			<-time.After(time.Minute)
-			d.k.Restart(t)
+			w.Restart()
 		},
-		"silent": func(_ *testing.T, d *desk) {
-			d.k.Delay(time.Hour)
+		"silent": func(_ *testing.T, w *grouptest.World) {
+			w.Delay(time.Hour)
 			<-time.After(time.Minute)
-			d.k.Delay(0)
-			d.k.DropConnections()
+			w.Delay(0)
+			w.DropConnections()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, kafkatest.Virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-				if name == "killed" && kind.name == "consumer protocol" {
+			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				if name == "killed" && kind.Name == "consumer protocol" {
 					t.Skip("the embedded broker assigns nothing to a KIP-848 member that joins behind its restart")
 				}
-				d := newDesk(t, k, 1000)
-				c := d.clerk(kind.opts(0)...)
-				c.run(c.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 5*time.Millisecond) }, settings.MaxInterval(100*time.Millisecond)))
-				d.await("some work", func() bool { return d.committed(0)+d.committed(1) > 10 })
-				gone(t, d)
-				require.Nil(t, c.ctl.Err())
-				d.write(0, 1000, 1010)
-				d.await("the rest", func() bool { return d.committed(0) == 1010 && d.committed(1) == 1000 })
-				require.Equal(t, upTo(0, 1010), distinct(c.offsetsOf(0)))
-				require.Equal(t, upTo(0, 1000), distinct(c.offsetsOf(1)))
-				require.Contains(t, d.log.String(), "no Kafka broker reached")
-				require.Less(t, strings.Count(d.log.String(), "a commit failed and will be tried again"), 20, "it is told now and then")
-				c.drain()
-			})
+				w.Write(0, 0, 1000)
+				w.Write(1, 0, 1000)
+				c := w.Member(kind.Member(0)...)
+				c.Start(c.Works(func(ctx context.Context, _ *strMessage) error { return grouptest.Idle(ctx, 5*time.Millisecond) }, settings.MaxInterval(100*time.Millisecond)))
+				w.Until("some work", func() bool { return w.Committed(0)+w.Committed(1) > 10 })
+				gone(t, w)
+				require.Nil(t, c.Run.Err())
+				w.Write(0, 1000, 1010)
+				w.Until("the rest", func() bool { return w.Committed(0) == 1010 && w.Committed(1) == 1000 })
+				require.Equal(t, upTo(0, 1010), distinct(c.Took.Offsets(0)))
+				require.Equal(t, upTo(0, 1000), distinct(c.Took.Offsets(1)))
+				require.Contains(t, w.Log.String(), "no Kafka broker reached")
+				require.Less(t, strings.Count(w.Log.String(), "a commit failed and will be tried again"), 20, "it is told now and then")
+				c.Drain()
+			}, grouptest.Durable())
 		})
 	}
 }
@@ -164,10 +163,9 @@ func TestBrokerGoneForAMinute(t *testing.T) {
 // A wrong bootstrap address is told after some seconds, again and again; the run does not end by
 // it, and can be ended.
 func TestWrongBootstrap(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		d := newDesk(t, k, 0)
-		for name, what := range deskSubscriptions(deskTopic) {
-			cs := d.settings().With(settings.Bootstrap("localhost:1"))
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		for name, what := range subscriptionsTo("in") {
+			cs := w.Settings().With(settings.Bootstrap("localhost:1"))
 			var more []consumer.Option
 			for _, o := range what[1:] {
 				more = append(more, o.(consumer.Option))
@@ -176,7 +174,7 @@ func TestWrongBootstrap(t *testing.T) {
 			require.NoError(t, err)
 			<-time.After(20 * time.Second)
 			require.Nil(t, ctl.Err(), name)
-			require.Contains(t, d.log.String(), "no Kafka broker reached at localhost:1")
+			require.Contains(t, w.Log.String(), "no Kafka broker reached at localhost:1")
 			began := time.Now()
 			require.NoError(t, ctl.Drain(t.Context()), name)
 			require.Less(t, time.Since(began), 10*time.Second, name)
@@ -195,42 +193,29 @@ func TestOffsetOutOfRange(t *testing.T) {
 		"to latest":   {settings.ToLatest, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-				d := newDesk(t, k, 0)
-				d.write(0, 0, 100)
-				d.commitPast(0, 50)
-				require.NoError(t, k.Cluster().DeleteRecords(deskTopic, 0, 80))
-				cl := d.clerk(append(kind.opts(0), settings.OutOfRange(c.policy))...)
-				cl.run(cl.copies(nil))
+			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				w.Write(0, 0, 100)
+				w.CommitAs(w.Group, map[int32]int64{0: 50})
+				require.NoError(t, w.Cluster().DeleteRecords(w.Topic, 0, 80))
+				cl := w.Member(append(kind.Member(0), settings.OutOfRange(c.policy))...)
+				cl.Start(cl.Works(nil))
 				if c.from < 0 {
-					<-cl.ctl.Done()
+					<-cl.Run.Done()
 					var out *consumer.OutOfRangeError
-					require.ErrorAs(t, cl.ctl.Err(), &out)
-					require.Equal(t, deskTopic, out.Topic)
+					require.ErrorAs(t, cl.Run.Err(), &out)
+					require.Equal(t, w.Topic, out.Topic)
 					require.EqualValues(t, 50, out.Offset)
-					require.EqualValues(t, 50, d.committed(0))
+					require.EqualValues(t, 50, w.Committed(0))
 					return
 				}
 				<-time.After(10 * time.Second)
-				d.write(0, 100, 110)
-				d.awaitCommitted(0, 110)
-				require.Equal(t, upTo(c.from, 110), cl.offsetsOf(0))
-				cl.drain()
+				w.Write(0, 100, 110)
+				w.AwaitCommitted(0, 110)
+				require.Equal(t, upTo(c.from, 110), cl.Took.Offsets(0))
+				cl.Drain()
 			})
 		})
 	}
-}
-
-// commitPast commits an offset as an administrator does.
-func (d *desk) commitPast(p int32, offset int64) {
-	d.t.Helper()
-	cl, err := kgo.NewClient(d.k.ClientOptions()...)
-	require.NoError(d.t, err)
-	defer cl.Close()
-	var at kadm.Offsets
-	at.AddOffset(deskTopic, p, offset, -1)
-	_, err = kadm.NewClient(cl).CommitOffsets(d.t.Context(), deskGroup, at)
-	require.NoError(d.t, err)
 }
 
 // The topic is deleted and made anew while it is read. The stream ends with a typed error, or goes
@@ -238,36 +223,37 @@ func (d *desk) commitPast(p int32, offset int64) {
 func TestTopicDeletedAndMadeAnew(t *testing.T) {
 	for name, policy := range map[string]settings.OutOfRangePolicy{"fail": settings.FailOutOfRange, "to earliest": settings.ToEarliest} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-				d := newDesk(t, k, 100)
-				c := d.clerk(append(kind.opts(0), settings.OutOfRange(policy))...)
-				c.run(c.copies(nil))
-				d.awaitCommitted(0, 100)
-				d.awaitCommitted(1, 100)
-				require.NoError(t, k.Cluster().DeleteTopic(deskTopic))
+			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				w.Write(0, 0, 100)
+				w.Write(1, 0, 100)
+				c := w.Member(append(kind.Member(0), settings.OutOfRange(policy))...)
+				c.Start(c.Works(nil))
+				w.AwaitCommitted(0, 100)
+				w.AwaitCommitted(1, 100)
+				require.NoError(t, w.Cluster().DeleteTopic(w.Topic))
 				<-time.After(5 * time.Second)
-				k.CreateTopic(t, deskTopic, 2)
-				d.write(0, 0, 5)
-				d.write(1, 0, 5)
+				w.CreateTopic(t, w.Topic, 2)
+				w.Write(0, 0, 5)
+				w.Write(1, 0, 5)
 				deadline := time.After(2 * time.Minute)
 				for over := false; !over; {
 					select {
-					case <-c.ctl.Done():
+					case <-c.Run.Done():
 						over = true
 					case <-deadline:
 						t.Fatal("neither an error nor a record")
 					case <-time.After(100 * time.Millisecond):
-						over = len(c.offsetsOf(0)) == 105 && len(c.offsetsOf(1)) == 105
+						over = len(c.Took.Offsets(0)) == 105 && len(c.Took.Offsets(1)) == 105
 					}
 				}
-				t.Log(c.ctl.Err())
-				if err := c.ctl.Err(); err != nil {
+				t.Log(c.Run.Err())
+				if err := c.Run.Err(); err != nil {
 					var fetch *consumer.FetchError
 					var out *consumer.OutOfRangeError
 					require.True(t, asAny(err, &fetch) || asAny(err, &out), "%T %v", err, err)
 					return
 				}
-				c.drain()
+				c.Drain()
 			})
 		})
 	}
@@ -276,8 +262,8 @@ func TestTopicDeletedAndMadeAnew(t *testing.T) {
 // All problems of the settings, the subscription and the source are told at once, before anything
 // runs.
 func TestAllProblemsAtOnce(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		cs := settings.NewConsumer(serde.String(), serde.String(), k.Dialer(), settings.TrackLimit(-1), settings.RevokeTimeout(time.Hour))
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		cs := settings.NewConsumer(serde.String(), serde.String(), w.Dialer(), settings.TrackLimit(-1), settings.RevokeTimeout(time.Hour))
 		c := consumer.New(cs, consumer.Topics("a b", ""))
 		_, err := c.AtMostOnceSource(0).To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
 		require.ErrorIs(t, err, consumer.ErrNoGroup)

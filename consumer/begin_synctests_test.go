@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -24,21 +25,21 @@ var kerrUnknownTopic = kerr.UnknownTopicOrPartition
 // A run goes on through what may pass for the start time-out, and says so once; then it ends with
 // what stood in the way.
 func TestStartTimeout(t *testing.T) {
-	for _, kind := range groupKinds {
-		t.Run("comes in time/"+kind.name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				var log readerLog
-				got := newGathered()
-				c := consumer.New(readerOf(k, kind.opts(0)...).With(log.option()), consumer.Topics("in"))
-				ctl := begun(t, c.PlainSource().To(got.sink()))
-				pass(20 * time.Second)
-				k.CreateTopic(t, "in", 2)
-				fillPartitions(t, k, "in", 2, 0, 10)
-				becomes(t, "all", func() bool { return got.count() == 20 })
-				drainedAll(t, ctl)
-				require.Equal(t, 1, log.count("cannot begin yet"))
-				require.LessOrEqual(t, log.count("level=WARN"), 2)
-			}, quickBroker)
+	for _, kind := range grouptest.Protocols {
+		t.Run("comes in time/"+kind.Name, func(t *testing.T) {
+			grouptest.Run(t, 0, func(t *testing.T, w *grouptest.World) {
+				var log testlog.Log
+				got := &grouptest.Deliveries{}
+				c := consumer.New(w.Settings(kind.Member(0)...).With(log.Option()), consumer.Topics("in"))
+				ctl := w.Start(c.PlainSource().To(got.Sink()))
+				w.Pass(20 * time.Second)
+				w.CreateTopic(t, "in", 2)
+				w.Fill(2, 0, 10)
+				w.Until("all", func() bool { return got.Count() == 20 })
+				w.Drain(ctl)
+				require.Equal(t, 1, log.Count("cannot begin yet"))
+				require.LessOrEqual(t, log.Count("level=WARN"), 2)
+			})
 		})
 	}
 	for name, sub := range map[string]consumer.Subscription{
@@ -46,9 +47,9 @@ func TestStartTimeout(t *testing.T) {
 		"offsets": consumer.Offsets(map[consumer.TopicPartition]int64{{Topic: "none"}: 1}),
 	} {
 		t.Run("never comes/"+name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 				began := time.Now()
-				c := consumer.New(readerOf(k), sub)
+				c := consumer.New(w.Settings(), sub)
 				err := c.PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context())
 				require.InDelta(t, 30, time.Since(began).Seconds(), 2)
 				var late *consumer.StartError
@@ -60,10 +61,10 @@ func TestStartTimeout(t *testing.T) {
 			})
 		})
 		t.Run("no broker/"+name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				defer k.Refuse()()
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				defer w.Refuse()()
 				began := time.Now()
-				c := consumer.New(readerOf(k, settings.StartTimeout(12*time.Second)), sub)
+				c := consumer.New(w.Settings(settings.StartTimeout(12*time.Second)), sub)
 				err := c.PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context())
 				require.InDelta(t, 12, time.Since(began).Seconds(), 8)
 				var away *consumer.UnreachableError
@@ -73,9 +74,9 @@ func TestStartTimeout(t *testing.T) {
 		})
 	}
 	t.Run("no coordinator", func(t *testing.T) {
-		withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-			k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: -1})
-			err := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context())
+		grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+			w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: -1})
+			err := w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context())
 			var group *consumer.GroupError
 			require.ErrorAs(t, err, &group)
 			require.ErrorIs(t, err, kerr.CoordinatorNotAvailable)
@@ -85,37 +86,37 @@ func TestStartTimeout(t *testing.T) {
 
 // Reach says what stands in the way, at once, and opens nothing that stays.
 func TestReach(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		in := consumer.Topics("in")
-		require.NoError(t, consumer.New(readerOf(k), in).Reach(t.Context()))
-		require.NoError(t, consumer.New(looseReader(k), consumer.Partitions(ats(2)...)).Reach(t.Context()))
-		c := consumer.New(readerOf(k), in)
-		ctl := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
-		assignedTo(t, c, 2)
+		require.NoError(t, consumer.New(w.Settings(), in).Reach(t.Context()))
+		require.NoError(t, consumer.New(w.Loose(), consumer.Partitions(ats(2)...)).Reach(t.Context()))
+		c := consumer.New(w.Settings(), in)
+		ctl := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
+		assignedTo(w, c, 2)
 		require.NoError(t, c.Reach(t.Context()), "while it runs")
-		assignedTo(t, c, 2)
-		drainedAll(t, ctl)
+		assignedTo(w, c, 2)
+		w.Drain(ctl)
 
 		var fetch *consumer.FetchError
-		require.ErrorAs(t, consumer.New(readerOf(k), consumer.Topics("in", "none")).Reach(t.Context()), &fetch)
+		require.ErrorAs(t, consumer.New(w.Settings(), consumer.Topics("in", "none")).Reach(t.Context()), &fetch)
 		require.Equal(t, "none", fetch.Topic)
-		require.ErrorAs(t, consumer.New(looseReader(k), consumer.Partitions(at(7))).Reach(t.Context()), &fetch)
+		require.ErrorAs(t, consumer.New(w.Loose(), consumer.Partitions(at(7))).Reach(t.Context()), &fetch)
 		require.EqualValues(t, 7, fetch.Partition)
-		require.ErrorIs(t, consumer.New(readerOf(k), consumer.Subscription{}).Reach(t.Context()), consumer.ErrSubscription)
+		require.ErrorIs(t, consumer.New(w.Settings(), consumer.Subscription{}).Reach(t.Context()), consumer.ErrSubscription)
 
-		fault := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.GroupAuthorizationFailed, Count: -1})
+		fault := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.GroupAuthorizationFailed, Count: -1})
 		var group *consumer.GroupError
-		require.ErrorAs(t, consumer.New(readerOf(k), in).Reach(t.Context()), &group)
-		require.Equal(t, readGroup, group.Group)
+		require.ErrorAs(t, consumer.New(w.Settings(), in).Reach(t.Context()), &group)
+		require.Equal(t, w.Group, group.Group)
 		fault.Remove()
 
-		defer k.Refuse()()
+		defer w.Refuse()()
 		var away *consumer.UnreachableError
-		require.ErrorAs(t, consumer.New(readerOf(k), in).Reach(t.Context()), &away)
-		require.Equal(t, k.Addrs(), away.Addrs)
+		require.ErrorAs(t, consumer.New(w.Settings(), in).Reach(t.Context()), &away)
+		require.Equal(t, w.Addrs(), away.Addrs)
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, consumer.New(readerOf(k), in).Reach(over), context.Canceled)
+		require.ErrorIs(t, consumer.New(w.Settings(), in).Reach(over), context.Canceled)
 	})
 }
 
@@ -131,32 +132,33 @@ func TestPassingErrors(t *testing.T) {
 				for _, times := range []int{1, 3, 9} {
 					for _, start := range []settings.StartPosition{settings.Earliest, settings.Latest} {
 						t.Run(fmt.Sprint(e.Message, "/", key.Name(), "/running ", running, "/", times, "/", start), func(t *testing.T) {
-							withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+							grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 								fault := kfake.Fault{Keys: []kmsg.Key{key}, Topic: "in", Err: e, Count: times}
 								if !running {
-									k.Fault(fault)
+									w.Fault(fault)
 								}
-								got := newGathered()
-								take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
-								ctl := begun(t, readAndCommit(consumer.New(readerOf(k, settings.StartFrom(start)).With(longLife...), consumer.Topics("in")), take))
-								pass(20 * time.Second)
+								got := &grouptest.Deliveries{}
+								take := got.Take
+								ctl := w.Start(readAndCommit(consumer.New(w.Settings(settings.StartFrom(start)).With(longLife...), consumer.Topics("in")), take))
+								w.Pass(20 * time.Second)
 								if running {
-									handle := k.Fault(fault)
-									pass(40 * time.Second) // the client looks at its topics each 30
+									handle := w.Fault(fault)
+									// the client looks at its topics each 30
+									w.Pass(40 * time.Second)
 									// what is left of it is not for those who write
 									handle.Remove()
 								}
-								fillPartitions(t, k, "in", 1, 0, 10)
-								becomes(t, "all", func() bool {
+								w.Fill(1, 0, 10)
+								w.Until("all", func() bool {
 									select {
 									case <-ctl.Done():
 										t.Fatal(ctl.Err())
 									default:
 									}
-									return got.count() >= 10
+									return got.Count() >= 10
 								})
-								drainedAll(t, ctl)
-								require.Equal(t, numberedFrom(0, 0, 10), got.of(0))
+								w.Drain(ctl)
+								require.Equal(t, grouptest.Values(0, 0, 10), got.Values(0))
 							})
 						})
 					}
@@ -169,39 +171,39 @@ func TestPassingErrors(t *testing.T) {
 // A question for committed offsets that fails is asked again: of one partition, of the group, or as
 // a whole. Nothing is idle for it, and reading begins where it should.
 func TestOffsetsAreAskedAgain(t *testing.T) {
-	for _, kind := range groupKinds {
+	for _, kind := range grouptest.Protocols {
 		for _, e := range []*kerr.Error{
 			kerr.UnstableOffsetCommit, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.RequestTimedOut, kerr.UnknownServerError, kerr.LeaderNotAvailable,
 		} {
 			for _, level := range []string{"partition", "group", "answer"} {
 				for _, start := range []settings.StartPosition{settings.Earliest, settings.Latest} {
-					t.Run(fmt.Sprint(kind.name, "/", e.Message, "/", level, "/", start), func(t *testing.T) {
-						withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-							fillPartitions(t, k, "in", 2, 0, 10)
-							got := newGathered()
-							take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+					t.Run(fmt.Sprint(kind.Name, "/", e.Message, "/", level, "/", start), func(t *testing.T) {
+						grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+							w.Fill(2, 0, 10)
+							got := &grouptest.Deliveries{}
+							take := got.Take
 							run := func() *stream.Control {
-								return begun(t, readAndCommit(consumer.New(readerOf(k, kind.opts(0)...).With(settings.StartFrom(start)), consumer.Topics("in")), take))
+								return w.Start(readAndCommit(consumer.New(w.Settings(kind.Member(0)...).With(settings.StartFrom(start)), consumer.Topics("in")), take))
 							}
 							ctl := run()
-							pass(5 * time.Second)
-							drainedAll(t, ctl)
-							fillPartitions(t, k, "in", 2, 10, 10)
+							w.Pass(5 * time.Second)
+							w.Drain(ctl)
+							w.Fill(2, 10, 10)
 							fault := kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: e, Count: 2, TopLevel: level == "answer"}
 							if level == "partition" {
 								fault.Topic, fault.Partitions = "in", []int32{1}
 							}
-							k.Fault(fault)
+							w.Fault(fault)
 							ctl = run()
 							first := 0
 							if start == settings.Latest {
 								first = 10
 							}
-							becomes(t, "all", func() bool { return got.count() >= 2*(20-first) })
-							pass(5 * time.Second)
-							drainedAll(t, ctl)
+							w.Until("all", func() bool { return got.Count() >= 2*(20-first) })
+							w.Pass(5 * time.Second)
+							w.Drain(ctl)
 							for p := range int32(2) {
-								require.Equal(t, numberedFrom(p, first, 20-first), got.of(p))
+								require.Equal(t, grouptest.Values(p, first, 20-first), got.Values(p))
 							}
 						})
 					})
@@ -215,16 +217,16 @@ func TestOffsetsAreAskedAgain(t *testing.T) {
 func TestTheSameInstanceTwice(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				got := newGathered()
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				got := &grouptest.Deliveries{}
 				member := func() *stream.Control {
-					c := consumer.New(readerOf(k, settings.InstanceID("one"), settings.Protocol(protocol)), consumer.Topics("in"))
-					return begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
+					c := w.Consumer(settings.InstanceID("one"), settings.Protocol(protocol))
+					return w.Start(readAndCommit(c, got.Take))
 				}
-				fillPartitions(t, k, "in", 1, 0, 10)
+				w.Fill(1, 0, 10)
 				loser := member()
-				becomes(t, "ten", func() bool { return got.count() == 10 })
-				pass(time.Second) // they are committed
+				w.Until("ten", func() bool { return got.Count() == 10 })
+				w.Pass(time.Second) // they are committed
 				winner := member()
 				began := time.Now()
 				select {
@@ -237,12 +239,12 @@ func TestTheSameInstanceTwice(t *testing.T) {
 				require.Less(t, time.Since(began), 40*time.Second)
 				var group *consumer.GroupError
 				require.ErrorAs(t, loser.Err(), &group)
-				fillPartitions(t, k, "in", 1, 10, 10)
-				becomes(t, "twenty", func() bool { return got.count() >= 20 })
-				pass(time.Second)
-				drainedAll(t, winner)
-				got.requireWhole(t, 1, 20)
-				require.EqualValues(t, 20, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+				w.Fill(1, 10, 10)
+				w.Until("twenty", func() bool { return got.Count() >= 20 })
+				w.Pass(time.Second)
+				w.Drain(winner)
+				got.RequireWhole(t, 1, 20)
+				require.EqualValues(t, 20, w.Committed(0))
 			})
 		})
 	}
@@ -252,22 +254,22 @@ func TestTheSameInstanceTwice(t *testing.T) {
 func TestKeptAsAnotherMemberAsksAgain(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.UnstableOffsetCommit, kerr.UnknownServerError} {
 		t.Run(e.Message, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				const n = 100
-				fillPartitions(t, k, "in", 2, 0, n)
-				got := newGathered()
-				c := consumer.New(readerOf(k, settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(10*time.Second), settings.RevokeTimeout(2*time.Second)), consumer.Topics("in"))
-				ctl := begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-				becomes(t, "first", func() bool { return got.count() == 2*n })
-				pass(time.Second)
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: e, Count: 5})
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: 1})
-				pass(time.Minute)
-				fillPartitions(t, k, "in", 2, n, n)
-				becomes(t, "second", func() bool { return got.count() >= 4*n })
-				drainedAll(t, ctl)
-				got.requireWhole(t, 2, 2*n)
+				w.Fill(2, 0, n)
+				got := &grouptest.Deliveries{}
+				c := w.Consumer(settings.SessionTimeout(6*time.Second), settings.RebalanceTimeout(10*time.Second), settings.RevokeTimeout(2*time.Second))
+				ctl := w.Start(readAndCommit(c, got.Take))
+				w.Until("first", func() bool { return got.Count() == 2*n })
+				w.Pass(time.Second)
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: e, Count: 5})
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: w.Group, Err: kerr.UnknownMemberID, Count: 1})
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.Group, Err: kerr.RebalanceInProgress, Count: 1})
+				w.Pass(time.Minute)
+				w.Fill(2, n, n)
+				w.Until("second", func() bool { return got.Count() >= 4*n })
+				w.Drain(ctl)
+				got.RequireWhole(t, 2, 2*n)
 			})
 		})
 	}

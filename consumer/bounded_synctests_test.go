@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -25,9 +26,9 @@ import (
 
 // transact writes numbered records to a partition in a transaction, which ends as said; nil: it is
 // left open until the test is over.
-func transact(t testing.TB, k *kafkatest.Broker, id string, p int32, from, n int, commit *bool) {
+func transact(t testing.TB, w *grouptest.World, id string, p int32, from, n int, commit *bool) {
 	t.Helper()
-	cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.TransactionalID(id), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(append(w.ClientOptions(), kgo.TransactionalID(id), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	if commit != nil {
 		defer cl.Close()
@@ -35,7 +36,7 @@ func transact(t testing.TB, k *kafkatest.Broker, id string, p int32, from, n int
 		t.Cleanup(cl.Close)
 	}
 	require.NoError(t, cl.BeginTransaction())
-	for _, v := range numberedFrom(p, from, n) {
+	for _, v := range grouptest.Values(p, from, n) {
 		require.NoError(t, cl.ProduceSync(context.Background(), &kgo.Record{Partition: p, Value: []byte(v)}).FirstErr())
 	}
 	if commit != nil {
@@ -50,9 +51,9 @@ var (
 
 // A bounded read of nothing completes, whatever the source.
 func TestToEndOfNothing(t *testing.T) {
-	onAllSources(t, 3, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		require.NoError(t, outcome(t, begun(t, graph(c, func(context.Context, *strRecord) error {
+	onAllSources(t, 3, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		c := w.ToEnd()
+		require.NoError(t, w.Outcome(w.Start(graph(c, func(context.Context, *strRecord) error {
 			t.Error("a record")
 			return nil
 		}))))
@@ -62,34 +63,34 @@ func TestToEndOfNothing(t *testing.T) {
 // Logs that end with transactions' markers, and with records that are not given out, have an end
 // too; also where everything is read again from a committed offset.
 func TestToEndOfTransactions(t *testing.T) {
-	onAllSources(t, 4, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		fillPartitions(t, k, "in", 4, 0, 10)
-		transact(t, k, "a", 0, 10, 10, &commitIt)
-		transact(t, k, "b", 1, 10, 10, &abortIt)
-		transact(t, k, "c", 2, 10, 10, &abortIt)
-		transact(t, k, "d", 2, 20, 10, &commitIt)
-		transact(t, k, "e", 2, 30, 10, &abortIt)
-		transact(t, k, "f", 3, 10, 10, nil)
+	onAllSources(t, 4, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		w.Fill(4, 0, 10)
+		transact(t, w, "a", 0, 10, 10, &commitIt)
+		transact(t, w, "b", 1, 10, 10, &abortIt)
+		transact(t, w, "c", 2, 10, 10, &abortIt)
+		transact(t, w, "d", 2, 20, 10, &commitIt)
+		transact(t, w, "e", 2, 30, 10, &abortIt)
+		transact(t, w, "f", 3, 10, 10, nil)
 		for _, isolation := range isolations {
-			got := newGathered()
+			got := &grouptest.Deliveries{}
 			group := settings.Group(isolation.String())
-			c := consumer.New(readerOf(k, settings.Isolation(isolation)).With(group), consumer.Topics("in"), consumer.ToEnd())
-			take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
-			require.NoError(t, outcome(t, begun(t, graph(c, take))))
+			c := consumer.New(w.Settings(settings.Isolation(isolation)).With(group), consumer.Topics("in"), consumer.ToEnd())
+			take := got.Take
+			require.NoError(t, w.Outcome(w.Start(graph(c, take))))
 			if isolation == settings.ReadUncommitted {
-				require.Equal(t, []int{20, 20, 40, 20}, []int{len(got.of(0)), len(got.of(1)), len(got.of(2)), len(got.of(3))})
-				got.requireWhole(t, 2, 20)
+				require.Equal(t, []int{20, 20, 40, 20}, []int{len(got.Values(0)), len(got.Values(1)), len(got.Values(2)), len(got.Values(3))})
+				got.RequireWhole(t, 2, 20)
 			} else {
-				require.Equal(t, numberedFrom(0, 0, 20), got.of(0))
-				require.Equal(t, numberedFrom(1, 0, 10), got.of(1))
-				require.Equal(t, append(numberedFrom(2, 0, 10), numberedFrom(2, 20, 10)...), got.of(2))
-				require.Equal(t, numberedFrom(3, 0, 10), got.of(3))
+				require.Equal(t, grouptest.Values(0, 0, 20), got.Values(0))
+				require.Equal(t, grouptest.Values(1, 0, 10), got.Values(1))
+				require.Equal(t, append(grouptest.Values(2, 0, 10), grouptest.Values(2, 20, 10)...), got.Values(2))
+				require.Equal(t, grouptest.Values(3, 0, 10), got.Values(3))
 			}
 			// again: whatever is committed is behind a record, and before the marker
 			require.NoError(t, readAndCommit(c, func(context.Context, *strRecord) error { return nil }).Run(t.Context()))
-			more := newGathered()
-			require.NoError(t, outcome(t, begun(t, graph(c, func(_ context.Context, r *strRecord) error { more.add(r); return nil }))))
-			require.Zero(t, more.count())
+			more := &grouptest.Deliveries{}
+			require.NoError(t, w.Outcome(w.Start(graph(c, func(_ context.Context, r *strRecord) error { more.Add(r); return nil }))))
+			require.Zero(t, more.Count())
 		}
 	})
 }
@@ -98,7 +99,7 @@ func TestToEndOfTransactions(t *testing.T) {
 // offsets are so many from base on, and the last ones have no record any more.
 func batchOf(base int64, offsets, n int) []byte {
 	var records []byte
-	for i, v := range numberedFrom(0, int(base), n) {
+	for i, v := range grouptest.Values(0, int(base), n) {
 		r := kmsg.Record{OffsetDelta: int32(i), Value: []byte(v)}
 		r.Length = int32(len(r.AppendTo(nil)) - 1) // without itself, which is one byte here
 		records = r.AppendTo(records)
@@ -114,8 +115,8 @@ func batchOf(base int64, offsets, n int) []byte {
 }
 
 // answerWith answers fetches of partition 0 from offsets before the end with batches.
-func answerWith(k *kafkatest.Broker, end int64, batches ...[]byte) {
-	cluster := k.Cluster()
+func answerWith(w *grouptest.World, end int64, batches ...[]byte) {
+	cluster := w.Cluster()
 	id := cluster.TopicInfo("in").TopicID
 	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
@@ -142,9 +143,9 @@ func answerWith(k *kafkatest.Broker, end int64, batches ...[]byte) {
 }
 
 // compacts lets the topic be compacted, and its tombstones go at once.
-func compacts(t *testing.T, k *kafkatest.Broker) {
+func compacts(t *testing.T, w *grouptest.World) {
 	t.Helper()
-	cl, err := kgo.NewClient(k.ClientOptions()...)
+	cl, err := kgo.NewClient(w.ClientOptions()...)
 	require.NoError(t, err)
 	defer cl.Close()
 	_, err = kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
@@ -157,35 +158,35 @@ func compacts(t *testing.T, k *kafkatest.Broker) {
 // tails are logs whose last offsets before the end hold nothing that can be read: five records come
 // before, or none.
 var tails = map[string]struct {
-	write   func(t *testing.T, k *kafkatest.Broker)
+	write   func(t *testing.T, w *grouptest.World)
 	records int
 }{
-	"the last records of a batch were compacted away": {func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		answerWith(k, 10, batchOf(0, 10, 5))
+	"the last records of a batch were compacted away": {func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		answerWith(w, 10, batchOf(0, 10, 5))
 	}, 5},
-	"all records of the last batch were": {func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		answerWith(k, 10, batchOf(0, 5, 5), batchOf(5, 5, 0))
+	"all records of the last batch were": {func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		answerWith(w, 10, batchOf(0, 5, 5), batchOf(5, 5, 0))
 	}, 5},
-	"the last batch was": {func(t *testing.T, k *kafkatest.Broker) {
-		compacts(t, k)
-		for i, v := range numberedFrom(0, 0, 5) {
-			kafkatest.ProduceTo(t, k, "in", 0, kgo.KeyStringRecord(fmt.Sprint(i), v))
+	"the last batch was": {func(t *testing.T, w *grouptest.World) {
+		compacts(t, w)
+		for i, v := range grouptest.Values(0, 0, 5) {
+			kafkatest.ProduceTo(t, w.Broker, "in", 0, kgo.KeyStringRecord(fmt.Sprint(i), v))
 		}
 		for i := range 5 {
-			kafkatest.ProduceTo(t, k, "in", 0, &kgo.Record{Key: []byte(fmt.Sprint("gone", i))})
+			kafkatest.ProduceTo(t, w.Broker, "in", 0, &kgo.Record{Key: []byte(fmt.Sprint("gone", i))})
 		}
-		transact(t, k, "open", 0, 10, 1, nil)
-		k.Cluster().Compact()
+		transact(t, w, "open", 0, 10, 1, nil)
+		w.Cluster().Compact()
 	}, 5},
-	"everything was aborted, with its marker after the start of an open transaction": {func(t *testing.T, k *kafkatest.Broker) {
-		cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.TransactionalID("aborted"), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	"everything was aborted, with its marker after the start of an open transaction": {func(t *testing.T, w *grouptest.World) {
+		cl, err := kgo.NewClient(append(w.ClientOptions(), kgo.TransactionalID("aborted"), kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 		require.NoError(t, err)
 		defer cl.Close()
 		require.NoError(t, cl.BeginTransaction())
 		require.NoError(t, cl.ProduceSync(context.Background(), kgo.StringRecord("aborted"), kgo.StringRecord("too")).FirstErr())
-		transact(t, k, "open", 0, 2, 1, nil)
+		transact(t, w, "open", 0, 2, 1, nil)
 		require.NoError(t, cl.EndTransaction(context.Background(), kgo.TryAbort))
 	}, 0},
 }
@@ -195,19 +196,19 @@ var tails = map[string]struct {
 func TestToEndOfATail(t *testing.T) {
 	for name, tail := range tails {
 		t.Run(name, func(t *testing.T) {
-			onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-				tail.write(t, k)
-				c := consumer.New(readerOf(k, settings.Isolation(settings.ReadCommitted)), consumer.Topics("in"), consumer.ToEnd())
-				got := newGathered()
+			onAllSources(t, 1, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+				tail.write(t, w)
+				c := w.ToEnd(settings.Isolation(settings.ReadCommitted))
+				got := &grouptest.Deliveries{}
 				began := time.Now()
-				take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
-				require.NoError(t, outcome(t, begun(t, graph(c, take))))
+				take := got.Take
+				require.NoError(t, w.Outcome(w.Start(graph(c, take))))
 				require.Less(t, time.Since(began), 5*time.Second)
-				got.requireWhole(t, 1, tail.records)
-				require.NoError(t, outcome(t, begun(t, readAndCommit(c, take))))
-				more := newGathered()
-				require.NoError(t, outcome(t, begun(t, graph(c, func(_ context.Context, r *strRecord) error { more.add(r); return nil }))))
-				require.Zero(t, more.count())
+				got.RequireWhole(t, 1, tail.records)
+				require.NoError(t, w.Outcome(w.Start(readAndCommit(c, take))))
+				more := &grouptest.Deliveries{}
+				require.NoError(t, w.Outcome(w.Start(graph(c, func(_ context.Context, r *strRecord) error { more.Add(r); return nil }))))
+				require.Zero(t, more.Count())
 			})
 		})
 	}
@@ -215,10 +216,10 @@ func TestToEndOfATail(t *testing.T) {
 
 // A stage that holds records for more is not waited for, where nothing more comes.
 func TestToEndOfATailWithABatch(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		answerWith(k, 10, batchOf(0, 10, 5))
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		answerWith(w, 10, batchOf(0, 10, 5))
+		c := w.ToEnd()
 		began := time.Now()
 		batches, err := stream.Collect(t.Context(), stream.Batch(c.PlainSource(), 1000, time.Hour))
 		require.NoError(t, err)
@@ -231,40 +232,40 @@ func TestToEndOfATailWithABatch(t *testing.T) {
 // Where records are there, and only late, nothing is left out: while the broker refuses fetches it
 // says nothing of what there is.
 func TestToEndIsNotGuessed(t *testing.T) {
-	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		refused := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition, Count: -1})
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		got := newGathered()
-		ctl := begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-		pass(time.Minute)
-		require.Zero(t, got.count())
+	onAllSources(t, 1, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		w.Fill(1, 0, 10)
+		refused := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition, Count: -1})
+		c := w.ToEnd()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(graph(c, got.Take))
+		w.Pass(time.Minute)
+		require.Zero(t, got.Count())
 		select {
 		case <-ctl.Done():
 			t.Fatal("it has ended: ", ctl.Err())
 		default:
 		}
 		refused.Remove()
-		require.NoError(t, outcome(t, ctl))
-		got.requireWhole(t, 1, 10)
+		require.NoError(t, w.Outcome(ctl))
+		got.RequireWhole(t, 1, 10)
 	})
 }
 
 // What comes while it is read is not read: the end is that of the start.
 func TestToEndIsThatOfTheStart(t *testing.T) {
-	onAllSources(t, 2, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		fillPartitions(t, k, "in", 2, 0, 40)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		ctl := begun(t, graph(c, func(_ context.Context, r *strRecord) error {
+	onAllSources(t, 2, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		w.Fill(2, 0, 40)
+		got := &grouptest.Deliveries{}
+		c := w.ToEnd()
+		ctl := w.Start(graph(c, func(_ context.Context, r *strRecord) error {
 			<-time.After(10 * time.Millisecond)
-			got.add(r)
+			got.Add(r)
 			return nil
 		}))
-		becomes(t, "some", func() bool { return got.count() > 5 })
-		fillPartitions(t, k, "in", 2, 40, 40)
-		require.NoError(t, outcome(t, ctl))
-		got.requireWhole(t, 2, 40)
+		w.Until("some", func() bool { return got.Count() > 5 })
+		w.Fill(2, 40, 40)
+		require.NoError(t, w.Outcome(ctl))
+		got.RequireWhole(t, 2, 40)
 	})
 }
 
@@ -273,23 +274,23 @@ func TestToEndIsThatOfTheStart(t *testing.T) {
 func TestToEndWhileRecordsCome(t *testing.T) {
 	for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
 		t.Run(fmt.Sprint(delay), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 2, 0, 5)
-				k.Delay(delay)
-				c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-				got := newGathered()
-				ctl := begun(t, c.PlainSource().To(got.sink()))
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(2, 0, 5)
+				w.Delay(delay)
+				c := w.ToEnd()
+				got := &grouptest.Deliveries{}
+				ctl := w.Start(c.PlainSource().To(got.Sink()))
 				from := 5
-				for ; got.count() == 0; from++ {
-					fillPartitions(t, k, "in", 2, from, 1)
+				for ; got.Count() == 0; from++ {
+					w.Fill(2, from, 1)
 				}
-				fillPartitions(t, k, "in", 2, from, 100)
-				require.NoError(t, outcome(t, ctl))
+				w.Fill(2, from, 100)
+				require.NoError(t, w.Outcome(ctl))
 				for p := range int32(2) {
-					n := len(got.of(p))
+					n := len(got.Values(p))
 					require.GreaterOrEqual(t, n, 5)
 					require.LessOrEqual(t, n, from)
-					require.Equal(t, numberedFrom(p, 0, n), got.of(p))
+					require.Equal(t, grouptest.Values(p, 0, n), got.Values(p))
 				}
 			})
 		})
@@ -298,14 +299,14 @@ func TestToEndWhileRecordsCome(t *testing.T) {
 
 // Answers that are late do not move the ends: what comes meanwhile lies behind them.
 func TestToEndWaitsForTheEnds(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 5)
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 5)
 		// so that the client itself has nothing to ask
-		commitAs(t, k, readGroup, map[int32]int64{0: 0, 1: 0})
+		w.CommitAs(w.Group, map[int32]int64{0: 0, 1: 0})
 		asked := make(chan struct{})
-		cluster := k.Cluster()
+		cluster := w.Cluster()
 		for p := range int32(2) { // who is slow with the offsets is not slow with the group
-			require.NoError(t, cluster.MoveTopicPartition("in", p, 1-cluster.CoordinatorFor(readGroup)))
+			require.NoError(t, cluster.MoveTopicPartition("in", p, 1-cluster.CoordinatorFor(w.Group)))
 		}
 		cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			// the beginnings, which are asked for behind the ends
@@ -319,14 +320,14 @@ func TestToEndWaitsForTheEnds(t *testing.T) {
 			}
 			return nil, nil, false
 		})
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		got := newGathered()
-		ctl := begun(t, c.PlainSource().To(got.sink()))
+		c := w.ToEnd()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.PlainSource().To(got.Sink()))
 		<-asked
-		fillPartitions(t, k, "in", 2, 5, 100)
-		require.NoError(t, outcome(t, ctl))
-		got.requireWhole(t, 2, 5)
-	}, kafkatest.Brokers(2))
+		w.Fill(2, 5, 100)
+		require.NoError(t, w.Outcome(ctl))
+		got.RequireWhole(t, 2, 5)
+	}, grouptest.Broker(kafkatest.Brokers(2)))
 }
 
 // Two members share the work, and both complete; who is done first leaves, and the other finds
@@ -334,24 +335,24 @@ func TestToEndWaitsForTheEnds(t *testing.T) {
 func TestToEndWithTwoMembers(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 4, 0, 100)
-				transact(t, k, "a", 3, 100, 1, &abortIt)
-				one, two := newGathered(), newGathered()
-				member := func(got *gathered, each time.Duration) *stream.Control {
-					c := consumer.New(readerOf(k, settings.Protocol(protocol), settings.Isolation(settings.ReadCommitted)), consumer.Topics("in"), consumer.ToEnd())
-					return begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error {
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+				w.Fill(4, 0, 100)
+				transact(t, w, "a", 3, 100, 1, &abortIt)
+				one, two := &grouptest.Deliveries{}, &grouptest.Deliveries{}
+				member := func(got *grouptest.Deliveries, each time.Duration) *stream.Control {
+					c := w.ToEnd(settings.Protocol(protocol), settings.Isolation(settings.ReadCommitted))
+					return w.Start(readAndCommit(c, func(_ context.Context, r *strRecord) error {
 						<-time.After(each)
-						got.add(r)
+						got.Add(r)
 						return nil
 					}))
 				}
 				first := member(one, 10*time.Millisecond)
-				becomes(t, "some", func() bool { return one.count() > 20 })
+				w.Until("some", func() bool { return one.Count() > 20 })
 				second := member(two, 15*time.Millisecond)
-				require.NoError(t, outcome(t, first))
-				require.NoError(t, outcome(t, second))
-				require.Positive(t, two.count())
+				require.NoError(t, w.Outcome(first))
+				require.NoError(t, w.Outcome(second))
+				require.Positive(t, two.Count())
 				requireOnce(t, 4, 100, one, two)
 			})
 		})
@@ -360,32 +361,32 @@ func TestToEndWithTwoMembers(t *testing.T) {
 
 // What was given up is delivered again before it completes.
 func TestToEndWithSubStreamsThatFail(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 40)
-		transact(t, k, "a", 1, 40, 3, &abortIt)
-		got := newGathered()
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 40)
+		transact(t, w, "a", 1, 40, 3, &abortIt)
+		got := &grouptest.Deliveries{}
 		failed := map[string]bool{}
-		c := consumer.New(readerOf(k, settings.Isolation(settings.ReadCommitted)), consumer.Topics("in"), consumer.ToEnd())
-		require.NoError(t, outcome(t, begun(t, stream.Each(c.PlainPartitionedSource(), 1, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+		c := w.ToEnd(settings.Isolation(settings.ReadCommitted))
+		require.NoError(t, w.Outcome(w.Start(stream.Each(c.PlainPartitionedSource(), 1, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 			return src.To(stream.ForEach(func(_ context.Context, r *strRecord) error {
 				if r.Offset()%13 == 0 && !failed[r.Value] { // the first and the last too
 					failed[r.Value] = true
 					return errBad
 				}
-				got.add(r)
+				got.Add(r)
 				return nil
 			}))
 		}, stream.OnError(stream.Skip())))))
-		got.requireWhole(t, 3, 40)
+		got.RequireWhole(t, 3, 40)
 		require.Len(t, failed, 12)
 	})
 }
 
 // Holders emit at the end, and it completes without waiting for their time.
 func TestToEndWithABatch(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 10)
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
+		c := w.ToEnd()
 		began := time.Now()
 		batches, err := stream.Collect(t.Context(), stream.Batch(c.PlainSource(), 1000, time.Hour))
 		require.NoError(t, err)
@@ -400,20 +401,20 @@ func TestToEndWithABatch(t *testing.T) {
 
 // A drain before the end is one, and says so; what is left comes in the next run.
 func TestToEndDrained(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 50)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		ctl := begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 50)
+		got := &grouptest.Deliveries{}
+		c := w.ToEnd()
+		ctl := w.Start(readAndCommit(c, func(_ context.Context, r *strRecord) error {
 			<-time.After(10 * time.Millisecond)
-			got.add(r)
+			got.Add(r)
 			return nil
 		}))
-		becomes(t, "some", func() bool { return got.count() > 20 })
-		drainedAll(t, ctl)
-		require.ErrorIs(t, outcome(t, ctl), stream.ErrDrained)
-		require.Less(t, got.count(), 100)
-		require.NoError(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }).Run(t.Context()))
+		w.Until("some", func() bool { return got.Count() > 20 })
+		w.Drain(ctl)
+		require.ErrorIs(t, w.Outcome(ctl), stream.ErrDrained)
+		require.Less(t, got.Count(), 100)
+		require.NoError(t, readAndCommit(c, got.Take).Run(t.Context()))
 		requireOnce(t, 2, 50, got)
 	})
 }

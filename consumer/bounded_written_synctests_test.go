@@ -9,8 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -27,25 +26,24 @@ func TestToEndWhileMoreIsWritten(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 2, 0, 20)
-				c := consumer.New(readerOf(k, settings.FetchMaxWait(100*time.Millisecond)), consumer.Topics("in"), consumer.ToEnd())
-				got := newGathered()
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(2, 0, 20)
+				got := &grouptest.Deliveries{}
 				gate := make(chan struct{})
-				ctl := begun(t, source(c, func(_ context.Context, r *strRecord) error {
+				ctl := w.Start(source(w.ToEnd(settings.FetchMaxWait(100*time.Millisecond)), func(_ context.Context, r *strRecord) error {
 					if r.Partition() == 1 && r.Offset() == 10 {
 						<-gate
 					}
-					got.add(r)
+					got.Add(r)
 					return nil
 				}))
-				becomes(t, "the first is read", func() bool { return len(got.of(0)) == 20 })
+				w.Until("the first is read", func() bool { return len(got.Values(0)) == 20 })
 				for i := range 20 { // beside what it does when its sub-stream ends, and long after
-					fillPartitions(t, k, "in", 1, 20+i, 1)
-					<-time.After(200 * time.Millisecond)
+					w.Fill(1, 20+i, 1)
+					w.Pass(200 * time.Millisecond)
 				}
 				close(gate)
-				require.NoError(t, outcome(t, ctl))
+				require.NoError(t, w.Outcome(ctl))
 				requireOnce(t, 2, 20, got)
 			})
 		})

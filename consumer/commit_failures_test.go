@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -25,28 +25,28 @@ func TestCommitIsTriedAgain(t *testing.T) {
 		kerr.NetworkException,
 	} {
 		t.Run(failure.Message, func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 100)
-				faults := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
-				ctl := w.start(offsets(w.consumer().CommittableSource()).To(consumer.CommitterSink(quickly())))
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 100)
+				faults := w.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
+				ctl := w.Start(grouptest.Offsets(w.Consumer().CommittableSource()).To(consumer.CommitterSink(quickly())))
 				faults.Wait(t.Context(), 3)
-				w.log.await(t, 0, 100)
-				w.produce(0, 100, 110)
-				last := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 2})
+				w.Journal.AwaitCommit(t, 0, 100)
+				w.Write(0, 100, 110)
+				last := w.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 2})
 				require.NoError(t, ctl.Drain(t.Context()))
 				if last.Hits() == 0 {
 					t.Log("the last commit came before the faults")
 				}
-				committed := w.committed(0)
+				committed := w.Committed(0)
 				require.GreaterOrEqual(t, committed, int64(100))
 				last.Remove()
-				if rest := w.rest()[0]; committed < 110 {
+				if rest := w.Rest().Offsets(0); committed < 110 {
 					require.EqualValues(t, committed, rest[0])
 				} else {
 					require.Empty(t, rest)
 				}
-				w.log.neverBack(t)
-			}, kafkatest.Topics(1, "in"))
+				w.Journal.RequireForward(t)
+			})
 		})
 	}
 }
@@ -55,13 +55,13 @@ func TestCommitIsTriedAgain(t *testing.T) {
 func TestCommitAtTheEndIsTriedAgain(t *testing.T) {
 	for _, failure := range []*kerr.Error{kerr.RebalanceInProgress, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.RequestTimedOut} {
 		t.Run(failure.Message, func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 100)
-				faults := k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
-				require.NoError(t, offsets(w.toEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 100)
+				faults := w.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: 3})
+				require.NoError(t, grouptest.Offsets(w.ToEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
 				require.EqualValues(t, 3, faults.Hits())
-				require.EqualValues(t, 100, w.committed(0))
-			}, kafkatest.Topics(1, "in"))
+				require.EqualValues(t, 100, w.Committed(0))
+			})
 		})
 	}
 }
@@ -75,21 +75,21 @@ func TestCommitIsRefused(t *testing.T) {
 			"in the middle": quickly(), "at the end": onlyAtTheEnd(), "at the end, not waited for": onlyAtTheEnd(settings.Delivery(settings.SendAndForget)),
 		} {
 			t.Run(failure.Message+" "+name, func(t *testing.T) {
-				onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-					w := newCommitWorld(t, k, 100)
-					k.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: -1})
-					c := w.toEnd()
+				grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+					w.Write(0, 0, 100)
+					w.Fault(kfake.Fault{Keys: commitKey, Err: failure, Count: -1})
+					c := w.ToEnd()
 					if name == "in the middle" {
-						c = w.consumer()
+						c = w.Consumer()
 					}
-					err := offsets(c.CommittableSource()).To(consumer.CommitterSink(cm)).Run(t.Context())
+					err := grouptest.Offsets(c.CommittableSource()).To(consumer.CommitterSink(cm)).Run(t.Context())
 					var refused *consumer.CommitError
 					require.ErrorAs(t, err, &refused)
 					require.ErrorIs(t, err, failure)
 					require.Equal(t, []any{"readers", "in", int32(0)}, []any{refused.Group, refused.Topic, refused.Partition})
 					require.Positive(t, refused.Offset)
-					require.EqualValues(t, -1, w.committed(0))
-				}, kafkatest.Topics(1, "in"))
+					require.EqualValues(t, -1, w.Committed(0))
+				})
 			})
 		}
 	}
@@ -97,30 +97,31 @@ func TestCommitIsRefused(t *testing.T) {
 
 // Of two partitions one is refused: the other one's offset is committed.
 func TestCommitIsRefusedForOnePartition(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100, 100)
-		k.Fault(kfake.Fault{Keys: commitKey, Err: kerr.TopicAuthorizationFailed, Partitions: []int32{1}, Count: -1})
-		err := offsets(w.toEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
+		w.Write(1, 0, 100)
+		w.Fault(kfake.Fault{Keys: commitKey, Err: kerr.TopicAuthorizationFailed, Partitions: []int32{1}, Count: -1})
+		err := grouptest.Offsets(w.ToEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
 		var refused *consumer.CommitError
 		require.ErrorAs(t, err, &refused)
 		require.EqualValues(t, 1, refused.Partition)
 		require.EqualValues(t, 100, refused.Offset)
-		require.EqualValues(t, 100, w.committed(0))
-		require.EqualValues(t, -1, w.committed(1))
-	}, kafkatest.Topics(2, "in"))
+		require.EqualValues(t, 100, w.Committed(0))
+		require.EqualValues(t, -1, w.Committed(1))
+	})
 }
 
 // A commit that cannot be made within the commit time-out, at the end of a stream that waits for
 // it, is a failure.
 func TestCommitTimesOut(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
-		k.Fault(kfake.Fault{Keys: commitKey, Err: kerr.RequestTimedOut, Count: -1})
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
+		w.Fault(kfake.Fault{Keys: commitKey, Err: kerr.RequestTimedOut, Count: -1})
 		begin := time.Now()
-		err := offsets(w.toEnd(settings.CommitTimeout(300*time.Millisecond)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
+		err := grouptest.Offsets(w.ToEnd(settings.CommitTimeout(300*time.Millisecond)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
 			Run(t.Context(), stream.CloseTimeout(500*time.Millisecond))
 		var late *consumer.CommitError
 		require.ErrorAs(t, err, &late)
 		require.Less(t, time.Since(begin), 5*time.Second)
-	}, kafkatest.Topics(1, "in"))
+	})
 }

@@ -13,88 +13,89 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // metadata is what is committed together with a partition's offset.
-func (w *commitWorld) metadata(p int32) string {
-	w.t.Helper()
-	cl, err := kgo.NewClient(w.k.ClientOptions()...)
-	require.NoError(w.t, err)
+func metadata(t *testing.T, w *grouptest.World, p int32) string {
+	t.Helper()
+	cl, err := kgo.NewClient(w.ClientOptions()...)
+	require.NoError(t, err)
 	defer cl.Close()
-	resp, err := kadm.NewClient(cl).FetchOffsets(w.t.Context(), w.group)
-	require.NoError(w.t, err)
-	o, ok := resp.Lookup(w.topic, p)
-	require.True(w.t, ok)
+	resp, err := kadm.NewClient(cl).FetchOffsets(t.Context(), w.Group)
+	require.NoError(t, err)
+	o, ok := resp.Lookup(w.Topic, p)
+	require.True(t, ok)
 	return o.Metadata
 }
 
-func note(r commitRecord) (string, error) { return "note " + r.Value, nil }
+func note(r *strRecord) (string, error) { return "note " + strconv.FormatInt(r.Offset(), 10), nil }
 
 // The metadata of an offset is that of the last record before it, also where records are finished
 // out of order, or were filtered out.
 func TestCommitMetadata(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100, 40)
-		src := stream.MapAsyncUnordered(w.toEnd().CommitWithMetadataSource(note), 8, func(_ context.Context, m commitMessage) (commitMessage, error) {
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
+		w.Write(1, 0, 40)
+		src := stream.MapAsyncUnordered(w.ToEnd().CommitWithMetadataSource(note), 8, func(_ context.Context, m *strMessage) (*strMessage, error) {
 			return m, nil
-		}).Filter(func(m commitMessage) bool { return m.Record.Offset()%7 == 0 })
-		require.NoError(t, offsets(src).To(consumer.CommitterSink(settings.NewCommitter(settings.MaxBatch(3)))).Run(t.Context()))
-		require.Equal(t, "note 99", w.metadata(0))
-		require.Equal(t, "note 39", w.metadata(1))
+		}).Filter(func(m *strMessage) bool { return m.Record.Offset()%7 == 0 })
+		require.NoError(t, grouptest.Offsets(src).To(consumer.CommitterSink(settings.NewCommitter(settings.MaxBatch(3)))).Run(t.Context()))
+		require.Equal(t, "note 99", metadata(t, w, 0))
+		require.Equal(t, "note 39", metadata(t, w, 1))
 		for p := range int32(2) {
-			for _, c := range w.log.of(p) {
-				require.Equal(t, fmt.Sprintf("note %d", c.offset-1), c.metadata)
+			for _, c := range w.Journal.CommitsOf(p, 0) {
+				require.Equal(t, fmt.Sprintf("note %d", c.Offset-1), c.Metadata)
 			}
 		}
-	}, kafkatest.Topics(2, "in"))
+	})
 }
 
 // It is the same with the offset as context.
 func TestCommitMetadataWithOffsetContext(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
-		src := stream.MapWithContext(w.toEnd().SourceWithOffsetContextAndMetadata(note), func(r commitRecord) string { return r.Value })
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
+		src := stream.MapWithContext(w.ToEnd().SourceWithOffsetContextAndMetadata(note), func(r *strRecord) string { return r.Value })
 		require.NoError(t, stream.Map(src.Pairs(), func(p stream.Pair[string, envelope.Committable]) stream.Pair[string, envelope.Committable] { return p }).
 			To(consumer.CommitterSinkWithOffsetContext[string](onlyAtTheEnd())).Run(t.Context()))
-		require.EqualValues(t, 100, w.committed(0))
-		require.Equal(t, "note 99", w.metadata(0))
-	}, kafkatest.Topics(1, "in"))
+		require.EqualValues(t, 100, w.Committed(0))
+		require.Equal(t, "note 99", metadata(t, w, 0))
+	})
 }
 
 // Without a function nothing of ours is in it.
 func TestCommitWithoutMetadata(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 10)
-		require.NoError(t, offsets(w.toEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
-		require.NotContains(t, w.metadata(0), "note")
-	}, kafkatest.Topics(1, "in"))
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		require.NoError(t, grouptest.Offsets(w.ToEnd().CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
+		require.NotContains(t, metadata(t, w, 0), "note")
+	})
 }
 
 // A metadata function that fails, or panics, ends the run when its record's turn comes; those
 // before it are delivered and committed.
 func TestCommitMetadataFails(t *testing.T) {
 	broken := errors.New("no note")
-	for name, f := range map[string]func(commitRecord) (string, error){
-		"fails":  func(commitRecord) (string, error) { return "", broken },
-		"panics": func(commitRecord) (string, error) { panic(broken) },
+	for name, f := range map[string]func(*strRecord) (string, error){
+		"fails":  func(*strRecord) (string, error) { return "", broken },
+		"panics": func(*strRecord) (string, error) { panic(broken) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 0, 40)
+			grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Write(1, 0, 40)
 				var got []int64
-				src := stream.Map(w.toEnd().CommitWithMetadataSource(func(r commitRecord) (string, error) {
+				src := stream.Map(w.ToEnd().CommitWithMetadataSource(func(r *strRecord) (string, error) {
 					if r.Offset() >= 25 {
 						return f(r)
 					}
 					return note(r)
-				}), func(m commitMessage) commitMessage {
+				}), func(m *strMessage) *strMessage {
 					got = append(got, m.Record.Offset())
 					return m
 				})
-				err := offsets(src).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
+				err := grouptest.Offsets(src).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
 				require.ErrorContains(t, err, broken.Error())
 				var user *consumer.UserError
 				require.ErrorAs(t, err, &user)
@@ -108,37 +109,37 @@ func TestCommitMetadataFails(t *testing.T) {
 				var panicked *stream.PanicError
 				require.Equal(t, name == "panics", errors.As(err, &panicked))
 				require.Len(t, got, 25)
-				require.EqualValues(t, 25, w.committed(1))
-				require.Equal(t, "note 24", w.metadata(1))
-			}, kafkatest.Topics(2, "in"))
+				require.EqualValues(t, 25, w.Committed(1))
+				require.Equal(t, "note 24", metadata(t, w, 1))
+			})
 		})
 	}
 }
 
 // What the broker finds too long ends the run.
 func TestCommitMetadataTooLong(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 10)
-		src := w.toEnd().CommitWithMetadataSource(func(r commitRecord) (string, error) { return fmt.Sprintf("%05000d", r.Offset()), nil })
-		err := offsets(src).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		src := w.ToEnd().CommitWithMetadataSource(func(r *strRecord) (string, error) { return fmt.Sprintf("%05000d", r.Offset()), nil })
+		err := grouptest.Offsets(src).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context())
 		if err == nil { // kfake takes any
-			require.Len(t, w.metadata(0), 5000)
+			require.Len(t, metadata(t, w, 0), 5000)
 			return
 		}
 		var commit *consumer.CommitError
 		require.ErrorAs(t, err, &commit)
-	}, kafkatest.Topics(1, "in"))
+	})
 }
 
 // After a restart the metadata goes on with what is read then.
 func TestCommitMetadataAfterARestart(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
 		for i := range 4 {
-			src := w.consumer().CommitWithMetadataSource(note).Take(10)
-			require.NoError(t, offsets(src).To(consumer.CommitterSink(quickly())).Run(t.Context()))
-			require.EqualValues(t, 10*(i+1), w.committed(0))
-			require.Equal(t, "note "+strconv.Itoa(10*(i+1)-1), w.metadata(0))
+			src := w.Consumer().CommitWithMetadataSource(note).Take(10)
+			require.NoError(t, grouptest.Offsets(src).To(consumer.CommitterSink(quickly())).Run(t.Context()))
+			require.EqualValues(t, 10*(i+1), w.Committed(0))
+			require.Equal(t, "note "+strconv.Itoa(10*(i+1)-1), metadata(t, w, 0))
 		}
-	}, kafkatest.Topics(1, "in"))
+	})
 }

@@ -15,12 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -36,7 +33,7 @@ var (
 // anything is unfinished, no offset goes back, and in the end nothing is missing.
 func TestCommitRandomly(t *testing.T) {
 	if *commitSeed != 0 {
-		virtual(t, func(t *testing.T, k *kafkatest.Broker) { newRandomWorld(t, k, *commitSeed).run() })
+		grouptest.Run(t, 0, func(t *testing.T, w *grouptest.World) { newRandomWorld(t, w, *commitSeed).run() }, slowDeaths)
 		return
 	}
 	n := *commitWorlds
@@ -48,30 +45,31 @@ func TestCommitRandomly(t *testing.T) {
 	}
 	const each = 20 // worlds that share a broker
 	for from := 1; from <= n; from += each {
-		virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+		grouptest.Run(t, 0, func(t *testing.T, w *grouptest.World) {
 			for seed := from; seed < from+each && !t.Failed(); seed++ {
-				newRandomWorld(t, k, uint64(seed)).run()
+				newRandomWorld(t, w, uint64(seed)).run()
 			}
-		}, kafkatest.InMemory())
+		}, slowDeaths)
 	}
 }
 
+// slowDeaths: in all protocols dead members are noticed as late as by default.
+var slowDeaths = grouptest.Broker(kafkatest.BrokerConfig(map[string]string{
+	"group.consumer.heartbeat.interval.ms": "5000", "group.consumer.session.timeout.ms": "45000",
+}))
+
 type randomWorld struct {
-	*commitWorld
+	*grouptest.World
+	t        *testing.T
 	seed     uint64
 	r        *rand.Rand
-	counts   []int
 	stages   []randomStage
 	sink     int
 	protocol settings.GroupProtocol
+	done     *grouptest.Deliveries // the parts of records that were finished
 
-	mu      sync.Mutex
-	done    map[[2]int64]map[string]int // of each record, its parts that were finished
-	last    map[int32]int64             // committed
-	fails   int                         // calls until one fails
-	commits int
-	early   []string
-	back    []string
+	mu    sync.Mutex
+	fails int // calls until one fails
 }
 
 // piece is a part of a record on its way.
@@ -105,17 +103,12 @@ const (
 	kinds
 )
 
-func newRandomWorld(t *testing.T, k *kafkatest.Broker, seed uint64) *randomWorld {
+func newRandomWorld(t *testing.T, first *grouptest.World, seed uint64) *randomWorld {
 	r := rand.New(rand.NewPCG(seed, 5))
-	w := &randomWorld{
-		commitWorld: &commitWorld{t: t, k: k, topic: fmt.Sprintf("in%d", seed), group: fmt.Sprintf("group%d", seed)},
-		seed:        seed, r: r, done: map[[2]int64]map[string]int{}, last: map[int32]int64{},
-	}
 	partitions := 1 + r.IntN(3)
-	k.CreateTopic(t, w.topic, partitions)
-	for p := range partitions {
-		w.counts = append(w.counts, r.IntN(150))
-		w.produce(int32(p), 0, w.counts[p])
+	w := &randomWorld{World: first.Beside(fmt.Sprintf("in%d", seed), fmt.Sprintf("group%d", seed), partitions), t: t, seed: seed, r: r}
+	for p := range int32(partitions) {
+		w.Write(p, 0, r.IntN(150))
 	}
 	for range 1 + r.IntN(4) {
 		s := randomStage{kind: r.IntN(kinds), arg: 1 + r.IntN(9)}
@@ -126,53 +119,10 @@ func newRandomWorld(t *testing.T, k *kafkatest.Broker, seed uint64) *randomWorld
 	}
 	w.sink = r.IntN(3)
 	if seed%2 == 1 {
-		w.options = []consumer.Option{consumer.Recycle()}
+		w.Handle = []consumer.Option{consumer.Recycle()}
 	}
-	w.watch()
+	w.done = w.Guarded(w.parts)
 	return w
-}
-
-// watch looks at each commit before it is made.
-func (w *randomWorld) watch() {
-	id := w.k.Cluster().TopicInfo(w.topic).TopicID
-	faults := w.k.Fault(kfake.Fault{Keys: commitKey, Group: w.group, Count: -1, Observe: true, When: func(r kmsg.Request) bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, rt := range r.(*kmsg.OffsetCommitRequest).Topics {
-			if rt.Topic != w.topic && rt.TopicID != id {
-				continue
-			}
-			for _, rp := range rt.Partitions {
-				w.look(rp.Partition, rp.Offset)
-			}
-		}
-		return true
-	}})
-	w.t.Cleanup(faults.Remove)
-}
-
-func (w *randomWorld) look(p int32, offset int64) {
-	w.commits++
-	if offset < w.last[p] {
-		w.back = append(w.back, fmt.Sprintf("%d: from %d to %d", p, w.last[p], offset))
-	}
-	w.last[p] = offset
-	for o := range offset {
-		if missing := w.missing(p, o); missing != "" {
-			w.early = append(w.early, fmt.Sprintf("%d@%d committed without %s", p, offset, missing))
-			return
-		}
-	}
-}
-
-// missing names a part of a record that was not finished.
-func (w *randomWorld) missing(p int32, o int64) string {
-	for _, e := range w.parts(p, o) {
-		if w.done[[2]int64{int64(p), o}][e.path] == 0 {
-			return fmt.Sprintf("%d@%d%s", p, o, e.path)
-		}
-	}
-	return ""
 }
 
 func keeps(s randomStage, e commitPiece) bool { return e.hash()%int64(s.arg+1) != 0 }
@@ -185,7 +135,7 @@ func splits(s randomStage, e commitPiece) (parts []commitPiece) {
 }
 
 // parts are those of a record that arrive at the sink.
-func (w *randomWorld) parts(p int32, o int64) []commitPiece {
+func (w *randomWorld) parts(p int32, o int64) (paths []string) {
 	all := []commitPiece{{p, o, ""}}
 	for _, s := range w.stages {
 		var next []commitPiece
@@ -200,7 +150,10 @@ func (w *randomWorld) parts(p int32, o int64) []commitPiece {
 		}
 		all = next
 	}
-	return all
+	for _, e := range all {
+		paths = append(paths, e.path)
+	}
+	return paths
 }
 
 var errRandom = errors.New("a function of the user's has failed")
@@ -219,32 +172,22 @@ func (w *randomWorld) work(ctx context.Context, s randomStage, e commitPiece) (c
 		return e, errRandom
 	}
 	if takes > 0 {
-		select {
-		case <-time.After(takes):
-		case <-ctx.Done():
-			return e, context.Cause(ctx)
-		}
+		return e, grouptest.Idle(ctx, takes)
 	}
 	return e, nil
 }
 
-func (w *randomWorld) build(c commitHandle) stream.Graph {
+func (w *randomWorld) build(c *strConsumer) stream.Graph {
 	interval := time.Duration(1+w.r.IntN(40)) * time.Millisecond
 	cm := settings.NewCommitter(settings.MaxBatch(1+w.r.IntN(40)), settings.MaxInterval(interval))
-	pieces := stream.NewFlow(func(src stream.Source[commitMessage]) stream.Source[commitPiece] {
-		return w.through(stream.Map(src, func(m commitMessage) commitPiece { return commitPiece{m.Partition(), m.Record.Offset(), ""} }))
+	pieces := stream.NewFlow(func(src stream.Source[*strMessage]) stream.Source[commitPiece] {
+		return w.through(stream.Map(src, func(m *strMessage) commitPiece { return commitPiece{m.Partition(), m.Record.Offset(), ""} }))
 	})
 	finish := stream.ForEach(func(ctx context.Context, e commitPiece) error {
 		if _, err := w.work(ctx, randomStage{slow: 2 * time.Millisecond}, e); err != nil {
 			return err
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		at := [2]int64{int64(e.p), e.o}
-		if w.done[at] == nil {
-			w.done[at] = map[string]int{}
-		}
-		w.done[at][e.path]++
+		w.done.Put(grouptest.Delivery{Partition: e.p, Offset: e.o, Value: grouptest.Value(e.p, e.o, e.path)})
 		return nil
 	})
 	main := pieces.To(finish)
@@ -254,7 +197,7 @@ func (w *randomWorld) build(c commitHandle) stream.Graph {
 	case 1: // with every offset through a Committer beside
 		return c.CommittableSource().To(stream.Broadcast(onlyArms(cm), main))
 	}
-	return stream.Each(c.CommittablePartitionedSource(), 8, func(_ consumer.TopicPartition, src stream.Source[commitMessage]) stream.Graph {
+	return stream.Each(c.CommittablePartitionedSource(), 8, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
 		return src.To(stream.Broadcast(main, onlyArms(cm)))
 	})
 }
@@ -310,81 +253,36 @@ func (w *randomWorld) run() {
 		for _, ctl := range members {
 			switch w.some(3) / time.Millisecond {
 			case 0:
-				ctl.Stop()
-				<-ctl.Done()
+				grouptest.Stop(ctl)
 			case 1:
 				_ = ctl.Drain(w.t.Context())
 			case 2:
-				w.crash(ctl)
+				w.Crash(ctl)
 			}
 		}
 	}
 	w.mu.Lock()
 	w.fails = 0
 	w.mu.Unlock()
-	w.bury()
-	require.NoError(w.t, w.build(w.toEnd(opts()...)).Run(w.t.Context(), limits...), "world %d", w.seed)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	again := 0
-	for _, parts := range w.done {
-		for _, n := range parts {
-			again += n - 1
-		}
-	}
-	w.t.Logf("world %d: %d records, %d commits, %d parts were finished again", w.seed, len(w.done), w.commits, again)
-	require.Empty(w.t, w.back, "world %d: %v", w.seed, w.stages)
-	require.Empty(w.t, w.early, "world %d: %v", w.seed, w.stages)
-	for p, n := range w.counts {
-		for o := range int64(n) {
-			require.Empty(w.t, w.missing(int32(p), o), "world %d: lost; %v", w.seed, w.stages)
-		}
+	w.Bury(w.protocol)
+	require.NoError(w.t, w.build(w.ToEnd(opts()...)).Run(w.t.Context(), limits...), "world %d", w.seed)
+	v := w.done.Verify(w.Sent())
+	w.t.Logf("world %d: %v", w.seed, v)
+	require.Zero(w.t, v.Backwards, "world %d: %v; %v", w.seed, w.stages, v)
+	require.Zero(w.t, v.Early, "world %d: %v; %v", w.seed, w.stages, v)
+	require.Zero(w.t, v.Lost, "world %d: %v; %v", w.seed, w.stages, v)
+	for p, n := range w.Sent() {
 		if n > 0 {
-			require.EqualValues(w.t, n, w.last[int32(p)], "world %d", w.seed)
+			require.EqualValues(w.t, n, w.Committed(p), "world %d", w.seed)
 		}
-	}
-}
-
-// bury takes dead members out of the group, and fails if it cannot: a bounded run reads what it is
-// assigned, and what a dead member has is read by nobody. The embedded broker keeps one for ever
-// that died between joining and syncing, which Kafka does not; and one of KIP-848's protocol until
-// its session is over.
-func (w *randomWorld) bury() {
-	group := w.k.Cluster().GroupInfo(w.group)
-	if group == nil {
-		return
-	}
-	cl, err := kgo.NewClient(w.k.ClientOptions()...)
-	require.NoError(w.t, err)
-	defer cl.Close()
-	for _, m := range group.Members {
-		if w.protocol == settings.ConsumerProtocol {
-			req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-			req.Group, req.MemberID, req.MemberEpoch = w.group, m.MemberID, -1
-			resp, err := req.RequestWith(w.t.Context(), cl)
-			require.NoError(w.t, err)
-			require.NoError(w.t, kerr.ErrorForCode(resp.ErrorCode))
-			continue
-		}
-		req := kmsg.NewPtrLeaveGroupRequest()
-		req.Group = w.group
-		member := kmsg.NewLeaveGroupRequestMember()
-		member.MemberID = m.MemberID
-		req.Members = append(req.Members, member)
-		resp, err := req.RequestWith(w.t.Context(), cl)
-		require.NoError(w.t, err)
-		require.NoError(w.t, kerr.ErrorForCode(resp.ErrorCode))
-	}
-	if group = w.k.Cluster().GroupInfo(w.group); group != nil {
-		require.Empty(w.t, group.Members, "world %d", w.seed)
 	}
 }
 
 func (w *randomWorld) begin(opts []settings.ConsumerOption, limits []stream.RunOption) *stream.Control {
 	w.mu.Lock()
-	g := w.build(w.consumer(opts...))
+	g := w.build(w.Consumer(opts...))
 	w.mu.Unlock()
-	return w.start(g, limits...)
+	return w.Start(g, limits...)
 }
 
 // some is up to so many milliseconds.

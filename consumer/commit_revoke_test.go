@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -19,8 +19,9 @@ import (
 func TestCommitNeverBehindARevoke(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 300, 300)
+			grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 300)
+				w.Write(1, 0, 300)
 				var mu sync.Mutex
 				// when a partition's revoke returned, as a number of commits
 				gone := map[int32]int{}
@@ -28,18 +29,19 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					for _, p := range ps {
-						gone[p.Partition] = len(w.log.of(p.Partition)) // behind the last commit
+						// behind the last commit
+						gone[p.Partition] = len(w.Journal.CommitsOf(p.Partition, 0))
 					}
 					return nil
 				}}
 				opts := []settings.ConsumerOption{
 					settings.Protocol(protocol), settings.RevokeTimeout(200 * time.Millisecond), settings.SessionTimeout(3 * time.Second),
 				}
-				first := consumer.New(w.settings(opts...), consumer.Topics(w.topic), consumer.OnRebalance(handler))
+				first := consumer.New(w.Settings(opts...), consumer.Topics(w.Topic), consumer.OnRebalance(handler))
 				release := make(chan struct{})
-				blocked := make(chan commitMessage, 2)
-				var taken []commitMessage
-				src := stream.MapAsyncUnordered(first.CommittableSource(), 4, func(_ context.Context, m commitMessage) (commitMessage, error) {
+				blocked := make(chan *strMessage, 2)
+				var taken []*strMessage
+				src := stream.MapAsyncUnordered(first.CommittableSource(), 4, func(_ context.Context, m *strMessage) (*strMessage, error) {
 					mu.Lock()
 					taken = append(taken, m)
 					mu.Unlock()
@@ -49,15 +51,16 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 					}
 					return m, nil
 				})
-				one := w.start(offsets(src).To(consumer.CommitterSink(quickly())))
+				one := w.Start(grouptest.Offsets(src).To(consumer.CommitterSink(quickly())))
 				<-blocked
 				<-blocked
-				w.log.await(t, 0, 150)
-				w.log.await(t, 1, 150)
+				w.Journal.AwaitCommit(t, 0, 150)
+				w.Journal.AwaitCommit(t, 1, 150)
 
-				second := consumer.New(w.settings(opts...), consumer.Topics(w.topic))
-				two := w.start(offsets(second.CommittableSource()).To(consumer.CommitterSink(quickly())))
-				moved := w.log.awaitAny(t, 300) // which the second member reads to its end
+				second := consumer.New(w.Settings(opts...), consumer.Topics(w.Topic))
+				two := w.Start(grouptest.Offsets(second.CommittableSource()).To(consumer.CommitterSink(quickly())))
+				// which the second member reads to its end
+				moved := w.Journal.AwaitAnyCommit(t, 300).Partition
 				mu.Lock()
 				require.Contains(t, gone, moved)
 				for _, m := range taken {
@@ -65,20 +68,20 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 				}
 				mu.Unlock()
 				close(release)
-				w.log.await(t, 1-moved, 300)
+				w.Journal.AwaitCommit(t, 1-moved, 300)
 				require.NoError(t, two.Drain(t.Context()))
 				require.NoError(t, one.Drain(t.Context()))
-				w.log.neverBack(t)
-				all := w.log.of(moved)
-				old := all[0].member
+				w.Journal.RequireForward(t)
+				all := w.Journal.CommitsOf(moved, 0)
+				old := all[0].Member
 				for i, c := range all {
-					if c.member == old && i >= gone[moved] && protocol == settings.CooperativeSticky {
-						require.Greater(t, c.offset, int64(150), "the old owner has committed behind its revoke")
+					if c.Member == old && i >= gone[moved] && protocol == settings.CooperativeSticky {
+						require.Greater(t, c.Offset, int64(150), "the old owner has committed behind its revoke")
 					}
 				}
-				require.EqualValues(t, 300, w.committed(moved))
-				require.Empty(t, w.rest())
-			}, kafkatest.Topics(2, "in"))
+				require.EqualValues(t, 300, w.Committed(moved))
+				require.Zero(t, w.Rest().Count())
+			})
 		})
 	}
 }

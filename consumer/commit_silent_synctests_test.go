@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -29,7 +29,7 @@ type gate struct {
 	conns []*gated // with something that was kept
 }
 
-func newGate(w *commitWorld) *gate { return &gate{dial: w.settings().Dialer()} }
+func newGate(w *grouptest.World) *gate { return &gate{dial: w.Settings().Dialer()} }
 
 func (g *gate) setting() settings.Option {
 	return settings.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -83,51 +83,51 @@ func (c *gated) Write(b []byte) (int, error) {
 
 // A broker that does not answer a commit ends the stream that waits for it, and its run in time.
 func TestCommitIsNotAnswered(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
 		g := newGate(w)
 		g.close()
 		begin := time.Now()
-		err := offsets(w.toEnd(g.setting(), settings.CommitTimeout(2*time.Second)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
+		err := grouptest.Offsets(w.ToEnd(g.setting(), settings.CommitTimeout(2*time.Second)).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).
 			Run(t.Context(), stream.CloseTimeout(3*time.Second))
 		var late *consumer.CommitError
 		require.ErrorAs(t, err, &late)
 		took := time.Since(begin)
 		t.Log(took, err)
 		require.Less(t, took, 12*time.Second)
-	}, kafkatest.Topics(1, "in"))
+	})
 }
 
 // One that answers late, but in time, does no harm.
 func TestCommitIsAnsweredLate(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
 		g := newGate(w)
 		g.close()
 		time.AfterFunc(4*time.Second, g.open) // before the time for the last commit is over
-		require.NoError(t, offsets(w.toEnd(g.setting()).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
-		require.EqualValues(t, 100, w.committed(0))
-	}, kafkatest.Topics(1, "in"))
+		require.NoError(t, grouptest.Offsets(w.ToEnd(g.setting()).CommittableSource()).To(consumer.CommitterSink(onlyAtTheEnd())).Run(t.Context()))
+		require.EqualValues(t, 100, w.Committed(0))
+	})
 }
 
 // While commits are not answered, records go on; what was finished meanwhile goes with the next
 // one.
 func TestCommitDoesNotHoldUpRecords(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 100)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 100)
 		g := newGate(w)
 		g.close()
-		ctl := w.start(offsets(w.consumer(g.setting()).CommittableSource()).To(consumer.CommitterSink(quickly())))
+		ctl := w.Start(grouptest.Offsets(w.Consumer(g.setting()).CommittableSource()).To(consumer.CommitterSink(quickly())))
 		synctest.Wait()
 		<-time.After(time.Second) // of the bubble's
-		w.produce(0, 100, 1000)
+		w.Write(0, 100, 1000)
 		<-time.After(time.Second)
-		require.EqualValues(t, -1, w.committed(0))
+		require.EqualValues(t, -1, w.Committed(0))
 		g.open()
-		w.log.await(t, 0, 1000)
-		require.Equal(t, 2, w.log.requests())
+		w.Journal.AwaitCommit(t, 0, 1000)
+		require.Equal(t, 2, w.Journal.CommitRequests())
 		require.NoError(t, ctl.Drain(t.Context()))
-	}, kafkatest.Topics(1, "in"))
+	})
 }
 
 // A run that is stopped while a commit is not answered ends in its time.
@@ -137,13 +137,13 @@ func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
 		"drain": func(t *testing.T, ctl *stream.Control) { require.Error(t, ctl.Drain(t.Context())) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 100)
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 100)
 				at := newAtOffset(99)
 				g := newGate(w)
 				g.close()
-				c := w.consumer(g.setting(), settings.CommitTimeout(2*time.Second))
-				ctl := w.start(offsets(stream.Map(c.CommittableSource(), at.look)).To(consumer.CommitterSink(quickly())), stream.CloseTimeout(3*time.Second))
+				c := w.Consumer(g.setting(), settings.CommitTimeout(2*time.Second))
+				ctl := w.Start(grouptest.Offsets(stream.Map(c.CommittableSource(), at.look)).To(consumer.CommitterSink(quickly())), stream.CloseTimeout(3*time.Second))
 				<-at.seen
 				<-time.After(time.Second)
 				begin := time.Now()
@@ -156,8 +156,8 @@ func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
 				require.ErrorAs(t, ctl.Err(), &late)
 				g.open()
 				synctest.Wait()
-				require.EqualValues(t, -1, w.committed(0))
-			}, kafkatest.Topics(1, "in"))
+				require.EqualValues(t, -1, w.Committed(0))
+			})
 		})
 	}
 }

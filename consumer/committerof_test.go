@@ -10,6 +10,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -19,38 +20,38 @@ import (
 // row is what a user makes of a message.
 type row struct {
 	Number  int
-	Message commitMessage
+	Message *strMessage
 }
 
-func rowOf(m commitMessage) row { return row{len(m.Value), m} }
+func rowOf(m *strMessage) row { return row{len(m.Value), m} }
 
 // Elements of any type that carries an offset are committed, where some are left out too.
 func TestCommitterSinkOf(t *testing.T) {
 	cm := onlyAtTheEnd()
-	for name, graph := range map[string]func(w *commitWorld, src stream.Source[commitMessage]) stream.Graph{
-		"messages": func(_ *commitWorld, src stream.Source[commitMessage]) stream.Graph {
-			return src.To(consumer.CommitterSinkOf[commitMessage](cm))
+	for name, graph := range map[string]func(w *grouptest.World, src stream.Source[*strMessage]) stream.Graph{
+		"messages": func(_ *grouptest.World, src stream.Source[*strMessage]) stream.Graph {
+			return src.To(consumer.CommitterSinkOf[*strMessage](cm))
 		},
-		"rows": func(_ *commitWorld, src stream.Source[commitMessage]) stream.Graph {
+		"rows": func(_ *grouptest.World, src stream.Source[*strMessage]) stream.Graph {
 			return stream.Map(src, rowOf).Filter(func(r row) bool { return r.Number > 1 }).To(consumer.CommitterSinkOf[row](cm))
 		},
-		"batches": func(_ *commitWorld, src stream.Source[commitMessage]) stream.Graph {
-			return stream.Batch(src, 7, time.Second).To(consumer.CommitterSinkOf[[]commitMessage](cm))
+		"batches": func(_ *grouptest.World, src stream.Source[*strMessage]) stream.Graph {
+			return stream.Batch(src, 7, time.Second).To(consumer.CommitterSinkOf[[]*strMessage](cm))
 		},
-		"results of messages": func(w *commitWorld, src stream.Source[commitMessage]) stream.Graph {
-			out := stream.Map(src, func(m commitMessage) envelope.Envelope[string, string, commitMessage] {
+		"results of messages": func(w *grouptest.World, src stream.Source[*strMessage]) stream.Graph {
+			out := stream.Map(src, func(m *strMessage) envelope.Envelope[string, string, *strMessage] {
 				return envelope.Single(*envelope.New("out", "k", m.Value), m)
 			})
-			results := stream.Via(out, producer.FlexiFlow[commitMessage](w.producer()))
-			return results.To(consumer.CommitterSinkOf[envelope.Results[string, string, commitMessage]](cm))
+			results := stream.Via(out, producer.FlexiFlow[*strMessage](w.Producer()))
+			return results.To(consumer.CommitterSinkOf[envelope.Results[string, string, *strMessage]](cm))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-				w := newCommitWorld(t, k, 50)
-				require.NoError(t, graph(w, w.toEnd().CommittableSource()).Run(t.Context()))
-				require.EqualValues(t, 50, w.committed(0))
-			}, kafkatest.Topics(1, "in", "out"))
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 50)
+				require.NoError(t, graph(w, w.ToEnd().CommittableSource()).Run(t.Context()))
+				require.EqualValues(t, 50, w.Committed(0))
+			}, grouptest.Broker(kafkatest.Topics(1, "out")))
 		})
 	}
 }
@@ -58,53 +59,53 @@ func TestCommitterSinkOf(t *testing.T) {
 // An element that is not finished holds its offset: what a batch does not reach the sink with is
 // not committed.
 func TestCommitterSinkOfBatchThatFails(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 50)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 50)
 		errFull := errors.New("the disk is full")
-		saved := stream.TryMap(stream.Batch(w.toEnd().CommittableSource(), 10, time.Second), func(_ context.Context, ms []commitMessage) ([]commitMessage, error) {
+		saved := stream.TryMap(stream.Batch(w.ToEnd().CommittableSource(), 10, time.Second), func(_ context.Context, ms []*strMessage) ([]*strMessage, error) {
 			if ms[0].Record.Offset() >= 20 {
 				return nil, errFull
 			}
 			return ms, nil
 		})
-		require.ErrorIs(t, saved.To(consumer.CommitterSinkOf[[]commitMessage](onlyAtTheEnd())).Run(t.Context()), errFull)
-		require.EqualValues(t, 20, w.committed(0))
-	}, kafkatest.Topics(1, "in"))
+		require.ErrorIs(t, saved.To(consumer.CommitterSinkOf[[]*strMessage](onlyAtTheEnd())).Run(t.Context()), errFull)
+		require.EqualValues(t, 20, w.Committed(0))
+	})
 }
 
 // Batches that came by a channel finish their records, also one by one and shown twice; what
 // carries nothing finishes none.
 func TestCommitterSinkOfAnotherGraph(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 10)
-		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(10 * time.Millisecond))}
-		taken := make(chan commitMessage)
-		ctl := w.start(w.consumer().CommittableSource().To(stream.ToChan(taken)))
-		type batch = stream.Pair[[]commitMessage, envelope.Committable]
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		w.Handle = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(10 * time.Millisecond))}
+		taken := make(chan *strMessage)
+		ctl := w.Start(w.Consumer().CommittableSource().To(stream.ToChan(taken)))
+		type batch = stream.Pair[[]*strMessage, envelope.Committable]
 		batches := make(chan batch)
-		committing := w.start(stream.FromChan(batches).To(consumer.CommitterSinkOf[batch](quickly())))
+		committing := w.Start(stream.FromChan(batches).To(consumer.CommitterSinkOf[batch](quickly())))
 		one, two, three := <-taken, <-taken, <-taken
 		batches <- batch{}
-		batches <- batch{Value: []commitMessage{one, nil, two}, Context: two.Offset}
-		w.log.await(t, 0, 2)
+		batches <- batch{Value: []*strMessage{one, nil, two}, Context: two.Offset}
+		w.Journal.AwaitCommit(t, 0, 2)
 		batches <- batch{Context: three.Offset}
-		w.log.await(t, 0, 3)
+		w.Journal.AwaitCommit(t, 0, 3)
 		close(batches)
 		<-committing.Done()
 		require.NoError(t, committing.Err())
 		ctl.Stop()
 		<-ctl.Done()
-	}, kafkatest.Topics(1, "in"))
+	})
 }
 
 // MaxBatch counts offsets, and not elements.
 func TestCommitterSinkOfCountsOffsets(t *testing.T) {
-	onBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := newCommitWorld(t, k, 30)
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 30)
 		cm := settings.NewCommitter(settings.MaxBatch(20), settings.MaxInterval(time.Hour))
-		w.start(stream.Batch(w.consumer().CommittableSource(), 10, time.Hour).To(consumer.CommitterSinkOf[[]commitMessage](cm)))
-		w.log.await(t, 0, 20)
-	}, kafkatest.Topics(1, "in"))
+		w.Start(stream.Batch(w.Consumer().CommittableSource(), 10, time.Hour).To(consumer.CommitterSinkOf[[]*strMessage](cm)))
+		w.Journal.AwaitCommit(t, 0, 20)
+	})
 }
 
 // A type that carries no offset is told with what would, and everything else that is wrong, before

@@ -12,7 +12,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -41,9 +41,9 @@ var completing = map[string]func(src, endless stream.Source[*strRecord]) stream.
 // completedWorld is a topic of two partitions, a first member whose source completes while its
 // graph waits for something that never comes, and a second one.
 type completedWorld struct {
-	k         *kafkatest.Broker
+	*grouptest.World
 	c         *strConsumer
-	got, rest *gathered
+	got, rest *grouptest.Deliveries
 	first     *stream.Control
 }
 
@@ -63,29 +63,29 @@ func (w *completedWorld) requireLeft(t *testing.T, committed bool) {
 	_, err = w.c.Lag(t.Context())
 	require.ErrorIs(t, err, consumer.ErrNotRunning)
 	require.ErrorIs(t, w.c.Pause(), consumer.ErrNotRunning)
-	other := consumer.New(readerOf(w.k), consumer.Topics("in"))
-	second := begun(t, other.CommittableSource().To(w.rest.messages()))
+	other := w.Consumer()
+	second := w.Start(other.CommittableSource().To(w.rest.Committing()))
 	left := 2 * completedRecords
 	if committed {
-		left -= w.got.count()
+		left -= w.got.Count()
 	}
-	took := becomes(t, "the rest", func() bool { return w.rest.count() >= left })
+	took := w.Until("the rest", func() bool { return w.rest.Count() >= left })
 	require.Less(t, took, 2*time.Second, "it waits for nobody")
-	require.Equal(t, left, w.rest.count())
-	drainedAll(t, second)
+	require.Equal(t, left, w.rest.Count())
+	w.Drain(second)
 	select {
 	case <-w.first.Done():
 		t.Fatalf("the rest of the graph has ended: %v", w.first.Err())
 	default:
 	}
-	drainedAll(t, w.first)
+	w.Drain(w.first)
 	require.ErrorIs(t, w.first.Err(), stream.ErrDrained)
 }
 
 func completedTest(t *testing.T, opts []consumer.Option, body func(t *testing.T, w *completedWorld)) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, completedRecords)
-		body(t, &completedWorld{k: k, c: consumer.New(readerOf(k), consumer.Topics("in"), opts...), got: newGathered(), rest: newGathered()})
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, completedRecords)
+		body(t, &completedWorld{World: w, c: consumer.New(w.Settings(), consumer.Topics("in"), opts...), got: &grouptest.Deliveries{}, rest: &grouptest.Deliveries{}})
 	})
 }
 
@@ -95,11 +95,11 @@ func TestBroadcastWithoutBranchesLeaves(t *testing.T) {
 		branch := func(n int) stream.Sink[*strRecord] {
 			return stream.NewFlow(func(s stream.Source[*strRecord]) stream.Source[*strRecord] {
 				return stream.Merge(s.Take(n), w.endless())
-			}).To(w.got.sink())
+			}).To(w.got.Sink())
 		}
-		w.first = begun(t, w.c.PlainSource().To(stream.Broadcast(branch(3), branch(7))))
-		becomes(t, "ten", func() bool { return w.got.count() == 10 })
-		pass(time.Second)
+		w.first = w.Start(w.c.PlainSource().To(stream.Broadcast(branch(3), branch(7))))
+		w.Until("ten", func() bool { return w.got.Count() == 10 })
+		w.Pass(time.Second)
 		w.requireLeft(t, false)
 	})
 }
@@ -109,24 +109,24 @@ func TestCompletedSourceLeaves(t *testing.T) {
 	for how, completes := range completing {
 		t.Run("plain, "+how, func(t *testing.T) {
 			completedTest(t, nil, func(t *testing.T, w *completedWorld) {
-				w.first = begun(t, completes(w.c.PlainSource(), w.endless()).To(w.got.sink()))
-				becomes(t, "ten", func() bool { return w.got.count() == 10 })
-				pass(time.Second)
+				w.first = w.Start(completes(w.c.PlainSource(), w.endless()).To(w.got.Sink()))
+				w.Until("ten", func() bool { return w.got.Count() == 10 })
+				w.Pass(time.Second)
 				w.requireLeft(t, false)
 			})
 		})
 		t.Run("at most once, "+how, func(t *testing.T) {
 			completedTest(t, nil, func(t *testing.T, w *completedWorld) {
-				w.first = begun(t, completes(w.c.AtMostOnceSource(20), w.endless()).To(w.got.sink()))
-				becomes(t, "ten", func() bool { return w.got.count() == 10 })
-				pass(time.Second)
-				other := consumer.New(readerOf(w.k), consumer.Topics("in"))
-				second := begun(t, other.AtMostOnceSource(20).To(w.rest.sink()))
-				pass(2 * time.Second)
-				require.GreaterOrEqual(t, w.rest.count(), 2*completedRecords-11, "the offsets are set back to what the stream did not get")
-				require.LessOrEqual(t, w.rest.count(), 2*completedRecords-10)
-				drainedAll(t, second)
-				drainedAll(t, w.first)
+				w.first = w.Start(completes(w.c.AtMostOnceSource(20), w.endless()).To(w.got.Sink()))
+				w.Until("ten", func() bool { return w.got.Count() == 10 })
+				w.Pass(time.Second)
+				other := w.Consumer()
+				second := w.Start(other.AtMostOnceSource(20).To(w.rest.Sink()))
+				w.Pass(2 * time.Second)
+				require.GreaterOrEqual(t, w.rest.Count(), 2*completedRecords-11, "the offsets are set back to what the stream did not get")
+				require.LessOrEqual(t, w.rest.Count(), 2*completedRecords-10)
+				w.Drain(second)
+				w.Drain(w.first)
 			})
 		})
 		t.Run("committable, "+how, func(t *testing.T) {
@@ -140,23 +140,23 @@ func TestCompletedSourceLeaves(t *testing.T) {
 					return &m.Record
 				})
 				offsets := stream.Map(completes(records, w.endless()), func(r *strRecord) envelope.Committable {
-					w.got.add(r)
+					w.got.Add(r)
 					mu.Lock()
 					defer mu.Unlock()
 					return of[r]
 				})
-				w.first = begun(t, offsets.To(consumer.CommitterSink(settings.NewCommitter(settings.MaxInterval(time.Hour)))))
-				becomes(t, "ten", func() bool { return w.got.count() == 10 })
-				pass(time.Second)
+				w.first = w.Start(offsets.To(consumer.CommitterSink(settings.NewCommitter(settings.MaxInterval(time.Hour)))))
+				w.Until("ten", func() bool { return w.got.Count() == 10 })
+				w.Pass(time.Second)
 				w.requireLeft(t, true)
 			})
 		})
 		t.Run("no member, "+how, func(t *testing.T) {
 			completedTest(t, nil, func(t *testing.T, w *completedWorld) {
-				w.c = consumer.New(readerOf(w.k), consumer.Partitions(ats(2)...))
-				w.first = begun(t, completes(w.c.PlainSource(), w.endless()).To(w.got.sink()))
-				becomes(t, "ten", func() bool { return w.got.count() == 10 })
-				pass(time.Second)
+				w.c = consumer.New(w.Settings(), consumer.Partitions(ats(2)...))
+				w.first = w.Start(completes(w.c.PlainSource(), w.endless()).To(w.got.Sink()))
+				w.Until("ten", func() bool { return w.got.Count() == 10 })
+				w.Pass(time.Second)
 				w.requireLeft(t, false)
 			})
 		})
@@ -166,9 +166,9 @@ func TestCompletedSourceLeaves(t *testing.T) {
 // A bounded source leaves when everything was read.
 func TestBoundedSourceLeaves(t *testing.T) {
 	completedTest(t, []consumer.Option{consumer.ToEnd()}, func(t *testing.T, w *completedWorld) {
-		w.first = begun(t, stream.Concat(w.c.PlainSource(), w.endless()).To(w.got.sink()))
-		becomes(t, "all", func() bool { return w.got.count() == 2*completedRecords })
-		pass(time.Second)
+		w.first = w.Start(stream.Concat(w.c.PlainSource(), w.endless()).To(w.got.Sink()))
+		w.Until("all", func() bool { return w.got.Count() == 2*completedRecords })
+		w.Pass(time.Second)
 		w.requireLeft(t, false)
 	})
 }
@@ -203,9 +203,9 @@ func TestCompletedPartitionedSourceLeaves(t *testing.T) {
 		for kind, graph := range graphs {
 			t.Run(kind+", "+name, func(t *testing.T) {
 				completedTest(t, e.opts, func(t *testing.T, w *completedWorld) {
-					w.first = begun(t, graph(w))
-					becomes(t, "what is wanted", func() bool { return w.got.count() == e.want })
-					pass(time.Second)
+					w.first = w.Start(graph(w))
+					w.Until("what is wanted", func() bool { return w.got.Count() == e.want })
+					w.Pass(time.Second)
 					w.requireLeft(t, false)
 				})
 			})
@@ -224,6 +224,6 @@ func completingEach(w *completedWorld, src stream.Source[strSub], take, each, n 
 		if each > 0 {
 			s = s.Take(each)
 		}
-		return s.To(w.got.sink())
+		return s.To(w.got.Sink())
 	})
 }

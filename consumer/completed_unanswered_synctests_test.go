@@ -9,8 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -27,13 +26,13 @@ func allButOne() stream.Sink[*strMessage] {
 }
 
 // unanswered are sources that complete, with a record that nobody answers.
-var unanswered = map[string]func(k *kafkatest.Broker) (*strConsumer, stream.Source[*strMessage]){
-	"to the end": func(k *kafkatest.Broker) (*strConsumer, stream.Source[*strMessage]) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+var unanswered = map[string]func(w *grouptest.World) (*strConsumer, stream.Source[*strMessage]){
+	"to the end": func(w *grouptest.World) (*strConsumer, stream.Source[*strMessage]) {
+		c := w.ToEnd()
 		return c, c.CommittableSource()
 	},
-	"a take": func(k *kafkatest.Broker) (*strConsumer, stream.Source[*strMessage]) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	"a take": func(w *grouptest.World) (*strConsumer, stream.Source[*strMessage]) {
+		c := w.Consumer()
 		return c, c.CommittableSource().Take(10)
 	},
 }
@@ -43,13 +42,13 @@ func TestCompletedRunEndsWithoutAnAnswer(t *testing.T) {
 	for name, source := range unanswered {
 		t.Run(name, func(t *testing.T) {
 			for range 10 { // the last hand-over ends at about the moment at which it is looked
-				withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 1, 0, 10)
-					_, src := source(k)
+				grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+					w.Fill(1, 0, 10)
+					_, src := source(w)
 					began := time.Now()
-					require.NoError(t, outcome(t, begun(t, src.To(allButOne()))))
+					require.NoError(t, w.Outcome(w.Start(src.To(allButOne()))))
 					require.LessOrEqual(t, time.Since(began), 20*time.Second)
-					require.EqualValues(t, 4, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+					require.EqualValues(t, 4, w.Committed(0))
 				})
 			}
 		})
@@ -62,11 +61,11 @@ func TestCompletedSourceLeavesWithoutAnAnswer(t *testing.T) {
 	for name, source := range unanswered {
 		t.Run(name, func(t *testing.T) {
 			for range 10 {
-				withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 1, 0, 10)
-					c, src := source(k)
-					ctl := begun(t, stream.Concat(src, stream.FromChan(make(chan *strMessage))).To(allButOne()))
-					pass(time.Minute)
+				grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+					w.Fill(1, 0, 10)
+					c, src := source(w)
+					ctl := w.Start(stream.Concat(src, stream.FromChan(make(chan *strMessage))).To(allButOne()))
+					w.Pass(time.Minute)
 					ps, _ := c.Assignment()
 					require.Empty(t, ps, "the group is left")
 					began := time.Now()

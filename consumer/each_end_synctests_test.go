@@ -12,7 +12,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
@@ -28,10 +28,10 @@ func TestEndsWithOutcomesWithheld(t *testing.T) {
 			for _, stuck := range []bool{false, true} {
 				title := how + map[bool]string{true: ", sub-streams"}[each] + map[bool]string{true: ", and a call that does not return"}[stuck]
 				t.Run(title, func(t *testing.T) {
-					withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-						k.CreateTopic(t, "out", 1)
-						fillPartitions(t, k, "in", 2, 0, 10)
-						release := k.HoldAcks("out")
+					grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+						w.CreateTopic(t, "out", 1)
+						w.Fill(2, 0, 10)
+						release := w.HoldAcks("out")
 						defer release()
 						block := make(chan struct{})
 						defer close(block)
@@ -44,8 +44,8 @@ func TestEndsWithOutcomesWithheld(t *testing.T) {
 							}
 							return nil
 						}}
-						c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(h))
-						ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)))
+						c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.OnRebalance(h))
+						ps := settings.NewProducer(serde.String(), serde.String(), w.Bootstrap(), w.Dialer(), settings.Logger(slog.New(slog.DiscardHandler)))
 						copying := func(s stream.Source[*strMessage]) stream.Graph {
 							copied := stream.TryMap(s, func(_ context.Context, m *strMessage) (envelope.Envelope[string, string, envelope.Committable], error) {
 								if stuck && m.Partition() == 1 && m.Record.Offset() == 5 {
@@ -59,8 +59,8 @@ func TestEndsWithOutcomesWithheld(t *testing.T) {
 						if each {
 							g = stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, s stream.Source[*strMessage]) stream.Graph { return copying(s) })
 						}
-						ctl := begun(t, g)
-						pass(2 * time.Second)
+						ctl := w.Start(g)
+						w.Pass(2 * time.Second)
 						began := time.Now()
 						want := stream.ErrStopped
 						if how == "stop" {

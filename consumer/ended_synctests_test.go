@@ -18,7 +18,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -41,51 +41,52 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 	} {
 		for _, partitioned := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, partitioned %v", e.name, partitioned), func(t *testing.T) {
-				kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-					d := newDesk(t, k, 1000)
-					c := d.clerk()
-					call := func(ctx context.Context, m deskMessage) (envelope.Committable, error) {
-						c.note(m)
-						if err := idle(ctx, e.takes); err != nil || !e.fails {
+				grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+					w.Write(0, 0, 1000)
+					w.Write(1, 0, 1000)
+					c := w.Member()
+					call := func(ctx context.Context, m *strMessage) (envelope.Committable, error) {
+						c.Took.Add(&m.Record)
+						if err := grouptest.Idle(ctx, e.takes); err != nil || !e.fails {
 							return m.Offset, err
 						}
 						return nil, errWork
 					}
-					commit := func(src stream.Source[deskMessage]) stream.Graph {
+					commit := func(src stream.Source[*strMessage]) stream.Graph {
 						return stream.MapAsync(src, 4, call, stream.OnError(stream.Retry(stream.Backoff{}))).To(consumer.CommitterSink(settings.NewCommitter()))
 					}
-					graph := commit(c.handle.CommittableSource())
+					graph := commit(c.Handle.CommittableSource())
 					if partitioned {
-						graph = stream.Each(c.handle.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, s stream.Source[deskMessage]) stream.Graph { return commit(s) })
+						graph = stream.Each(c.Handle.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, s stream.Source[*strMessage]) stream.Graph { return commit(s) })
 					}
-					c.run(graph, e.opts...)
-					d.await("work", func() bool { return len(c.offsetsOf(0))+len(c.offsetsOf(1)) > 3 })
+					c.Start(graph, e.opts...)
+					w.Until("work", func() bool { return len(c.Took.Offsets(0))+len(c.Took.Offsets(1)) > 3 })
 					if e.takes == 0 {
-						d.awaitCommitted(0, 1000)
-						d.awaitCommitted(1, 1000)
+						w.AwaitCommitted(0, 1000)
+						w.AwaitCommitted(1, 1000)
 					}
-					pass(time.Second)
+					w.Pass(time.Second)
 					if e.stops {
-						c.ctl.Stop()
+						c.Run.Stop()
 					} else {
-						go func() { _ = c.ctl.Drain(context.WithoutCancel(t.Context())) }()
+						go func() { _ = c.Run.Drain(context.WithoutCancel(t.Context())) }()
 					}
-					<-c.ctl.Done()
-					shot := c.ctl.Snapshot()
+					<-c.Run.Done()
+					shot := c.Run.Snapshot()
 					givenUp := 0
 					for _, g := range shot.GivenUp {
 						givenUp += g.Records
 					}
 					require.Equal(t, e.back, shot.GivenBack > 0, "%d", shot.GivenBack)
 					require.Equal(t, e.givenUp, givenUp > 0, "%d", givenUp)
-					require.Contains(t, d.log.String(), "a consumer has ended")
-					for _, line := range strings.Split(d.log.String(), "\n") {
+					require.Contains(t, w.Log.String(), "a consumer has ended")
+					for _, line := range strings.Split(w.Log.String(), "\n") {
 						if strings.Contains(line, "a consumer has ended") {
 							require.Contains(t, line, fmt.Sprintf(" given_back=%d given_up=%d", shot.GivenBack, givenUp))
 							require.Regexp(t, ` why="?(drained|vicuna: the stream was stopped|vicuna: the drain did not finish)`, line)
 						}
 					}
-				})
+				}, grouptest.Durable())
 			})
 		}
 	}
@@ -100,51 +101,52 @@ func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 		for _, partitioned := range []bool{false, true} {
 			for _, stops := range []bool{false, true} {
 				t.Run(fmt.Sprintf("heeds its context %v, partitioned %v, stops %v", heeds, partitioned, stops), func(t *testing.T) {
-					kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-						d := newDesk(t, k, 1000)
-						c := d.clerk()
+					grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+						w.Write(0, 0, 1000)
+						w.Write(1, 0, 1000)
+						c := w.Member()
 						var begun atomic.Int64
-						call := func(ctx context.Context, m deskMessage) (envelope.Committable, error) {
+						call := func(ctx context.Context, m *strMessage) (envelope.Committable, error) {
 							if begun.Add(1) > atOnce {
 								return m.Offset, errors.New("nothing begins any more")
 							}
 							if heeds {
-								return m.Offset, idle(ctx, time.Hour)
+								return m.Offset, grouptest.Idle(ctx, time.Hour)
 							}
 							// a little longer than the run waits
 							<-time.After(time.Minute + 2*time.Second)
 							return m.Offset, nil
 						}
-						commit := func(src stream.Source[deskMessage]) stream.Graph {
+						commit := func(src stream.Source[*strMessage]) stream.Graph {
 							return stream.MapAsync(src, atOnce, call).Named("pay").To(consumer.CommitterSink(settings.NewCommitter()))
 						}
-						graph := commit(c.handle.CommittableSource())
+						graph := commit(c.Handle.CommittableSource())
 						if partitioned {
-							graph = stream.Each(c.handle.CommittablePartitionedSource(), 1, func(_ consumer.TopicPartition, s stream.Source[deskMessage]) stream.Graph { return commit(s) })
+							graph = stream.Each(c.Handle.CommittablePartitionedSource(), 1, func(_ consumer.TopicPartition, s stream.Source[*strMessage]) stream.Graph { return commit(s) })
 						}
-						c.run(graph, stream.DrainTimeout(time.Second))
-						d.await("work", func() bool { return begun.Load() == atOnce })
-						pass(time.Minute)
+						c.Start(graph, stream.DrainTimeout(time.Second))
+						w.Until("work", func() bool { return begun.Load() == atOnce })
+						w.Pass(time.Minute)
 						if stops {
-							c.ctl.Stop()
+							c.Run.Stop()
 						} else {
-							go func() { _ = c.ctl.Drain(context.WithoutCancel(t.Context())) }()
+							go func() { _ = c.Run.Drain(context.WithoutCancel(t.Context())) }()
 						}
-						<-c.ctl.Done()
+						<-c.Run.Done()
 						var e *stream.GivenUpError
-						require.ErrorAs(t, c.ctl.Err(), &e)
-						for _, all := range [][]stream.GivenUp{e.Records, c.ctl.Snapshot().GivenUp} {
+						require.ErrorAs(t, c.Run.Err(), &e)
+						for _, all := range [][]stream.GivenUp{e.Records, c.Run.Snapshot().GivenUp} {
 							n := 0
 							for _, g := range all {
 								require.Equal(t, "pay", g.Stage)
-								require.Equal(t, "desk", g.Topic)
+								require.Equal(t, "in", g.Topic)
 								require.Zero(t, g.Offset)
 								n += g.Records
 							}
 							require.Equal(t, atOnce, n)
 						}
-						require.Contains(t, d.log.String(), fmt.Sprintf(" given_up=%d", atOnce))
-					})
+						require.Contains(t, w.Log.String(), fmt.Sprintf(" given_up=%d", atOnce))
+					}, grouptest.Durable())
 				})
 			}
 		}
@@ -155,38 +157,39 @@ func TestWhatIsAtWorkIsCountedAsGivenUp(t *testing.T) {
 // counted, and what user code has taken over and not answered is not.
 func TestWhatARevokeGivesUpIsCounted(t *testing.T) {
 	const atOnce = 4
-	for _, kind := range groupKinds {
-		t.Run(kind.name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				d := newDesk(t, k, 1000)
-				first := d.clerk(append(kind.opts(0), settings.RevokeTimeout(time.Second))...)
+	for _, kind := range grouptest.Protocols {
+		t.Run(kind.Name, func(t *testing.T) {
+			grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 1000)
+				w.Write(1, 0, 1000)
+				first := w.Member(append(kind.Member(0), settings.RevokeTimeout(time.Second))...)
 				var work working
-				first.run(stream.MapAsync(first.handle.CommittableSource(), atOnce, func(ctx context.Context, m deskMessage) (envelope.Committable, error) {
+				first.Start(stream.MapAsync(first.Handle.CommittableSource(), atOnce, func(ctx context.Context, m *strMessage) (envelope.Committable, error) {
 					work.add(m.Partition())
 					defer work.done(m.Partition())
-					return m.Offset, idle(ctx, time.Hour)
+					return m.Offset, grouptest.Idle(ctx, time.Hour)
 				}).Named("pay").To(consumer.CommitterSink(settings.NewCommitter())))
-				d.await("work", func() bool { return work.sum() == atOnce })
+				w.Until("work", func() bool { return work.sum() == atOnce })
 				had := work.of()
-				second := d.clerk(kind.opts(1)...)
-				second.run(second.copies(nil))
-				d.await("a partition", func() bool { return len(second.has()) > 0 })
+				second := w.Member(kind.Member(1)...)
+				second.Start(second.Works(nil))
+				w.Until("a partition", func() bool { return len(second.Has()) > 0 })
 				want := map[int32]int{}
 				for p, n := range had {
-					if kind.name == "eager" || slices.Contains(second.has(), p) {
+					if kind.Name == "eager" || slices.Contains(second.Has(), p) {
 						want[p] = n
 					}
 				}
 				got := map[int32]int{}
-				for _, g := range first.ctl.Snapshot().GivenUp {
+				for _, g := range first.Run.Snapshot().GivenUp {
 					require.Equal(t, "pay", g.Stage)
 					got[g.Partition] += g.Records
 				}
 				require.Equal(t, want, got)
-				first.ctl.Stop()
-				second.drain()
-				<-first.ctl.Done()
-			}, quickBroker)
+				first.Run.Stop()
+				second.Drain()
+				<-first.Run.Done()
+			}, grouptest.Durable())
 		})
 	}
 }

@@ -17,21 +17,21 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // assignedTo waits until the consumer has so many partitions.
-func assignedTo(t testing.TB, c *strConsumer, n int) {
-	t.Helper()
-	becomes(t, fmt.Sprint(n, " partitions"), func() bool { ps, _ := c.Assignment(); return len(ps) == n })
+func assignedTo(w *grouptest.World, c *strConsumer, n int) {
+	w.Until(fmt.Sprint(n, " partitions"), func() bool { ps, _ := c.Assignment(); return len(ps) == n })
 }
 
 // Outside of a run there is nothing to ask, and no partition that is not assigned can be paused.
 func TestHandleOutsideOfARun(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		c := w.Consumer()
 		outside := func() {
 			require.ErrorIs(t, c.Pause(), consumer.ErrNotRunning)
 			require.ErrorIs(t, c.Resume(at(0)), consumer.ErrNotRunning)
@@ -43,8 +43,8 @@ func TestHandleOutsideOfARun(t *testing.T) {
 			require.ErrorIs(t, err, consumer.ErrNotRunning)
 		}
 		outside()
-		ctl := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
-		assignedTo(t, c, 2)
+		ctl := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
+		assignedTo(w, c, 2)
 		require.ErrorIs(t, c.Pause(at(0), at(2)), consumer.ErrNotAssigned)
 		require.ErrorContains(t, c.Pause(consumer.TopicPartition{Topic: "other"}), "other[0]")
 		m, err := c.Metrics()
@@ -53,7 +53,7 @@ func TestHandleOutsideOfARun(t *testing.T) {
 		ps, err := c.Assignment()
 		require.NoError(t, err)
 		require.Equal(t, ats(2), ps)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 		outside()
 	})
 }
@@ -61,70 +61,70 @@ func TestHandleOutsideOfARun(t *testing.T) {
 // Nothing of a paused partition is given out, neither what waits already nor what comes; a resume
 // gives it within half a second, whatever else is going on.
 func TestPause(t *testing.T) {
-	onAllSources(t, 3, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
+	onAllSources(t, 3, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
 		slow := func(_ context.Context, r *strRecord) error {
 			<-time.After(time.Millisecond)
-			got.add(r)
+			got.Add(r)
 			return nil
 		}
-		ctl := begun(t, graph(c, slow))
-		assignedTo(t, c, 3)
-		pass(time.Second)
-		fillPartitions(t, k, "in", 3, 0, 1000)
-		becomes(t, "some of each", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 && len(got.of(2)) > 0 })
+		ctl := w.Start(graph(c, slow))
+		assignedTo(w, c, 3)
+		w.Pass(time.Second)
+		w.Fill(3, 0, 1000)
+		w.Until("some of each", func() bool { return len(got.Values(0)) > 0 && len(got.Values(1)) > 0 && len(got.Values(2)) > 0 })
 		require.NoError(t, c.Pause(at(0), at(1)))
-		becomes(t, "what the stream has", func() bool {
-			before := len(got.of(0)) + len(got.of(1))
-			pass(time.Second)
-			return len(got.of(0))+len(got.of(1)) == before
+		w.Until("what the stream has", func() bool {
+			before := len(got.Values(0)) + len(got.Values(1))
+			w.Pass(time.Second)
+			return len(got.Values(0))+len(got.Values(1)) == before
 		})
-		held := [2]int{len(got.of(0)), len(got.of(1))}
+		held := [2]int{len(got.Values(0)), len(got.Values(1))}
 		require.Less(t, held[0], 600, "what waits in the queue is held too")
-		fillPartitions(t, k, "in", 3, 1000, 10)
-		pass(time.Minute)
-		require.Equal(t, held, [2]int{len(got.of(0)), len(got.of(1))})
-		require.Len(t, got.of(2), 1010)
+		w.Fill(3, 1000, 10)
+		w.Pass(time.Minute)
+		require.Equal(t, held, [2]int{len(got.Values(0)), len(got.Values(1))})
+		require.Len(t, got.Values(2), 1010)
 		m, err := c.Metrics()
 		require.NoError(t, err)
 		require.Equal(t, 2, m.Paused)
 
 		require.NoError(t, c.Resume(at(1)))
-		took := becomes(t, "partition 1 goes on", func() bool { return len(got.of(1)) > held[1] })
+		took := w.Until("partition 1 goes on", func() bool { return len(got.Values(1)) > held[1] })
 		require.LessOrEqual(t, took, 500*time.Millisecond)
-		becomes(t, "the rest of partition 1", func() bool { return len(got.of(1)) == 1010 })
-		require.Len(t, got.of(0), held[0])
+		w.Until("the rest of partition 1", func() bool { return len(got.Values(1)) == 1010 })
+		require.Len(t, got.Values(0), held[0])
 		require.NoError(t, c.Resume())
-		becomes(t, "all", func() bool { return got.count() >= 3030 })
-		got.requireWhole(t, 3, 1010)
-		drainedAll(t, ctl)
+		w.Until("all", func() bool { return got.Count() >= 3030 })
+		got.RequireWhole(t, 3, 1010)
+		w.Drain(ctl)
 	})
 }
 
 // A partition that was paused while nothing was there is fetched again in time, though a fetch of
 // the others is being held by the broker.
 func TestResumeWhileAnotherIsWaitedFor(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
-		ctl := begun(t, c.PlainSource().To(got.sink()))
-		assignedTo(t, c, 2)
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.PlainSource().To(got.Sink()))
+		assignedTo(w, c, 2)
 		require.NoError(t, c.Pause(at(0)))
-		fillPartitions(t, k, "in", 1, 0, 10)
+		w.Fill(1, 0, 10)
 		for shift := range 20 {
-			pass(time.Minute + time.Duration(shift)*17*time.Millisecond)
-			require.Len(t, got.of(0), 10*shift)
+			w.Pass(time.Minute + time.Duration(shift)*17*time.Millisecond)
+			require.Len(t, got.Values(0), 10*shift)
 			require.NoError(t, c.Resume(at(0)))
-			took := becomes(t, "what came meanwhile", func() bool { return len(got.of(0)) == 10*(shift+1) })
+			took := w.Until("what came meanwhile", func() bool { return len(got.Values(0)) == 10*(shift+1) })
 			require.LessOrEqual(t, took, 500*time.Millisecond)
 			require.NoError(t, c.Pause())
-			fillPartitions(t, k, "in", 1, 10*(shift+1), 10)
+			w.Fill(1, 10*(shift+1), 10)
 			if shift%2 == 0 {
 				require.NoError(t, c.Resume(at(1)))
 			}
 		}
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
@@ -133,32 +133,32 @@ func TestResumeWhileAnotherIsWaitedFor(t *testing.T) {
 func TestPauseIsForgottenWithThePartition(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				opts := settings.Protocol(protocol)
-				c, other := consumer.New(readerOf(k, opts), consumer.Topics("in")), consumer.New(readerOf(k, opts), consumer.Topics("in"))
-				one, two := newGathered(), newGathered()
-				first := begun(t, c.PlainSource().To(one.sink()))
-				assignedTo(t, c, 2)
+				c, other := w.Consumer(opts), w.Consumer(opts)
+				one, two := &grouptest.Deliveries{}, &grouptest.Deliveries{}
+				first := w.Start(c.PlainSource().To(one.Sink()))
+				assignedTo(w, c, 2)
 				require.NoError(t, c.Pause())
-				second := begun(t, other.PlainSource().To(two.sink()))
-				assignedTo(t, other, 1)
-				assignedTo(t, c, 1)
+				second := w.Start(other.PlainSource().To(two.Sink()))
+				assignedTo(w, other, 1)
+				assignedTo(w, c, 1)
 				theirs, err := other.Assignment()
 				require.NoError(t, err)
-				fillPartitions(t, k, "in", 2, 0, 10)
-				becomes(t, "the other's", func() bool { return two.count() == 10 })
-				pass(time.Minute)
+				w.Fill(2, 0, 10)
+				w.Until("the other's", func() bool { return two.Count() == 10 })
+				w.Pass(time.Minute)
 				if protocol == settings.Eager {
-					require.Equal(t, 10, one.count(), "everything is revoked")
+					require.Equal(t, 10, one.Count(), "everything is revoked")
 				} else {
-					require.Zero(t, one.count(), "it stays, and so does its pause")
+					require.Zero(t, one.Count(), "it stays, and so does its pause")
 				}
-				drainedAll(t, second)
-				assignedTo(t, c, 2)
-				before := len(one.of(theirs[0].Partition))
-				fillPartitions(t, k, "in", 2, 10, 10)
-				becomes(t, "what comes after that", func() bool { return len(one.of(theirs[0].Partition)) > before })
-				drainedAll(t, first)
+				w.Drain(second)
+				assignedTo(w, c, 2)
+				before := len(one.Values(theirs[0].Partition))
+				w.Fill(2, 10, 10)
+				w.Until("what comes after that", func() bool { return len(one.Values(theirs[0].Partition)) > before })
+				w.Drain(first)
 			})
 		})
 	}
@@ -166,12 +166,12 @@ func TestPauseIsForgottenWithThePartition(t *testing.T) {
 
 // The lag is exact before anything was read, in the middle, and at the end; also without a group.
 func TestLag(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 100)
-		commitAs(t, k, readGroup, map[int32]int64{1: 60})
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 100)
+		w.CommitAs(w.Group, map[int32]int64{1: 60})
+		c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
 		gate := make(chan struct{})
-		ctl := begun(t, c.CommittableSource().To(stream.ForEach(func(ctx context.Context, m *strMessage) error {
+		ctl := w.Start(c.CommittableSource().To(stream.ForEach(func(ctx context.Context, m *strMessage) error {
 			if m.Partition() == 0 && m.Record.Offset() == 25 {
 				select {
 				case <-gate:
@@ -180,11 +180,11 @@ func TestLag(t *testing.T) {
 			}
 			return nil
 		})))
-		assignedTo(t, c, 3)
+		assignedTo(w, c, 3)
 		lags, err := c.Lag(t.Context())
 		require.NoError(t, err)
 		require.Len(t, lags, 3)
-		pass(time.Second)
+		w.Pass(time.Second)
 		for _, l := range lags {
 			require.Equal(t, l.Behind, l.End-max(0, l.Done), l)
 		}
@@ -195,7 +195,7 @@ func TestLag(t *testing.T) {
 		unread := consumer.Lag{TopicPartition: at(2), Next: -1, Done: -1}
 		require.Equal(t, unread, lags[2])
 		close(gate)
-		pass(time.Second)
+		w.Pass(time.Second)
 		want := consumer.Lags{
 			{TopicPartition: at(0), Next: 100, Done: 100, End: 100},
 			{TopicPartition: at(1), Next: 100, Done: 100, End: 100},
@@ -206,11 +206,11 @@ func TestLag(t *testing.T) {
 		require.Equal(t, want, lags)
 		require.Zero(t, lags.Behind())
 		require.NoError(t, c.Pause())
-		fillPartitions(t, k, "in", 3, 100, 7)
+		w.Fill(3, 100, 7)
 		lags, err = c.Lag(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 21, lags.Behind())
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
@@ -222,20 +222,20 @@ func TestLagBeforeReading(t *testing.T) {
 		want  int64
 	}{{settings.Earliest, 100 + 40}, {settings.Latest, 0 + 40}} {
 		t.Run(c.start.String(), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 2, 0, 100)
-				commitAs(t, k, readGroup, map[int32]int64{1: 60})
-				h := consumer.New(readerOf(k, settings.StartFrom(c.start)), consumer.Topics("in"))
-				ctl := begun(t, stream.Each(h.PlainPartitionedSource().Filter(func(strSub) bool { return false }), 0,
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(2, 0, 100)
+				w.CommitAs(w.Group, map[int32]int64{1: 60})
+				h := w.Consumer(settings.StartFrom(c.start))
+				ctl := w.Start(stream.Each(h.PlainPartitionedSource().Filter(func(strSub) bool { return false }), 0,
 					func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 						return src.To(stream.Ignore[*strRecord]())
 					}))
-				assignedTo(t, h, 2)
-				pass(time.Second)
+				assignedTo(w, h, 2)
+				w.Pass(time.Second)
 				lags, err := h.Lag(t.Context())
 				require.NoError(t, err)
 				require.EqualValues(t, c.want, lags.Behind(), lags)
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -243,17 +243,17 @@ func TestLagBeforeReading(t *testing.T) {
 
 // Metrics say what is held where.
 func TestMetrics(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 50)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 50)
+		c := w.Consumer()
 		gate := make(chan struct{})
-		ctl := begun(t, stream.Map(c.CommittableSource(), func(m *strMessage) envelope.Committable {
+		ctl := w.Start(stream.Map(c.CommittableSource(), func(m *strMessage) envelope.Committable {
 			if m.Record.Offset() == 30 {
 				<-gate
 			}
 			return m.Offset
 		}).To(consumer.CommitterSink(settings.NewCommitter())))
-		pass(2 * time.Second)
+		w.Pass(2 * time.Second)
 		m, err := c.Metrics()
 		require.NoError(t, err)
 		require.EqualValues(t, 2, m.Assigned)
@@ -264,7 +264,7 @@ func TestMetrics(t *testing.T) {
 		require.GreaterOrEqual(t, m.Oldest, time.Second)
 		require.EqualValues(t, 1, m.Commits)
 		close(gate)
-		pass(2 * time.Second)
+		w.Pass(2 * time.Second)
 		m, err = c.Metrics()
 		require.NoError(t, err)
 		require.Zero(t, m.Outstanding)
@@ -273,7 +273,7 @@ func TestMetrics(t *testing.T) {
 		require.Zero(t, m.Oldest)
 		require.Zero(t, m.FailedCommits)
 		require.EqualValues(t, 2, m.Commits)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
@@ -316,22 +316,22 @@ func TestHandlersAndEvents(t *testing.T) {
 		settings.ConsumerProtocol:  {"assigned [in[0] in[1]]", "revoked [in[1]]", "assigned [in[1]]", "stopped [in[0] in[1]]"},
 	} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				d, events := &diary{}, &diary{}
-				c := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"), consumer.OnRebalance(d.handler(nil)),
+				c := consumer.New(w.Settings(settings.Protocol(protocol)), consumer.Topics("in"), consumer.OnRebalance(d.handler(nil)),
 					consumer.Events(func(e consumer.Event) {
 						<-time.After(100 * time.Millisecond) // nobody waits for it
 						events.add(e.Kind.String(), e.Partitions)
 					}))
-				ctl := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
-				assignedTo(t, c, 2)
-				other := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"))
-				second := begun(t, other.PlainSource().To(stream.Ignore[*strRecord]()))
-				assignedTo(t, other, 1)
-				assignedTo(t, c, 1)
-				drainedAll(t, second)
-				assignedTo(t, c, 2)
-				drainedAll(t, ctl)
+				ctl := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
+				assignedTo(w, c, 2)
+				other := w.Consumer(settings.Protocol(protocol))
+				second := w.Start(other.PlainSource().To(stream.Ignore[*strRecord]()))
+				assignedTo(w, other, 1)
+				assignedTo(w, c, 1)
+				w.Drain(second)
+				assignedTo(w, c, 2)
+				w.Drain(ctl)
 				// which of the two goes is the group's choice
 				lines := d.all()
 				require.Len(t, lines, len(want), lines)
@@ -348,31 +348,31 @@ func TestHandlersAndEvents(t *testing.T) {
 
 // A member that the group has put out is told what it has lost.
 func TestLostIsTold(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 10)
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
 		d, events := &diary{}, &diary{}
-		c := consumer.New(readerOf(k, settings.SessionTimeout(6*time.Second)), consumer.Topics("in"), consumer.OnRebalance(d.handler(nil)),
+		c := consumer.New(w.Settings(settings.SessionTimeout(6*time.Second)), consumer.Topics("in"), consumer.OnRebalance(d.handler(nil)),
 			consumer.Events(func(e consumer.Event) { events.add(e.Kind.String(), e.Partitions) }))
-		got := newGathered()
-		ctl := begun(t, c.PlainSource().To(got.sink()))
-		becomes(t, "all", func() bool { return got.count() == 20 })
-		reachable := k.Refuse()
-		pass(time.Minute)
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(c.PlainSource().To(got.Sink()))
+		w.Until("all", func() bool { return got.Count() == 20 })
+		reachable := w.Refuse()
+		w.Pass(time.Minute)
 		reachable()
-		becomes(t, "it is back", func() bool { return len(d.all()) >= 3 })
+		w.Until("it is back", func() bool { return len(d.all()) >= 3 })
 		require.Equal(t, []string{"assigned [in[0] in[1]]", "lost [in[0] in[1]]", "assigned [in[0] in[1]]"}, d.all())
 		synctest.Wait()
 		require.Equal(t, d.all(), events.all())
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
 // What handlers may ask and do.
 func TestRestricted(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 50)
-		require.NoError(t, k.Cluster().DeleteRecords("in", 0, 5))
-		commitAs(t, k, readGroup, map[int32]int64{1: 20})
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 50)
+		require.NoError(t, w.Cluster().DeleteRecords("in", 0, 5))
+		w.CommitAs(w.Group, map[int32]int64{1: 20})
 		d := &diary{}
 		check := func(what string, ctx context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
 			assert.Equal(t, ats(2), ps)
@@ -403,11 +403,11 @@ func TestRestricted(t *testing.T) {
 			assert.Equal(t, offsetMap{at(0): 33}, committed)
 			return nil
 		}
-		c := consumer.New(readerOf(k, settings.StartFrom(settings.Earliest)), consumer.Topics("in"), consumer.OnRebalance(d.handler(check)))
-		got := newGathered()
-		ctl := begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-		becomes(t, "all", func() bool { return got.count() == 45+30 })
-		drainedAll(t, ctl)
+		c := consumer.New(w.Settings(settings.StartFrom(settings.Earliest)), consumer.Topics("in"), consumer.OnRebalance(d.handler(check)))
+		got := &grouptest.Deliveries{}
+		ctl := w.Start(readAndCommit(c, got.Take))
+		w.Until("all", func() bool { return got.Count() == 45+30 })
+		w.Drain(ctl)
 		require.Equal(t, []string{"assigned [in[0] in[1]]", "stopped [in[0] in[1]]"}, d.all())
 	})
 }
@@ -420,7 +420,7 @@ func TestHandlersThatMisbehave(t *testing.T) {
 	} {
 		for _, when := range []string{"assigned", "stopped"} {
 			t.Run(name+" "+when, func(t *testing.T) {
-				withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 					d := &diary{}
 					h := d.handler(func(what string, _ context.Context, _ *consumer.Restricted, _ []consumer.TopicPartition) error {
 						if what == when {
@@ -428,14 +428,14 @@ func TestHandlersThatMisbehave(t *testing.T) {
 						}
 						return nil
 					})
-					r := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(h))
-					ctl := begun(t, r.PlainSource().To(stream.Ignore[*strRecord]()))
+					r := consumer.New(w.Settings(), consumer.Topics("in"), consumer.OnRebalance(h))
+					ctl := w.Start(r.PlainSource().To(stream.Ignore[*strRecord]()))
 					if when == "stopped" {
-						assignedTo(t, r, 1)
-						pass(time.Second)
+						assignedTo(w, r, 1)
+						w.Pass(time.Second)
 						_ = ctl.Drain(context.Background())
 					}
-					err := outcome(t, ctl)
+					err := w.Outcome(ctl)
 					var user *consumer.UserError
 					require.ErrorAs(t, err, &user)
 					require.Equal(t, when+" handler", user.What)
@@ -444,16 +444,16 @@ func TestHandlersThatMisbehave(t *testing.T) {
 			})
 		}
 	}
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		d, log := &diary{}, &readerLog{}
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		d, log := &diary{}, &testlog.Log{}
 		h := d.handler(func(string, context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
 			<-time.After(7 * time.Second)
 			return nil
 		})
-		c := consumer.New(readerOf(k).With(log.option()), consumer.Topics("in"), consumer.OnRebalance(h))
-		ctl := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
-		becomes(t, "the warning", func() bool { return log.count("the assigned handler is slow") == 1 })
-		becomes(t, "the other", func() bool { return log.count("the assigned handler was slow") == 1 })
+		c := consumer.New(w.Settings().With(log.Option()), consumer.Topics("in"), consumer.OnRebalance(h))
+		ctl := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
+		w.Until("the warning", func() bool { return log.Count("the assigned handler is slow") == 1 })
+		w.Until("the other", func() bool { return log.Count("the assigned handler was slow") == 1 })
 		_ = ctl.Drain(context.Background())
 		require.NotErrorIs(t, ctl.Err(), errBad)
 	})
@@ -461,9 +461,9 @@ func TestHandlersThatMisbehave(t *testing.T) {
 
 // A panic in the function for events ends the stream.
 func TestEventsPanic(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.Events(func(consumer.Event) { panic("oh") }))
-		err := outcome(t, begun(t, c.PlainSource().To(stream.Ignore[*strRecord]())))
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.Events(func(consumer.Event) { panic("oh") }))
+		err := w.Outcome(w.Start(c.PlainSource().To(stream.Ignore[*strRecord]())))
 		var p *stream.PanicError
 		require.ErrorAs(t, err, &p)
 		var user *consumer.UserError
@@ -474,11 +474,11 @@ func TestEventsPanic(t *testing.T) {
 // Where a plain source goes on is known to whoever has ended its partition: a run that ends while a
 // revoke is still in the user's function does not set the handle's place to what had been fetched.
 func TestEndWithinARevokeKeepsThePlace(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 300
-		fillPartitions(t, k, "in", 2, 0, n)
+		w.Fill(2, 0, n)
 		revoked := make(chan struct{}, 1)
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
+		c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
 			Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
 				select {
 				case revoked <- struct{}{}:
@@ -488,62 +488,62 @@ func TestEndWithinARevokeKeepsThePlace(t *testing.T) {
 				return nil
 			},
 		}))
-		got := newGathered()
+		got := &grouptest.Deliveries{}
 		slow := stream.ForEach(func(_ context.Context, r *strRecord) error {
 			<-time.After(10 * time.Millisecond)
-			got.add(r)
+			got.Add(r)
 			return nil
 		})
-		ctl := begun(t, c.PlainSource().To(slow))
-		becomes(t, "some of each", func() bool { return len(got.of(0)) > 0 && len(got.of(1)) > 0 })
+		ctl := w.Start(c.PlainSource().To(slow))
+		w.Until("some of each", func() bool { return len(got.Values(0)) > 0 && len(got.Values(1)) > 0 })
 
-		other := consumer.New(readerOf(k), consumer.Topics("in"))
-		otherCtl := begun(t, other.PlainSource().To(stream.Ignore[*strRecord]()))
+		other := w.Consumer()
+		otherCtl := w.Start(other.PlainSource().To(stream.Ignore[*strRecord]()))
 		<-revoked
 		ctl.Drain(t.Context())
-		require.Less(t, got.count(), 2*n)
-		drainedAll(t, otherCtl)
+		require.Less(t, got.Count(), 2*n)
+		w.Drain(otherCtl)
 
-		ctl = begun(t, c.PlainSource().To(got.sink()))
-		becomes(t, "all", func() bool { return got.count() >= 2*n })
-		drainedAll(t, ctl)
-		got.requireWhole(t, 2, n)
+		ctl = w.Start(c.PlainSource().To(got.Sink()))
+		w.Until("all", func() bool { return got.Count() >= 2*n })
+		w.Drain(ctl)
+		got.RequireWhole(t, 2, n)
 	})
 }
 
 // The same of a sub-stream, which has ended by then and knows less than the revoke.
 func TestEndWithinARevokeKeepsThePlaceOfASubStream(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 300
-		fillPartitions(t, k, "in", 2, 0, n)
+		w.Fill(2, 0, n)
 		revoked, open := make(chan consumer.TopicPartition, 1), make(chan struct{})
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
+		c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.OnRebalance(consumer.Handler{
 			Revoked: func(_ context.Context, _ *consumer.Restricted, ps []consumer.TopicPartition) error {
 				revoked <- ps[0]
 				<-open
 				return nil
 			},
 		}))
-		got := newGathered()
+		got := &grouptest.Deliveries{}
 		graph := func() stream.Graph {
 			return stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
-				return src.To(got.slowly(100 * time.Millisecond))
+				return src.To(takeSlowly(got, 100*time.Millisecond))
 			})
 		}
-		first := begun(t, graph())
-		becomes(t, "some", func() bool { return got.count() >= 20 })
-		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
+		first := w.Start(graph())
+		w.Until("some", func() bool { return got.Count() >= 20 })
+		second := w.Start(w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()))
 		p := <-revoked
-		pass(time.Second)
+		w.Pass(time.Second)
 		drained := make(chan error)
 		go func() { drained <- first.Drain(context.Background()) }()
-		pass(time.Second)
+		w.Pass(time.Second)
 		close(open)
 		require.NoError(t, <-drained)
-		drainedAll(t, second)
-		first = begun(t, graph())
-		pass(2 * time.Minute)
-		require.Len(t, got.of(p.Partition), n)
-		drainedAll(t, first)
+		w.Drain(second)
+		first = w.Start(graph())
+		w.Pass(2 * time.Minute)
+		require.Len(t, got.Values(p.Partition), n)
+		w.Drain(first)
 	})
 }

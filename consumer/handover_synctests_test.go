@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,7 +16,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -31,27 +30,25 @@ type (
 
 // handWorld is a topic with some records, and graphs that hand them to each other.
 type handWorld struct {
-	*commitWorld
-	src  stream.Source[commitMessage]
-	said *lines
+	*grouptest.World
+	src stream.Source[*strMessage]
 }
 
 func inHandWorld(t *testing.T, records int, fn func(t *testing.T, w handWorld)) {
 	t.Helper()
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		k.CreateTopic(t, "out", 1)
-		w := handWorld{commitWorld: newCommitWorld(t, k, records), said: &lines{}}
+	grouptest.Calmly(t, 1, func(t *testing.T, world *grouptest.World) {
+		world.CreateTopic(t, "out", 1)
+		world.Write(0, 0, records)
 		// the other graphs say how often
-		w.options = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
-		w.src = w.consumer(settings.StuckAfter(10*time.Second), settings.Logger(slog.New(slog.NewTextHandler(w.said, nil)))).CommittableSource()
-		fn(t, w)
+		world.Handle = []consumer.Option{consumer.CommitsElsewhere(settings.MaxInterval(time.Hour))}
+		fn(t, handWorld{world, world.Consumer(settings.StuckAfter(10 * time.Second)).CommittableSource()})
 	})
 }
 
 // done is the committed offset, when everything has happened that happens by itself.
 func (w handWorld) done() int {
-	pass(time.Second)
-	return int(max(0, w.committed(0)))
+	w.Pass(time.Second)
+	return int(max(0, w.Committed(0)))
 }
 
 // into is a sink of what f makes of its elements.
@@ -75,7 +72,7 @@ func flat[A any](sink stream.Sink[A]) stream.Sink[[]A] {
 // as it is let.
 func another[T any](w handWorld, sink stream.Sink[T]) (in chan T, let func(n int)) {
 	in, gate := make(chan T, 1000), make(chan struct{}, 1000)
-	w.start(stream.MapAsync(stream.FromChan(in), 1, func(ctx context.Context, v T) (T, error) {
+	w.Start(stream.MapAsync(stream.FromChan(in), 1, func(ctx context.Context, v T) (T, error) {
 		select {
 		case <-gate:
 		case <-ctx.Done():
@@ -114,16 +111,16 @@ func (w handWorld) finishers() map[string]stream.Sink[offset] {
 		}, consumer.CommitterSinkOf[stream.Pair[[]carrying, offset]](quickly())),
 		"CommitterFlowWithOffsetContext": into(func(o offset) stream.Pair[int, offset] { return stream.Pair[int, offset]{Context: o} },
 			consumer.CommitterFlowWithOffsetContext[int](quickly()).To(stream.Ignore[consumer.Committed]())),
-		"CommittableSink": into(func(o offset) passing { return envelope.Single(rec, o) }, producer.CommittableSink(w.producer(), quickly())),
+		"CommittableSink": into(func(o offset) passing { return envelope.Single(rec, o) }, producer.CommittableSink(w.Producer(), quickly())),
 		"CommittableSink, several records": into(func(o offset) passing { return envelope.Multi([]envelope.Record[string, string]{rec, rec, rec}, o) },
-			producer.CommittableSink(w.producer(), quickly())),
-		"CommittableSink, no record": into(envelope.PassThrough[string, string, offset], producer.CommittableSink(w.producer(), quickly())),
+			producer.CommittableSink(w.Producer(), quickly())),
+		"CommittableSink, no record": into(envelope.PassThrough[string, string, offset], producer.CommittableSink(w.Producer(), quickly())),
 		"CommittableSink, an empty one": into(func(o offset) passing { return envelope.Multi[string, string](nil, o) },
-			producer.CommittableSink(w.producer(), quickly())),
+			producer.CommittableSink(w.Producer(), quickly())),
 		"CommittableSinkWithOffsetContext": into(func(o offset) nonePair { return nonePair{Value: envelope.Single(rec, envelope.None{}), Context: o} },
-			producer.CommittableSinkWithOffsetContext(w.producer(), quickly())),
+			producer.CommittableSinkWithOffsetContext(w.Producer(), quickly())),
 		"CommittableSinkOf slices": into(func(o offset) batched { return envelope.Single(rec, []offset{o}) },
-			producer.CommittableSinkOf[[]offset](w.producer(), quickly())),
+			producer.CommittableSinkOf[[]offset](w.Producer(), quickly())),
 	}
 }
 
@@ -151,7 +148,7 @@ func eachFinisher(t *testing.T, records int, fn func(t *testing.T, w handWorld, 
 func TestExpandedBeforeTheChannel(t *testing.T) {
 	eachFinisher(t, 4, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 		in, let := another(w, finisher)
-		w.start(w.src.To(into(offsetOf, copies(3, stream.ToChan(in)))))
+		w.Start(w.src.To(into(grouptest.OffsetOf, copies(3, stream.ToChan(in)))))
 		for n := 1; n <= 12; n++ {
 			let(1)
 			require.Equal(t, n/3, w.done(), "%d finished", n)
@@ -186,7 +183,7 @@ func TestHandOverInAnotherBranch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			work = make(chan offset, 1000)
 			eachFinisher(t, 3, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
-				w.start(w.src.To(into(offsetOf, stream.Broadcast(hand(), finisher, copies(3, finisher)))))
+				w.Start(w.src.To(into(grouptest.OffsetOf, stream.Broadcast(hand(), finisher, copies(3, finisher)))))
 				require.Zero(t, w.done(), "nobody has called Commit")
 				for n := 1; len(work) > 0; n++ {
 					(<-work).Commit()
@@ -204,7 +201,7 @@ func TestTwoOtherGraphs(t *testing.T) {
 		a, letA := another(w, finisher)
 		b, letB := another(w, consumer.CommitterSink(quickly()))
 		var all []offset
-		w.start(w.src.To(into(func(m commitMessage) offset {
+		w.Start(w.src.To(into(func(m *strMessage) offset {
 			all = append(all, m.Offset)
 			return m.Offset
 		}, stream.Broadcast(stream.ToChan(a), stream.ToChan(b)))))
@@ -226,13 +223,13 @@ func TestTwoOtherGraphs(t *testing.T) {
 func TestBatchesBetweenGraphs(t *testing.T) {
 	rec := *envelope.New("out", "k", "v")
 	whole := func(w handWorld) stream.Sink[[]offset] {
-		return into(func(os []offset) batched { return envelope.Single(rec, os) }, producer.CommittableSinkOf[[]offset](w.producer(), quickly()))
+		return into(func(os []offset) batched { return envelope.Single(rec, os) }, producer.CommittableSinkOf[[]offset](w.Producer(), quickly()))
 	}
 	batch := stream.NewFlow(func(s stream.Source[offset]) stream.Source[[]offset] { return stream.Batch(s, 3, 0) })
 	t.Run("committed as they are", func(t *testing.T) {
 		inHandWorld(t, 6, func(t *testing.T, w handWorld) {
 			in, let := another(w, whole(w))
-			w.start(w.src.To(into(offsetOf, batch.To(stream.ToChan(in)))))
+			w.Start(w.src.To(into(grouptest.OffsetOf, batch.To(stream.ToChan(in)))))
 			let(1)
 			require.Equal(t, 3, w.done())
 			let(1)
@@ -243,8 +240,8 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 		eachFinisher(t, 6, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 			in, let := another(w, finisher)
 			slices := make(chan []offset, 100)
-			w.start(w.src.To(into(offsetOf, batch.To(stream.ToChan(slices)))))
-			w.start(stream.FromChan(slices).To(flat(stream.ToChan(in))))
+			w.Start(w.src.To(into(grouptest.OffsetOf, batch.To(stream.ToChan(slices)))))
+			w.Start(stream.FromChan(slices).To(flat(stream.ToChan(in))))
 			for n := 1; n <= 6; n++ {
 				let(1)
 				require.Equal(t, n, w.done())
@@ -254,7 +251,7 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 	t.Run("of a record expanded into two, committed as they are", func(t *testing.T) {
 		inHandWorld(t, 6, func(t *testing.T, w handWorld) {
 			in, let := another(w, whole(w))
-			w.start(w.src.To(into(offsetOf, copies(2, batch.To(stream.ToChan(in))))))
+			w.Start(w.src.To(into(grouptest.OffsetOf, copies(2, batch.To(stream.ToChan(in))))))
 			for n := 1; n <= 4; n++ { // 0 0 1, 1 2 2, 3 3 4, 4 5 5
 				let(1)
 				require.Equal(t, 3*n/2, w.done())
@@ -264,7 +261,7 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 	t.Run("of a record expanded into two, flattened", func(t *testing.T) {
 		eachFinisher(t, 6, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 			in, let := another(w, flat(finisher))
-			w.start(w.src.To(into(offsetOf, copies(2, batch.To(stream.ToChan(in))))))
+			w.Start(w.src.To(into(grouptest.OffsetOf, copies(2, batch.To(stream.ToChan(in))))))
 			for n := 1; n <= 4; n++ {
 				let(1)
 				require.Equal(t, 3*n/2, w.done())
@@ -275,7 +272,7 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 		eachFinisher(t, 6, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
 			a, letA := another(w, whole(w))
 			b, letB := another(w, flat(finisher))
-			w.start(w.src.To(into(offsetOf, batch.To(stream.Broadcast(stream.ToChan(a), stream.ToChan(b))))))
+			w.Start(w.src.To(into(grouptest.OffsetOf, batch.To(stream.Broadcast(stream.ToChan(a), stream.ToChan(b))))))
 			letB(2)
 			require.Zero(t, w.done())
 			letA(1)
@@ -290,10 +287,10 @@ func TestBatchesBetweenGraphs(t *testing.T) {
 // batch with what has its token.
 func TestChannelBackIntoTheGraph(t *testing.T) {
 	eachFinisher(t, 12, func(t *testing.T, w handWorld, finisher stream.Sink[offset]) {
-		again, gate := make(chan commitMessage, 100), make(chan commitMessage, 100)
+		again, gate := make(chan *strMessage, 100), make(chan *strMessage, 100)
 		seconds := stream.FromChan(again)
-		firsts := w.src.Divert(func(m commitMessage) bool { return m.Record.Offset()%3 == 1 }, stream.ToChan(gate))
-		w.start(stream.Merge(firsts, seconds).To(into(offsetOf, finisher)))
+		firsts := w.src.Divert(func(m *strMessage) bool { return m.Record.Offset()%3 == 1 }, stream.ToChan(gate))
+		w.Start(stream.Merge(firsts, seconds).To(into(grouptest.OffsetOf, finisher)))
 		require.Equal(t, 1, w.done())
 		for n := 1; n <= 4; n++ {
 			require.NotEmpty(t, gate)
@@ -305,12 +302,12 @@ func TestChannelBackIntoTheGraph(t *testing.T) {
 		again, gate := make(chan offset, 100), make(chan offset, 100)
 		rec := *envelope.New("out", "k", "v")
 		// Of the two parts of each record one goes round.
-		parts := stream.FlatMap(w.src, func(m commitMessage) iter.Seq[stream.Pair[int, offset]] {
+		parts := stream.FlatMap(w.src, func(m *strMessage) iter.Seq[stream.Pair[int, offset]] {
 			return slices.Values([]stream.Pair[int, offset]{{Value: 0, Context: m.Offset}, {Value: 1, Context: m.Offset}})
 		}).Divert(func(p stream.Pair[int, offset]) bool { return p.Value == 1 }, into(func(p stream.Pair[int, offset]) offset { return p.Context }, stream.ToChan(gate)))
 		firsts := stream.Map(parts, func(p stream.Pair[int, offset]) offset { return p.Context })
 		batches := stream.Batch(stream.Merge(firsts, stream.FromChan(again)), 5, 10*time.Millisecond)
-		w.start(batches.To(into(func(os []offset) batched { return envelope.Single(rec, os) }, producer.CommittableSinkOf[[]offset](w.producer(), quickly()))))
+		w.Start(batches.To(into(func(os []offset) batched { return envelope.Single(rec, os) }, producer.CommittableSinkOf[[]offset](w.Producer(), quickly()))))
 		require.Zero(t, w.done())
 		for n := 1; n <= 12; n++ {
 			require.NotEmpty(t, gate)
@@ -327,30 +324,30 @@ func TestChannelBackIntoTheGraph(t *testing.T) {
 func TestUnansweredIsWarnedOf(t *testing.T) {
 	const third = 2
 	errOther := errors.New("the other graph's")
-	for name, other := range map[string]func(stream.Source[commitMessage]) stream.Graph{
-		"left out": func(s stream.Source[commitMessage]) stream.Graph {
-			return offsets(s.Filter(func(m commitMessage) bool { return m.Record.Offset() != third })).To(consumer.CommitterSink(quickly()))
+	for name, other := range map[string]func(stream.Source[*strMessage]) stream.Graph{
+		"left out": func(s stream.Source[*strMessage]) stream.Graph {
+			return grouptest.Offsets(s.Filter(func(m *strMessage) bool { return m.Record.Offset() != third })).To(consumer.CommitterSink(quickly()))
 		},
-		"dropped at the start": func(s stream.Source[commitMessage]) stream.Graph {
-			return offsets(s.Drop(third + 1)).To(consumer.CommitterSink(quickly()))
+		"dropped at the start": func(s stream.Source[*strMessage]) stream.Graph {
+			return grouptest.Offsets(s.Drop(third + 1)).To(consumer.CommitterSink(quickly()))
 		},
-		"failed on": func(s stream.Source[commitMessage]) stream.Graph {
-			return offsets(stream.TryMap(s, func(_ context.Context, m commitMessage) (commitMessage, error) {
+		"failed on": func(s stream.Source[*strMessage]) stream.Graph {
+			return grouptest.Offsets(stream.TryMap(s, func(_ context.Context, m *strMessage) (*strMessage, error) {
 				if m.Record.Offset() == third {
 					return nil, errOther
 				}
 				return m, nil
 			})).To(consumer.CommitterSink(quickly()))
 		},
-		"refused": func(s stream.Source[commitMessage]) stream.Graph {
-			return offsets(s.Take(third)).To(consumer.CommitterSink(quickly()))
+		"refused": func(s stream.Source[*strMessage]) stream.Graph {
+			return grouptest.Offsets(s.Take(third)).To(consumer.CommitterSink(quickly()))
 		},
 		"never taken": nil,
-		"not looked at": func(s stream.Source[commitMessage]) stream.Graph {
-			return s.To(stream.Ignore[commitMessage]())
+		"not looked at": func(s stream.Source[*strMessage]) stream.Graph {
+			return s.To(stream.Ignore[*strMessage]())
 		},
-		"forgotten by the user": func(s stream.Source[commitMessage]) stream.Graph {
-			return s.To(stream.ForEach(func(_ context.Context, m commitMessage) error {
+		"forgotten by the user": func(s stream.Source[*strMessage]) stream.Graph {
+			return s.To(stream.ForEach(func(_ context.Context, m *strMessage) error {
 				if m.Record.Offset() != third {
 					m.Offset.Commit()
 				}
@@ -360,22 +357,22 @@ func TestUnansweredIsWarnedOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHandWorld(t, 5, func(t *testing.T, w handWorld) {
-				in := make(chan commitMessage, 100)
+				in := make(chan *strMessage, 100)
 				undone := third
 				if name == "dropped at the start" || name == "never taken" || name == "not looked at" {
 					undone = 0
 				}
 				if other != nil {
-					w.start(other(stream.FromChan(in)))
+					w.Start(other(stream.FromChan(in)))
 				}
-				handed := stream.NewFlow(func(s stream.Source[commitMessage]) stream.Source[commitMessage] {
-					return s.Divert(func(m commitMessage) bool { return int(m.Record.Offset()) == undone }, stream.ToChan(in).Named("work"))
+				handed := stream.NewFlow(func(s stream.Source[*strMessage]) stream.Source[*strMessage] {
+					return s.Divert(func(m *strMessage) bool { return int(m.Record.Offset()) == undone }, stream.ToChan(in).Named("work"))
 				}).To(stream.ToChan(in).Named("others"))
-				ctl := w.start(w.src.To(stream.Broadcast(handed, offsetsTo(consumer.CommitterSink(quickly())))), stream.DrainTimeout(5*time.Second))
+				ctl := w.Start(w.src.To(stream.Broadcast(handed, offsetsTo(consumer.CommitterSink(quickly())))), stream.DrainTimeout(5*time.Second))
 				require.Equal(t, undone, w.done())
-				pass(25 * time.Second)
+				w.Pass(25 * time.Second)
 				require.Equal(t, undone, w.done())
-				said := w.said.with("record stuck")
+				said := w.Log.Lines("record stuck")
 				require.NotEmpty(t, said)
 				for _, part := range []string{
 					"was handed over", "topic=in", "partition=0 ", "offset=" + strconv.Itoa(undone) + " ", "stage=work ", "unanswered=1 ", " for=1",
@@ -384,25 +381,27 @@ func TestUnansweredIsWarnedOf(t *testing.T) {
 				}
 				_ = ctl.Drain(t.Context())
 				<-ctl.Done()
-				said = w.said.with("nobody has finished them in time")
+				said = w.Log.Lines("nobody has finished them in time")
 				require.Len(t, said, 1)
 				require.Contains(t, said[0], "in[0]@"+strconv.Itoa(undone)+" by work, 1 for ")
-				require.EqualValues(t, undone, max(0, w.committed(0)))
+				require.EqualValues(t, undone, max(0, w.Committed(0)))
 			})
 		})
 	}
 }
 
-func offsetsTo(sink stream.Sink[offset]) stream.Sink[commitMessage] { return into(offsetOf, sink) }
+func offsetsTo(sink stream.Sink[offset]) stream.Sink[*strMessage] {
+	return into(grouptest.OffsetOf, sink)
+}
 
 // The stages of all hand-overs of a record are named, and how many are not answered.
 func TestUnansweredNamesTheStages(t *testing.T) {
 	inHandWorld(t, 3, func(t *testing.T, w handWorld) {
 		a, b := make(chan offset, 100), make(chan offset, 100)
-		w.start(w.src.To(into(offsetOf, stream.Broadcast(stream.ToChan(a).Named("first"), copies(2, stream.ToChan(b).Named("second")), consumer.CommitterSink(quickly())))))
+		w.Start(w.src.To(into(grouptest.OffsetOf, stream.Broadcast(stream.ToChan(a).Named("first"), copies(2, stream.ToChan(b).Named("second")), consumer.CommitterSink(quickly())))))
 		require.Zero(t, w.done())
-		pass(25 * time.Second)
-		said := w.said.with("was handed over")
+		w.Pass(25 * time.Second)
+		said := w.Log.Lines("was handed over")
 		require.NotEmpty(t, said)
 		require.Contains(t, said[0], "unanswered=3")
 		require.Contains(t, said[0], "first")
@@ -419,10 +418,10 @@ func TestOtherGraphEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHandWorld(t, 50, func(t *testing.T, w handWorld) {
-				in := make(chan commitMessage)
-				w.start(w.src.To(stream.ToChan(in)), stream.CloseTimeout(time.Second))
+				in := make(chan *strMessage)
+				w.Start(w.src.To(stream.ToChan(in)), stream.CloseTimeout(time.Second))
 				finished, answered := make(chan struct{}), 0
-				first := w.start(offsets(stream.TryMap(stream.FromChan(in), func(ctx context.Context, m commitMessage) (commitMessage, error) {
+				first := w.Start(grouptest.Offsets(stream.TryMap(stream.FromChan(in), func(ctx context.Context, m *strMessage) (*strMessage, error) {
 					if answered == 10 {
 						close(finished)
 						<-ctx.Done()
@@ -435,8 +434,8 @@ func TestOtherGraphEnds(t *testing.T) {
 				require.Equal(t, 10, w.done())
 				end(first)
 				<-first.Done()
-				w.start(offsets(stream.FromChan(in)).To(consumer.CommitterSink(quickly())))
-				pass(time.Minute)
+				w.Start(grouptest.Offsets(stream.FromChan(in)).To(consumer.CommitterSink(quickly())))
+				w.Pass(time.Minute)
 				require.Equal(t, 10, w.done(), "the eleventh was refused, which is no answer")
 			})
 		})
@@ -450,14 +449,14 @@ func TestLastCommitBesideUnanswered(t *testing.T) {
 	inHandWorld(t, n, func(t *testing.T, w handWorld) {
 		var mu sync.Mutex
 		var had []envelope.Committable
-		hold := stream.ForEachManual(func(_ context.Context, m commitMessage) error {
+		hold := stream.ForEachManual(func(_ context.Context, m *strMessage) error {
 			mu.Lock()
 			defer mu.Unlock()
 			had = append(had, m.Offset)
 			return nil
 		})
-		ctl := w.start(w.src.To(stream.Broadcast(hold, onlyArms(onlyAtTheEnd()))), stream.CloseTimeout(3*time.Second))
-		pass(time.Second)
+		ctl := w.Start(w.src.To(stream.Broadcast(hold, onlyArms(onlyAtTheEnd()))), stream.CloseTimeout(3*time.Second))
+		w.Pass(time.Second)
 		mu.Lock()
 		for _, o := range had[:n/2] {
 			o.Commit()

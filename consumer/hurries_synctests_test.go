@@ -15,7 +15,7 @@ import (
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -32,15 +32,15 @@ func seeing[T any](src stream.Source[T], run *atomic.Pointer[core.Run]) stream.S
 // Nothing hurries any more when a run is over, whatever it hurried for: a budget that is used up,
 // the end of its partitions, a drain, partitions that another member gets.
 func TestNoHurryIsLeft(t *testing.T) {
-	ends := map[string]func(*testing.T, *kafkatest.Broker, *stream.Control){
-		"to its end": func(_ *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { <-ctl.Done() },
-		"drained": func(t *testing.T, _ *kafkatest.Broker, ctl *stream.Control) {
+	ends := map[string]func(*testing.T, *grouptest.World, *stream.Control){
+		"to its end": func(_ *testing.T, _ *grouptest.World, ctl *stream.Control) { <-ctl.Done() },
+		"drained": func(t *testing.T, _ *grouptest.World, ctl *stream.Control) {
 			require.NoError(t, ctl.Drain(t.Context()))
 		},
-		"stopped": func(_ *testing.T, _ *kafkatest.Broker, ctl *stream.Control) { ctl.Stop() },
-		"after a revoke": func(t *testing.T, k *kafkatest.Broker, ctl *stream.Control) {
-			other := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
-			pass(10 * time.Second)
+		"stopped": func(_ *testing.T, _ *grouptest.World, ctl *stream.Control) { ctl.Stop() },
+		"after a revoke": func(t *testing.T, w *grouptest.World, ctl *stream.Control) {
+			other := w.Start(w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()))
+			w.Pass(10 * time.Second)
 			require.NoError(t, ctl.Drain(t.Context()))
 			require.NoError(t, other.Drain(t.Context()))
 		},
@@ -48,12 +48,12 @@ func TestNoHurryIsLeft(t *testing.T) {
 	for name, end := range ends {
 		for _, partitioned := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, partitioned %v", name, partitioned), func(t *testing.T) {
-				withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 					var opts []consumer.Option
 					if name == "to its end" {
 						opts = append(opts, consumer.ToEnd())
 					}
-					c := consumer.New(readerOf(k, settings.Budget(1<<20, 300)), consumer.Topics("in"), opts...)
+					c := w.New([]settings.ConsumerOption{settings.Budget(1<<20, 300)}, opts...)
 					var run atomic.Pointer[core.Run]
 					var hurried atomic.Bool
 					batches := func(src stream.Source[*strRecord]) stream.Graph {
@@ -69,11 +69,11 @@ func TestNoHurryIsLeft(t *testing.T) {
 						g = stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph { return batches(src) })
 					}
 					for p := range int32(4) {
-						fatOf(t, k, p, 200, 1000, 100, kgo.GzipCompression())
+						fatOf(t, w, p, 200, 1000, 100, kgo.GzipCompression())
 					}
-					ctl := begun(t, g)
-					pass(10 * time.Second)
-					end(t, k, ctl)
+					ctl := w.Start(g)
+					w.Pass(10 * time.Second)
+					end(t, w, ctl)
 					<-ctl.Done()
 					require.True(t, hurried.Load())
 					require.Empty(t, run.Load().Hurries())

@@ -9,65 +9,67 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // A handle has one run at a time: a second one is refused, also where both sources stand in one
 // graph, and the first is not disturbed.
 func TestSecondRunIsRefused(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		d := newDesk(t, k, 10)
-		c := d.clerk()
-		_, err := stream.Merge(c.handle.PlainSource(), c.handle.PlainSource()).To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		w.Write(1, 0, 10)
+		c := w.Member()
+		_, err := stream.Merge(c.Handle.PlainSource(), c.Handle.PlainSource()).To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
 		require.ErrorIs(t, err, consumer.ErrRunning)
-		c.run(c.copies(nil)) // the refused graph has let go of it
-		_, err = c.copies(nil).Start(t.Context())
+		c.Start(c.Works(nil)) // the refused graph has let go of it
+		_, err = c.Works(nil).Start(t.Context())
 		require.ErrorIs(t, err, consumer.ErrRunning)
-		_, err = c.handle.PlainSource().To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
+		_, err = c.Handle.PlainSource().To(stream.Ignore[*consumer.Record[string, string]]()).Start(t.Context())
 		require.ErrorIs(t, err, consumer.ErrRunning)
-		d.awaitCommitted(0, 10)
-		d.awaitCommitted(1, 10)
-		require.Len(t, c.has(), 2)
-		c.drain()
-		c.run(c.copies(nil))
-		d.write(0, 10, 20)
-		d.awaitCommitted(0, 20)
-		c.drain()
-		require.Equal(t, upTo(0, 20), c.offsetsOf(0), "it went on exactly where it had ended")
+		w.AwaitCommitted(0, 10)
+		w.AwaitCommitted(1, 10)
+		require.Len(t, c.Has(), 2)
+		c.Drain()
+		c.Start(c.Works(nil))
+		w.Write(0, 10, 20)
+		w.AwaitCommitted(0, 20)
+		c.Drain()
+		require.Equal(t, upTo(0, 20), c.Took.Offsets(0), "it went on exactly where it had ended")
 	})
 }
 
 // What concerns the run is refused where there is none: before, and behind.
 func TestHandleOutsideARun(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		d := newDesk(t, k, 10)
-		c := d.clerk()
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		w.Write(1, 0, 10)
+		c := w.Member()
 		outside := func() {
 			t.Helper()
-			require.ErrorIs(t, c.handle.Pause(), consumer.ErrNotRunning)
-			require.ErrorIs(t, c.handle.Resume(), consumer.ErrNotRunning)
-			_, err := c.handle.Assignment()
+			require.ErrorIs(t, c.Handle.Pause(), consumer.ErrNotRunning)
+			require.ErrorIs(t, c.Handle.Resume(), consumer.ErrNotRunning)
+			_, err := c.Handle.Assignment()
 			require.ErrorIs(t, err, consumer.ErrNotRunning)
-			_, err = c.handle.Lag(t.Context())
+			_, err = c.Handle.Lag(t.Context())
 			require.ErrorIs(t, err, consumer.ErrNotRunning)
-			_, err = c.handle.Metrics()
+			_, err = c.Handle.Metrics()
 			require.ErrorIs(t, err, consumer.ErrNotRunning)
 		}
 		outside()
-		graph := c.copies(nil)
+		graph := c.Works(nil)
 		outside()
-		c.run(graph)
-		c.awaitPartitions(2)
-		require.NoError(t, c.handle.Pause())
-		require.ErrorIs(t, c.handle.Pause(consumer.TopicPartition{Topic: "another"}), consumer.ErrNotAssigned)
-		require.NoError(t, c.handle.Resume())
-		d.awaitCommitted(0, 10)
-		d.awaitCommitted(1, 10)
-		lags, err := c.handle.Lag(t.Context())
+		c.Start(graph)
+		c.AwaitPartitions(2)
+		require.NoError(t, c.Handle.Pause())
+		require.ErrorIs(t, c.Handle.Pause(consumer.TopicPartition{Topic: "another"}), consumer.ErrNotAssigned)
+		require.NoError(t, c.Handle.Resume())
+		w.AwaitCommitted(0, 10)
+		w.AwaitCommitted(1, 10)
+		lags, err := c.Handle.Lag(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, lags.Behind())
-		c.drain()
+		c.Drain()
 		outside()
 	})
 }
@@ -75,23 +77,24 @@ func TestHandleOutsideARun(t *testing.T) {
 // The handler is told of everything in order, and of the end when everything is committed; events
 // come behind, in order, and all of them before the run is over.
 func TestHandlerAndEvents(t *testing.T) {
-	eachKindButEager(t, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-		d := newDesk(t, k, 100)
+	grouptest.Each(t, grouptest.Incremental, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+		w.Write(0, 0, 100)
+		w.Write(1, 0, 100)
 		var events []string
-		first := d.clerkWith(kind.opts(0), consumer.Events(func(e consumer.Event) {
+		first := w.MemberWith(kind.Member(0), consumer.Events(func(e consumer.Event) {
 			<-time.After(100 * time.Millisecond)
 			for _, p := range e.Partitions {
 				events = append(events, e.Kind.String()+" "+p.String())
 			}
 		}))
-		first.run(first.copies(nil))
-		first.awaitPartitions(2)
-		second := d.clerk(kind.opts(1)...)
-		p := takeover(second, second.copies(nil))
-		first.drain()
+		first.Start(first.Works(nil))
+		first.AwaitPartitions(2)
+		second := w.Member(kind.Member(1)...)
+		p := takeover(second, second.Works(nil))
+		first.Drain()
 		require.Equal(t, []string{
-			"assigned desk[0]", "assigned desk[1]", "revoked desk[" + string(rune('0'+p)) + "]", "stopped desk[" + string(rune('0'+other(p))) + "]",
+			"assigned in[0]", "assigned in[1]", "revoked in[" + string(rune('0'+p)) + "]", "stopped in[" + string(rune('0'+other(p))) + "]",
 		}, events)
-		second.drain()
+		second.Drain()
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -23,9 +23,9 @@ import (
 type offsetMap = map[consumer.TopicPartition]int64
 
 // commitAs commits offsets without being a member.
-func commitAs(t testing.TB, k *kafkatest.Broker, group string, offsets map[int32]int64) {
+func commitAs(t testing.TB, w *grouptest.World, group string, offsets map[int32]int64) {
 	t.Helper()
-	cl, err := kgo.NewClient(k.ClientOptions()...)
+	cl, err := kgo.NewClient(w.ClientOptions()...)
 	require.NoError(t, err)
 	defer cl.Close()
 	var os kadm.Offsets
@@ -65,23 +65,23 @@ func (l *loads) all() (calls, gone [][]consumer.TopicPartition) {
 func TestManualOffsets(t *testing.T) {
 	for name, sub := range map[string]consumer.Subscription{"member": consumer.Topics("in"), "no member": consumer.Partitions(ats(4)...)} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 4, 0, 100)
-				commitAs(t, k, readGroup, map[int32]int64{1: 90, 2: 95})
-				l, got := &loads{}, newGathered()
-				c := consumer.New(readerOf(k), sub, consumer.ToEnd())
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+				w.Fill(4, 0, 100)
+				w.CommitAs(w.Group, map[int32]int64{1: 90, 2: 95})
+				l, got := &loads{}, &grouptest.Deliveries{}
+				c := consumer.New(w.Settings(), sub, consumer.ToEnd())
 				src := c.PlainPartitionedManualOffsetSource(func(_ context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 					l.load(ps)
 					return offsetMap{at(0): 50, at(1): 100, {Topic: "foreign"}: 3}, nil
 				}, nil)
-				require.NoError(t, outcome(t, begun(t, eachRecord(src, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))))
+				require.NoError(t, w.Outcome(w.Start(eachRecord(src, got.Take))))
 				calls, _ := l.all()
 				require.Equal(t, [][]consumer.TopicPartition{ats(4)}, calls)
-				require.Equal(t, numberedFrom(0, 50, 50), got.of(0))
-				require.Empty(t, got.of(1))
-				require.Equal(t, numberedFrom(2, 95, 5), got.of(2))
-				require.Equal(t, numberedFrom(3, 0, 100), got.of(3))
-				require.EqualValues(t, 90, kafkatest.CommittedOffset(t, k, readGroup, "in", 1), "nothing is committed")
+				require.Equal(t, grouptest.Values(0, 50, 50), got.Values(0))
+				require.Empty(t, got.Values(1))
+				require.Equal(t, grouptest.Values(2, 95, 5), got.Values(2))
+				require.Equal(t, grouptest.Values(3, 0, 100), got.Values(3))
+				require.EqualValues(t, 90, w.Committed(1), "nothing is committed")
 			})
 		})
 	}
@@ -89,27 +89,27 @@ func TestManualOffsets(t *testing.T) {
 
 // A loader may take its time; nothing is read before it has returned.
 func TestSlowLoader(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 100)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 100)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
 		began := time.Now()
 		var first time.Duration
 		src := c.PlainPartitionedManualOffsetSource(func(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 			<-time.After(10 * time.Second)
 			return offsetMap{at(0): 10, at(1): 20}, nil
 		}, nil)
-		ctl := begun(t, eachRecord(src, func(_ context.Context, r *strRecord) error {
-			if got.count() == 0 {
+		ctl := w.Start(eachRecord(src, func(_ context.Context, r *strRecord) error {
+			if got.Count() == 0 {
 				first = time.Since(began)
 			}
-			got.add(r)
+			got.Add(r)
 			return nil
 		}))
-		becomes(t, "all", func() bool { return got.count() == 170 })
+		w.Until("all", func() bool { return got.Count() == 170 })
 		require.GreaterOrEqual(t, first, 10*time.Second)
-		require.Equal(t, numberedFrom(0, 10, 90), got.of(0))
-		drainedAll(t, ctl)
+		require.Equal(t, grouptest.Values(0, 10, 90), got.Values(0))
+		w.Drain(ctl)
 	})
 }
 
@@ -118,13 +118,13 @@ func TestSlowLoader(t *testing.T) {
 func TestRevokedWhileLoading(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 4, 0, 100)
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+				w.Fill(4, 0, 100)
 				var mu sync.Mutex
 				interrupted := 0
-				one, two := newGathered(), newGathered()
+				one, two := &grouptest.Deliveries{}, &grouptest.Deliveries{}
 				firstLoads, secondLoads := &loads{}, &loads{}
-				firstGraph := eachRecord(consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in")).PlainPartitionedManualOffsetSource(
+				firstGraph := eachRecord(w.Consumer(settings.Protocol(protocol)).PlainPartitionedManualOffsetSource(
 					func(ctx context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 						firstLoads.load(ps)
 						calls, _ := firstLoads.all()
@@ -140,11 +140,11 @@ func TestRevokedWhileLoading(t *testing.T) {
 							from[p] = 50
 						}
 						return from, nil
-					}, firstLoads.revoked), func(_ context.Context, r *strRecord) error { one.add(r); return nil })
-				first := begun(t, firstGraph)
-				becomes(t, "the first call", func() bool { calls, _ := firstLoads.all(); return len(calls) == 1 })
-				pass(time.Second)
-				second := begun(t, eachRecord(consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in")).PlainPartitionedManualOffsetSource(
+					}, firstLoads.revoked), func(_ context.Context, r *strRecord) error { one.Add(r); return nil })
+				first := w.Start(firstGraph)
+				w.Until("the first call", func() bool { calls, _ := firstLoads.all(); return len(calls) == 1 })
+				w.Pass(time.Second)
+				second := w.Start(eachRecord(w.Consumer(settings.Protocol(protocol)).PlainPartitionedManualOffsetSource(
 					func(_ context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 						secondLoads.load(ps)
 						from := offsetMap{}
@@ -152,18 +152,18 @@ func TestRevokedWhileLoading(t *testing.T) {
 							from[p] = 50
 						}
 						return from, nil
-					}, nil), func(_ context.Context, r *strRecord) error { two.add(r); return nil }))
-				becomes(t, "all", func() bool { return one.count()+two.count() >= 200 })
-				pass(10 * time.Second)
+					}, nil), func(_ context.Context, r *strRecord) error { two.Add(r); return nil }))
+				w.Until("all", func() bool { return one.Count()+two.Count() >= 200 })
+				w.Pass(10 * time.Second)
 				require.Equal(t, 1, interrupted)
 				for p := range int32(4) {
-					require.Equal(t, numberedFrom(p, 50, 50), append(one.of(p), two.of(p)...), "partition %d", p)
+					require.Equal(t, grouptest.Values(p, 50, 50), append(one.Values(p), two.Values(p)...), "partition %d", p)
 				}
-				require.Positive(t, two.count())
+				require.Positive(t, two.Count())
 				_, gone := firstLoads.all()
 				require.NotEmpty(t, gone)
-				drainedAll(t, first)
-				drainedAll(t, second)
+				w.Drain(first)
+				w.Drain(second)
 			})
 		})
 	}
@@ -174,17 +174,17 @@ func TestRevokedWhileLoading(t *testing.T) {
 func TestNoGapWithManualOffsets(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 6, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 6, func(t *testing.T, w *grouptest.World) {
 				const n = 700
-				fillPartitions(t, k, "in", 6, 0, n)
+				w.Fill(6, 0, n)
 				var mu sync.Mutex
 				kept := offsetMap{}
 				gone := map[string]map[consumer.TopicPartition]bool{}
-				member := func(name string, got *gathered, load time.Duration) stream.Graph {
+				member := func(name string, got *grouptest.Deliveries, load time.Duration) stream.Graph {
 					mu.Lock() // the members before run already
 					gone[name] = map[consumer.TopicPartition]bool{}
 					mu.Unlock()
-					c := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"))
+					c := w.Consumer(settings.Protocol(protocol))
 					return eachRecord(c.PlainPartitionedManualOffsetSource(func(ctx context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 						select {
 						case <-time.After(load):
@@ -216,23 +216,23 @@ func TestNoGapWithManualOffsets(t *testing.T) {
 							t.Errorf("%v: %d is handled, and it is the turn of %d", p, r.Offset(), kept[p])
 						}
 						kept[p]++
-						got.add(r)
+						got.Add(r)
 						return nil
 					})
 				}
-				one, two, three := newGathered(), newGathered(), newGathered()
-				first := begun(t, member("first", one, 0))
-				becomes(t, "some", func() bool { return one.count() > 60 })
-				second := begun(t, member("second", two, 300*time.Millisecond))
-				becomes(t, "some at the second", func() bool { return two.count() > 20 })
-				third := begun(t, member("third", three, 50*time.Millisecond))
-				becomes(t, "some at the third", func() bool { return three.count() > 20 })
-				drainedAll(t, second)
-				becomes(t, "all", func() bool { return one.count()+two.count()+three.count() >= 6*n })
-				pass(10 * time.Second)
+				one, two, three := &grouptest.Deliveries{}, &grouptest.Deliveries{}, &grouptest.Deliveries{}
+				first := w.Start(member("first", one, 0))
+				w.Until("some", func() bool { return one.Count() > 60 })
+				second := w.Start(member("second", two, 300*time.Millisecond))
+				w.Until("some at the second", func() bool { return two.Count() > 20 })
+				third := w.Start(member("third", three, 50*time.Millisecond))
+				w.Until("some at the third", func() bool { return three.Count() > 20 })
+				w.Drain(second)
+				w.Until("all", func() bool { return one.Count()+two.Count()+three.Count() >= 6*n })
+				w.Pass(10 * time.Second)
 				requireOnce(t, 6, n, one, two, three)
-				drainedAll(t, first)
-				drainedAll(t, third)
+				w.Drain(first)
+				w.Drain(third)
 				mu.Lock()
 				defer mu.Unlock()
 				require.NotEmpty(t, gone["first"])
@@ -256,10 +256,10 @@ func TestLoaderFails(t *testing.T) {
 	} {
 		for which, sub := range map[string]consumer.Subscription{"member": consumer.Topics("in"), "no member": consumer.Partitions(ats(2)...)} {
 			t.Run(name+" "+which, func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 2, 0, 10)
-					c := consumer.New(readerOf(k), sub)
-					err := outcome(t, begun(t, eachRecord(c.PlainPartitionedManualOffsetSource(load, nil), func(context.Context, *strRecord) error {
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+					w.Fill(2, 0, 10)
+					c := consumer.New(w.Settings(), sub)
+					err := w.Outcome(w.Start(eachRecord(c.PlainPartitionedManualOffsetSource(load, nil), func(context.Context, *strRecord) error {
 						t.Error("a record was read")
 						return nil
 					})))
@@ -287,10 +287,10 @@ func TestLoaderFails(t *testing.T) {
 
 // An offset that is not there is out of range, as any other.
 func TestLoadedOffsetOutOfRange(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		err := outcome(t, begun(t, eachRecord(c.PlainPartitionedManualOffsetSource(func(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		c := w.Consumer()
+		err := w.Outcome(w.Start(eachRecord(c.PlainPartitionedManualOffsetSource(func(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 			return offsetMap{at(0): 11}, nil
 		}, nil), func(context.Context, *strRecord) error { return nil })))
 		var out *consumer.OutOfRangeError
@@ -302,19 +302,19 @@ func TestLoadedOffsetOutOfRange(t *testing.T) {
 // The committable one commits what is finished too, and nothing of a partition that was never
 // polled.
 func TestManualOffsetsCommitted(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 100)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 100)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
 		src := c.CommittablePartitionedManualOffsetSource(func(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 			return offsetMap{at(0): 40, at(1): 30, at(2): 30}, nil
 		}, nil)
-		ctl := begun(t, stream.Each(src, 1, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
-			return stream.Map(src, func(m *strMessage) envelope.Committable { got.add(&m.Record); return m.Offset }).To(consumer.CommitterSink(settings.NewCommitter()))
+		ctl := w.Start(stream.Each(src, 1, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
+			return stream.Map(src, func(m *strMessage) envelope.Committable { got.Add(&m.Record); return m.Offset }).To(consumer.CommitterSink(settings.NewCommitter()))
 		}))
-		becomes(t, "the first partition", func() bool { return got.count() == 60 })
-		pass(time.Second)
-		require.Equal(t, 60, got.count(), "the others wait for it")
+		w.Until("the first partition", func() bool { return got.Count() == 60 })
+		w.Pass(time.Second)
+		require.Equal(t, 60, got.Count(), "the others wait for it")
 		lags, err := c.Lag(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, consumer.Lags{
@@ -322,10 +322,10 @@ func TestManualOffsetsCommitted(t *testing.T) {
 			{TopicPartition: at(1), Next: 30, Done: 30, End: 100, Behind: 70},
 			{TopicPartition: at(2), Next: 30, Done: 30, End: 100, Behind: 70},
 		}, lags)
-		drainedAll(t, ctl)
-		require.EqualValues(t, 100, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
-		require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 1))
-		require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 2))
+		w.Drain(ctl)
+		require.EqualValues(t, 100, w.Committed(0))
+		require.EqualValues(t, -1, w.Committed(1))
+		require.EqualValues(t, -1, w.Committed(2))
 	})
 }
 
@@ -333,29 +333,29 @@ func TestManualOffsetsCommitted(t *testing.T) {
 func TestLoadedOnceWherePartitionsStay(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.ConsumerProtocol} {
 		t.Run(fmt.Sprint(protocol), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				l := &loads{}
 				load := func(_ context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 					l.load(ps)
 					return nil, nil
 				}
 				opts := settings.Protocol(protocol)
-				first := begun(t, eachRecord(consumer.New(readerOf(k, opts), consumer.Topics("in")).PlainPartitionedManualOffsetSource(load, l.revoked),
+				first := w.Start(eachRecord(w.Consumer(opts).PlainPartitionedManualOffsetSource(load, l.revoked),
 					func(context.Context, *strRecord) error { return nil }))
-				becomes(t, "both", func() bool { calls, _ := l.all(); return len(calls) == 1 })
-				pass(time.Second)
-				second := begun(t, consumer.New(readerOf(k, opts), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
-				becomes(t, "one goes", func() bool { _, gone := l.all(); return len(gone) == 1 })
-				pass(10 * time.Second)
+				w.Until("both", func() bool { calls, _ := l.all(); return len(calls) == 1 })
+				w.Pass(time.Second)
+				second := w.Start(w.Consumer(opts).PlainSource().To(stream.Ignore[*strRecord]()))
+				w.Until("one goes", func() bool { _, gone := l.all(); return len(gone) == 1 })
+				w.Pass(10 * time.Second)
 				calls, gone := l.all()
 				require.Len(t, calls, 1)
 				require.Len(t, gone, 1)
 				require.Len(t, gone[0], 1)
-				drainedAll(t, second)
-				becomes(t, "it comes back", func() bool { calls, _ := l.all(); return len(calls) == 2 })
+				w.Drain(second)
+				w.Until("it comes back", func() bool { calls, _ := l.all(); return len(calls) == 2 })
 				calls, _ = l.all()
 				require.Equal(t, gone[0], calls[1])
-				drainedAll(t, first)
+				w.Drain(first)
 			})
 		})
 	}

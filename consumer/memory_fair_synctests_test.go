@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -25,19 +25,18 @@ import (
 func TestBacklogBesideATrickle(t *testing.T) {
 	for _, each := range []time.Duration{time.Millisecond, 400 * time.Microsecond, 200 * time.Microsecond, 100 * time.Microsecond} {
 		t.Run(each.String(), func(t *testing.T) {
-			withTopic(t, 8, func(t *testing.T, k *kafkatest.Broker) {
-				fat(t, k, 1, 60_000, 1000, 500, kgo.GzipCompression())
-				cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"), kgo.ProducerLinger(0))...)
+			grouptest.Calmly(t, 8, func(t *testing.T, w *grouptest.World) {
+				fat(t, w, 1, 60_000, 1000, 500, kgo.GzipCompression())
+				cl, err := kgo.NewClient(append(w.ClientOptions(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"), kgo.ProducerLinger(0))...)
 				require.NoError(t, err)
 				defer cl.Close()
 				// Without sessions: the embedded broker's answer in the same order each time, and a
 				// real one's begin with another partition.
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.FetchMaxWait(50*time.Millisecond), settings.ClientOptions(kgo.DisableFetchSessions())),
-					consumer.Topics("in"))
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000), settings.FetchMaxWait(50*time.Millisecond), settings.ClientOptions(kgo.DisableFetchSessions()))
 				var mu sync.Mutex
 				var late []time.Duration
 				backlog := 0
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.To(stream.ForEach(func(_ context.Context, r *strRecord) error {
 						if p.Partition == 0 {
 							<-time.After(each)
@@ -53,13 +52,13 @@ func TestBacklogBesideATrickle(t *testing.T) {
 						return err
 					}))
 				}))
-				pass(time.Second)
+				w.Pass(time.Second)
 				for i := range 30 {
 					now := strconv.FormatInt(time.Now().UnixNano(), 10)
 					require.NoError(t, cl.ProduceSync(context.Background(), &kgo.Record{Partition: int32(1 + i%7), Value: []byte(now)}).FirstErr())
-					pass(97 * time.Millisecond)
+					w.Pass(97 * time.Millisecond)
 				}
-				pass(time.Second)
+				w.Pass(time.Second)
 				mu.Lock()
 				defer mu.Unlock()
 				require.Less(t, backlog, 60_000, "the backlog is still there")
@@ -77,11 +76,11 @@ func TestManyStuckPartitions(t *testing.T) {
 	const partitions, stuck, n = 16, 8, 4000
 	for name, budget := range map[string]settings.ConsumerOption{"bytes": settings.Budget(8<<20, 1_000_000), "records": settings.Budget(128<<20, 10_000)} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
-				fat(t, k, partitions, n, 1000, 50, kgo.GzipCompression())
-				c := consumer.New(readerOf(k, budget), consumer.Topics("in"))
+			grouptest.Calmly(t, partitions, func(t *testing.T, w *grouptest.World) {
+				fat(t, w, partitions, n, 1000, 50, kgo.GzipCompression())
+				c := w.Consumer(budget)
 				sink, h := newStuckSink(), &held{}
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.Filter(func(*strRecord) bool { <-time.After(2 * time.Millisecond); return true }).
 						To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() < stuck && r.Offset() >= 20+400*int64(r.Partition()) })))
 				}))
@@ -93,7 +92,7 @@ func TestManyStuckPartitions(t *testing.T) {
 				}
 				last, moved := 0, time.Now()
 				for others() < (partitions-stuck)*n {
-					pass(50 * time.Millisecond)
+					w.Pass(50 * time.Millisecond)
 					if _, err := c.Assignment(); err == nil {
 						h.look(t, c)
 					}
@@ -124,19 +123,19 @@ func TestStuckOneAfterAnother(t *testing.T) {
 		"records": {settings.Budget(128<<20, 10_000), 20_000, 20, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
-				reader := consumer.New(readerOf(k, c.budget), consumer.Topics("in"))
+			grouptest.Calmly(t, partitions, func(t *testing.T, w *grouptest.World) {
+				reader := w.Consumer(c.budget)
 				sink := newStuckSink()
-				ctl := begun(t, stream.Each(reader.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				ctl := w.Start(stream.Each(reader.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() < stuck })))
 				}))
 				for p := range int32(stuck) {
-					fatOf(t, k, p, c.n, c.size, c.batch, kgo.GzipCompression())
-					pass(3 * time.Second)
+					fatOf(t, w, p, c.n, c.size, c.batch, kgo.GzipCompression())
+					w.Pass(3 * time.Second)
 				}
 				for p := int32(stuck); p < partitions; p++ {
-					fatOf(t, k, p, few, c.size, c.batch, kgo.GzipCompression())
-					pass(time.Second)
+					fatOf(t, w, p, few, c.size, c.batch, kgo.GzipCompression())
+					w.Pass(time.Second)
 					require.Equal(t, few, sink.of(p), p)
 				}
 				close(sink.open)

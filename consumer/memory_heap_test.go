@@ -8,8 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -28,18 +27,18 @@ func TestHeapStaysWithinTheBudget(t *testing.T) {
 	const budget = 16 << 20
 	for name, codec := range map[string]kgo.CompressionCodec{"uncompressed": kgo.NoCompression(), "compressed": kgo.GzipCompression()} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-				fat(t, k, 4, 10_000, 2000, 50, codec) // 80 MB
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+				fat(t, w, 4, 10_000, 2000, 50, codec) // 80 MB
 				before := heapInUse()
-				c := consumer.New(readerOf(k, settings.Budget(budget, 1_000_000)), consumer.Topics("in"))
+				c := w.Consumer(settings.Budget(budget, 1_000_000))
 				sink := newStuckSink()
-				ctl := begun(t, c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
+				ctl := w.Start(c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
 				full := func() bool {
 					m, err := c.Metrics()
 					// fetched ahead, where anything is fetched
 					return err == nil && m.OutstandingBytes > budget*3/8 && (m.BufferedBytes > 0 || m.Held == 4)
 				}
-				for waiting := patienceOf(t); !full(); {
+				for waiting := time.After(30 * time.Second); !full(); {
 					select {
 					case <-waiting:
 						m, _ := c.Metrics()
@@ -52,8 +51,7 @@ func TestHeapStaysWithinTheBudget(t *testing.T) {
 				require.Less(t, grown, int64(budget*3/2))
 				require.Greater(t, grown, int64(budget/4))
 				close(sink.open)
-				ctl.Stop()
-				<-ctl.Done()
+				grouptest.Stop(ctl)
 			})
 		})
 	}

@@ -9,21 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 )
 
 // fat writes n records of so many bytes to each of the partitions, in batches of so many;
 // compressed, they take a tenth.
-func fat(t testing.TB, k *kafkatest.Broker, partitions, n, size, batch int, codec kgo.CompressionCodec) {
+func fat(t testing.TB, w *grouptest.World, partitions, n, size, batch int, codec kgo.CompressionCodec) {
 	t.Helper()
 	for p := range int32(partitions) {
-		fatOf(t, k, p, n, size, batch, codec)
+		fatOf(t, w, p, n, size, batch, codec)
 	}
 }
 
-func fatOf(t testing.TB, k *kafkatest.Broker, p int32, n, size, batch int, codec kgo.CompressionCodec) {
+func fatOf(t testing.TB, w *grouptest.World, p int32, n, size, batch int, codec kgo.CompressionCodec) {
 	t.Helper()
-	cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
+	cl, err := kgo.NewClient(append(w.ClientOptions(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
 	require.NoError(t, err)
 	defer cl.Close()
 	rng := rand.NewChaCha8([32]byte{byte(p)})

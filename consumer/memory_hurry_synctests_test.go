@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -33,8 +33,8 @@ func takeAll(sink *stuckSink) func(context.Context, []*strRecord) error {
 func TestBatchOfMoreThanAPart(t *testing.T) {
 	for _, partitioned := range []bool{false, true} {
 		t.Run(fmt.Sprint("partitioned ", partitioned), func(t *testing.T) {
-			withTopic(t, 16, func(t *testing.T, k *kafkatest.Broker) {
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+			grouptest.Calmly(t, 16, func(t *testing.T, w *grouptest.World) {
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 				sink, h := newStuckSink(), &held{}
 				batches := func(src stream.Source[*strRecord]) stream.Graph {
 					return stream.Batch(src, 1000, 24*time.Hour).To(stream.ForEach(takeAll(sink)))
@@ -43,12 +43,12 @@ func TestBatchOfMoreThanAPart(t *testing.T) {
 				if partitioned {
 					g = stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph { return batches(src) })
 				}
-				ctl := begun(t, g)
+				ctl := w.Start(g)
 				for range 40 { // 100 records of 1000 bytes each 100 ms: 4000 records
-					fatOf(t, k, 0, 100, 1000, 100, kgo.GzipCompression())
-					pass(100 * time.Millisecond)
+					fatOf(t, w, 0, 100, 1000, 100, kgo.GzipCompression())
+					w.Pass(100 * time.Millisecond)
 				}
-				pass(time.Minute)
+				w.Pass(time.Minute)
 				m := h.look(t, c)
 				require.GreaterOrEqual(t, sink.count(), 3000, "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()
@@ -60,20 +60,20 @@ func TestBatchOfMoreThanAPart(t *testing.T) {
 // A partition that the user has paused has something in its queue. It does not keep a Batch from
 // emitting when another has used the budget up.
 func TestBatchBesideAPausedQueue(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 6000
-		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+		c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 		sink, h := newStuckSink(), &held{}
 		open := make(chan struct{})
-		ctl := begun(t, stream.Batch(c.PlainSource().Filter(func(*strRecord) bool { <-open; return true }), 1_000_000, 24*time.Hour).To(stream.ForEach(takeAll(sink))))
-		fatOf(t, k, 1, 1, 1000, 1, kgo.GzipCompression())
-		pass(time.Second)
-		fatOf(t, k, 0, 10, 1000, 10, kgo.GzipCompression())
-		pass(time.Second)
+		ctl := w.Start(stream.Batch(c.PlainSource().Filter(func(*strRecord) bool { <-open; return true }), 1_000_000, 24*time.Hour).To(stream.ForEach(takeAll(sink))))
+		fatOf(t, w, 1, 1, 1000, 1, kgo.GzipCompression())
+		w.Pass(time.Second)
+		fatOf(t, w, 0, 10, 1000, 10, kgo.GzipCompression())
+		w.Pass(time.Second)
 		require.NoError(t, c.Pause(at(0)))
 		close(open)
-		fatOf(t, k, 1, n, 1000, 50, kgo.GzipCompression())
-		pass(time.Minute)
+		fatOf(t, w, 1, n, 1000, 50, kgo.GzipCompression())
+		w.Pass(time.Minute)
 		m := h.look(t, c)
 		require.Greater(t, sink.count(), n/4, "held %d bytes %d outstanding %d fetched %d queued %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched, m.Paused)
 		ctl.Stop()
@@ -86,15 +86,15 @@ func TestHurryEndsWithItsSubStream(t *testing.T) {
 	for name, opt := range map[string]settings.ConsumerOption{"starved": settings.TrackLimit(100), "full": settings.Budget(8<<20, 600)} {
 		for _, fails := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", fails ", fails), func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 					const n = 1000
 					var mu sync.Mutex
 					got := map[int64]int{}
 					failed := false
 					var sizes []int
-					c := consumer.New(readerOf(k, opt), consumer.Topics("in"))
+					c := w.Consumer(opt)
 					h := &held{}
-					ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+					ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 						if p.Partition == 1 {
 							return stream.Batch(src, 10, time.Hour).To(stream.ForEach(func(_ context.Context, rs []*strRecord) error {
 								mu.Lock()
@@ -128,18 +128,18 @@ func TestHurryEndsWithItsSubStream(t *testing.T) {
 							return struct{}{}, nil
 						}).To(stream.Ignore[struct{}]())
 					}, stream.OnError(stream.Skip())))
-					pass(time.Second)
-					fatOf(t, k, 0, n, 100, 50, kgo.GzipCompression())
-					pass(time.Minute)
+					w.Pass(time.Second)
+					fatOf(t, w, 0, n, 100, 50, kgo.GzipCompression())
+					w.Pass(time.Minute)
 					require.Len(t, got, n)
 					mu.Lock()
 					sizes = nil
 					mu.Unlock()
 					for range 40 {
-						fatOf(t, k, 1, 1, 100, 1, kgo.GzipCompression())
-						pass(100 * time.Millisecond)
+						fatOf(t, w, 1, 1, 100, 1, kgo.GzipCompression())
+						w.Pass(100 * time.Millisecond)
 					}
-					pass(time.Second)
+					w.Pass(time.Second)
 					require.Equal(t, []int{10, 10, 10, 10}, sizes)
 					m := h.look(t, c)
 					require.Zero(t, m.OutstandingBytes)

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -22,16 +22,16 @@ import (
 func TestManyStuckWithLittle(t *testing.T) {
 	for _, paused := range []bool{false, true} {
 		t.Run(fmt.Sprint("paused ", paused), func(t *testing.T) {
-			withTopic(t, 200, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 200, func(t *testing.T, w *grouptest.World) {
 				const stuck, few = 80, 40
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 				sink, h := newStuckSink(), &held{}
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() < stuck })))
 				}))
-				pass(5 * time.Second)
-				fat(t, k, stuck, few, 1000, 10, kgo.GzipCompression()) // 40 KB each: 3.2 MB
-				pass(5 * time.Second)
+				w.Pass(5 * time.Second)
+				fat(t, w, stuck, few, 1000, 10, kgo.GzipCompression()) // 40 KB each: 3.2 MB
+				w.Pass(5 * time.Second)
 				m := h.look(t, c)
 				t.Logf("held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				if paused {
@@ -40,9 +40,9 @@ func TestManyStuckWithLittle(t *testing.T) {
 					}
 				}
 				for p := int32(stuck); p < 200; p++ {
-					fatOf(t, k, p, few, 1000, 10, kgo.GzipCompression())
+					fatOf(t, w, p, few, 1000, 10, kgo.GzipCompression())
 				}
-				pass(time.Minute)
+				w.Pass(time.Minute)
 				m = h.look(t, c)
 				require.Equal(t, few*(200-stuck), sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()
@@ -53,17 +53,17 @@ func TestManyStuckWithLittle(t *testing.T) {
 
 // The same in records, with two partitions and one stuck.
 func TestStuckWithFewRecords(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k, settings.Budget(8<<20, 20)), consumer.Topics("in"))
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		c := w.Consumer(settings.Budget(8<<20, 20))
 		sink, h := newStuckSink(), &held{}
-		ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+		ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 			return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() == 0 })))
 		}))
-		pass(2 * time.Second)
-		fatOf(t, k, 0, 12, 1000, 12, kgo.GzipCompression())
-		pass(2 * time.Second)
-		fatOf(t, k, 1, 12, 1000, 1, kgo.GzipCompression())
-		pass(time.Minute)
+		w.Pass(2 * time.Second)
+		fatOf(t, w, 0, 12, 1000, 12, kgo.GzipCompression())
+		w.Pass(2 * time.Second)
+		fatOf(t, w, 1, 12, 1000, 1, kgo.GzipCompression())
+		w.Pass(time.Minute)
 		m := h.look(t, c)
 		require.Equal(t, 12, sink.count(), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 		ctl.Stop()
@@ -79,29 +79,29 @@ func TestStuckRecordsPinResponses(t *testing.T) {
 			name = "atmostonce"
 		}
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 				sink, h := newStuckSink(), &held{}
 				src := c.PlainSource()
 				if amo {
 					src = c.AtMostOnceSource(10_000)
 				}
 				take := sink.take(func(r *strRecord) bool { return r.Partition() == 0 })
-				ctl := begun(t, stream.MapAsyncUnordered(src, 64, func(ctx context.Context, r *strRecord) (struct{}, error) {
+				ctl := w.Start(stream.MapAsyncUnordered(src, 64, func(ctx context.Context, r *strRecord) (struct{}, error) {
 					return struct{}{}, take(ctx, r)
 				}).To(stream.Ignore[struct{}]()))
-				pass(2 * time.Second)
+				w.Pass(2 * time.Second)
 				total := 0
 				for range 30 { // in each response one small record of 0, and much of 1
 					require.NoError(t, c.Pause())
-					fatOf(t, k, 0, 1, 100, 1, kgo.NoCompression())
-					fatOf(t, k, 1, 200, 1000, 50, kgo.NoCompression())
+					fatOf(t, w, 0, 1, 100, 1, kgo.NoCompression())
+					fatOf(t, w, 1, 200, 1000, 50, kgo.NoCompression())
 					total += 200
-					pass(300 * time.Millisecond)
+					w.Pass(300 * time.Millisecond)
 					require.NoError(t, c.Resume())
-					pass(700 * time.Millisecond)
+					w.Pass(700 * time.Millisecond)
 				}
-				pass(time.Minute)
+				w.Pass(time.Minute)
 				m := h.look(t, c)
 				require.Equal(t, total, sink.of(1), "held %d bytes %d outstanding %d fetched %d", m.Held, m.OutstandingBytes, m.Outstanding, m.Fetched)
 				ctl.Stop()

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -40,14 +40,14 @@ func TestBudget(t *testing.T) {
 	for name, codec := range codecs {
 		for _, budget := range []struct{ bytes, records int }{{8 << 20, 1_000_000}, {128 << 20, 2000}} {
 			t.Run(fmt.Sprint(name, " ", budget), func(t *testing.T) {
-				withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 					const n = 4000
-					fat(t, k, 4, n, 2000, 50, codec)
-					c := consumer.New(readerOf(k, settings.Budget(budget.bytes, budget.records)), consumer.Topics("in"))
+					fat(t, w, 4, n, 2000, 50, codec)
+					c := w.Consumer(settings.Budget(budget.bytes, budget.records))
 					sink, h := newStuckSink(), &held{}
-					ctl := begun(t, c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
+					ctl := w.Start(c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
 					for range 100 {
-						pass(100 * time.Millisecond)
+						w.Pass(100 * time.Millisecond)
 						if _, err := c.Assignment(); err == nil {
 							h.look(t, c)
 						}
@@ -60,13 +60,13 @@ func TestBudget(t *testing.T) {
 					}
 					close(sink.open)
 					for sink.count() < 4*n {
-						pass(10 * time.Millisecond)
+						w.Pass(10 * time.Millisecond)
 						h.look(t, c)
 					}
 					require.LessOrEqual(t, h.bytes+h.buffered, int64(budget.bytes)+1<<20)
-					pass(time.Second)
+					w.Pass(time.Second)
 					require.Zero(t, h.look(t, c).OutstandingBytes)
-					drainedAll(t, ctl)
+					w.Drain(ctl)
 				})
 			})
 		}
@@ -77,17 +77,17 @@ func TestBudget(t *testing.T) {
 func TestStuckPartition(t *testing.T) {
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 				const n = 4000
-				fat(t, k, 4, n, 2000, 50, codec)
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+				fat(t, w, 4, n, 2000, 50, codec)
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 				sink, h := newStuckSink(), &held{}
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.To(stream.ForEach(sink.take(func(r *strRecord) bool { return r.Partition() == 1 && r.Offset() >= 20 })))
 				}))
 				began := time.Now()
 				for sink.count() < 3*n+20 {
-					pass(10 * time.Millisecond)
+					w.Pass(10 * time.Millisecond)
 					if _, err := c.Assignment(); err == nil {
 						h.look(t, c)
 					}
@@ -96,13 +96,13 @@ func TestStuckPartition(t *testing.T) {
 				t.Log("the others took", time.Since(began))
 				require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
 				close(sink.open)
-				became := becomes(t, "all", func() bool { return sink.count() == 4*n })
+				became := w.Until("all", func() bool { return sink.count() == 4*n })
 				require.Less(t, became, time.Minute)
-				pass(time.Second)
+				w.Pass(time.Second)
 				m := h.look(t, c)
 				require.Zero(t, m.OutstandingBytes)
 				require.Zero(t, m.Held)
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -111,38 +111,38 @@ func TestStuckPartition(t *testing.T) {
 // A record that is stuck in the middle of one stream lets others pass, up to the budget and the
 // limit of what is tracked; its partition is then held, and goes on behind it.
 func TestStuckRecord(t *testing.T) {
-	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 		const n = 3000
-		fat(t, k, 4, n, 2000, 50, kgo.NoCompression())
-		c := consumer.New(readerOf(k, settings.TrackLimit(500)), consumer.Topics("in"))
+		fat(t, w, 4, n, 2000, 50, kgo.NoCompression())
+		c := w.Consumer(settings.TrackLimit(500))
 		sink, h := newStuckSink(), &held{}
 		take := sink.take(func(r *strRecord) bool { return r.Partition() == 2 && r.Offset() == 100 })
-		ctl := begun(t, stream.MapAsyncUnordered(c.PlainSource(), 4, func(ctx context.Context, r *strRecord) (struct{}, error) {
+		ctl := w.Start(stream.MapAsyncUnordered(c.PlainSource(), 4, func(ctx context.Context, r *strRecord) (struct{}, error) {
 			return struct{}{}, take(ctx, r)
 		}).To(stream.Ignore[struct{}]()))
-		becomes(t, "the others", func() bool { return sink.count()-sink.of(2) == 3*n })
-		pass(time.Second)
+		w.Until("the others", func() bool { return sink.count()-sink.of(2) == 3*n })
+		w.Pass(time.Second)
 		m := h.look(t, c)
 		require.Equal(t, 1, m.Held)
 		require.Less(t, sink.of(2), n-1)
 		require.GreaterOrEqual(t, sink.of(2), 499, "all that is tracked but for the one")
 		close(sink.open)
-		becomes(t, "all", func() bool { return sink.count() == 4*n })
-		pass(time.Second)
+		w.Until("all", func() bool { return sink.count() == 4*n })
+		w.Pass(time.Second)
 		require.Zero(t, h.look(t, c).Held)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
 // Records that are slow pin the responses that they came with, and no more than the budget.
 func TestSlowRecordsPinResponses(t *testing.T) {
-	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 		const n = 4000
-		fat(t, k, 4, n, 2000, 50, kgo.NoCompression())
-		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+		fat(t, w, 4, n, 2000, 50, kgo.NoCompression())
+		c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 		h := &held{}
 		sink := newStuckSink()
-		ctl := begun(t, stream.MapAsyncUnordered(c.PlainSource(), 64, func(_ context.Context, r *strRecord) (struct{}, error) {
+		ctl := w.Start(stream.MapAsyncUnordered(c.PlainSource(), 64, func(_ context.Context, r *strRecord) (struct{}, error) {
 			if r.Offset()%500 == 0 {
 				<-time.After(time.Second)
 			}
@@ -150,16 +150,16 @@ func TestSlowRecordsPinResponses(t *testing.T) {
 		}).To(stream.Ignore[struct{}]()))
 		began := time.Now()
 		for sink.count() < 4*n {
-			pass(10 * time.Millisecond)
+			w.Pass(10 * time.Millisecond)
 			if _, err := c.Assignment(); err == nil {
 				h.look(t, c)
 			}
 			require.Less(t, time.Since(began), 5*time.Minute)
 		}
 		require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
-		pass(2 * time.Second)
+		w.Pass(2 * time.Second)
 		require.Zero(t, h.look(t, c).OutstandingBytes)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
@@ -172,10 +172,10 @@ func TestBatchLargerThanTheBudget(t *testing.T) {
 	} {
 		for _, partitioned := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " ", partitioned), func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 					const n = 4000
-					fat(t, k, 2, n, 2000, 50, kgo.GzipCompression())
-					c := consumer.New(readerOf(k, opts...), consumer.Topics("in"))
+					fat(t, w, 2, n, 2000, 50, kgo.GzipCompression())
+					c := w.Consumer(opts...)
 					sink := newStuckSink()
 					batches := func(src stream.Source[*strRecord]) stream.Graph {
 						return stream.Batch(src, 1_000_000, 24*time.Hour).To(stream.ForEach(func(ctx context.Context, rs []*strRecord) error {
@@ -189,9 +189,9 @@ func TestBatchLargerThanTheBudget(t *testing.T) {
 					if partitioned {
 						g = stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph { return batches(src) })
 					}
-					ctl := begun(t, g)
-					becomes(t, "most", func() bool { return sink.count() > n })
-					drainedAll(t, ctl)
+					ctl := w.Start(g)
+					w.Until("most", func() bool { return sink.count() > n })
+					w.Drain(ctl)
 				})
 			})
 		}
@@ -200,19 +200,19 @@ func TestBatchLargerThanTheBudget(t *testing.T) {
 
 // Partitions of one fetch take turns.
 func TestPartitionsAreTreatedAlike(t *testing.T) {
-	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 		const n = 4000
-		fat(t, k, 4, n, 100, 500, kgo.GzipCompression())
-		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+		fat(t, w, 4, n, 100, 500, kgo.GzipCompression())
+		c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 		by := [4]int{}
 		worst := 0
-		ctl := begun(t, c.PlainSource().Take(3*n).To(stream.ForEach(func(_ context.Context, r *strRecord) error {
+		ctl := w.Start(c.PlainSource().Take(3 * n).To(stream.ForEach(func(_ context.Context, r *strRecord) error {
 			by[r.Partition()]++
 			worst = max(worst, slices.Max(by[:])-slices.Min(by[:]))
 			<-time.After(time.Millisecond)
 			return nil
 		})))
-		require.NoError(t, outcome(t, ctl))
+		require.NoError(t, w.Outcome(ctl))
 		require.LessOrEqual(t, worst, 1024, "by which one partition is ahead of another")
 	})
 }
@@ -222,11 +222,11 @@ func TestPartitionsAreTreatedAlike(t *testing.T) {
 func TestNothingIsFetchedTwice(t *testing.T) {
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 8, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 8, func(t *testing.T, w *grouptest.World) {
 				const n = 8000
-				fat(t, k, 8, n, 200, 500, codec)
+				fat(t, w, 8, n, 200, 500, codec)
 				var read fetchedRecords
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000), settings.ClientOptions(kgo.WithHooks(&read))), consumer.Topics("in"), consumer.ToEnd())
+				c := w.ToEnd(settings.Budget(8<<20, 1_000_000), settings.ClientOptions(kgo.WithHooks(&read)))
 				began, got := time.Now(), 0
 				require.NoError(t, c.PlainSource().To(stream.ForEach(func(context.Context, *strRecord) error {
 					if got++; got%1000 == 0 {
@@ -244,57 +244,57 @@ func TestNothingIsFetchedTwice(t *testing.T) {
 
 // A thousand partitions share a small budget.
 func TestManyPartitions(t *testing.T) {
-	withTopic(t, 1000, func(t *testing.T, k *kafkatest.Broker) {
-		fat(t, k, 1000, 10, 1000, 10, kgo.NoCompression())
-		c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+	grouptest.Calmly(t, 1000, func(t *testing.T, w *grouptest.World) {
+		fat(t, w, 1000, 10, 1000, 10, kgo.NoCompression())
+		c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 		sink, h := newStuckSink(), &held{}
-		ctl := begun(t, c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
-		pass(10 * time.Second)
+		ctl := w.Start(c.PlainSource().To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
+		w.Pass(10 * time.Second)
 		h.look(t, c)
 		close(sink.open)
 		began := time.Now()
 		for sink.count() < 10_000 {
-			pass(100 * time.Millisecond)
+			w.Pass(100 * time.Millisecond)
 			h.look(t, c)
 			require.Less(t, time.Since(began), 5*time.Minute)
 		}
 		require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
-		pass(time.Second)
+		w.Pass(time.Second)
 		require.Zero(t, h.look(t, c).OutstandingBytes)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 	})
 }
 
 // A pause of the user's and one for want of room do not end each other.
 func TestPauseOfAHeldPartition(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 2000
-		fat(t, k, 2, n, 2000, 50, kgo.NoCompression())
-		c := consumer.New(readerOf(k, settings.TrackLimit(200)), consumer.Topics("in"))
+		fat(t, w, 2, n, 2000, 50, kgo.NoCompression())
+		c := w.Consumer(settings.TrackLimit(200))
 		sink, h := newStuckSink(), &held{}
 		take := sink.take(func(r *strRecord) bool { return r.Partition() == 0 && r.Offset() == 10 })
-		ctl := begun(t, stream.MapAsyncUnordered(c.PlainSource(), 4, func(ctx context.Context, r *strRecord) (struct{}, error) {
+		ctl := w.Start(stream.MapAsyncUnordered(c.PlainSource(), 4, func(ctx context.Context, r *strRecord) (struct{}, error) {
 			return struct{}{}, take(ctx, r)
 		}).To(stream.Ignore[struct{}]()))
-		becomes(t, "held", func() bool { return sink.of(1) == n && h.look(t, c).Held == 1 })
+		w.Until("held", func() bool { return sink.of(1) == n && h.look(t, c).Held == 1 })
 		require.NoError(t, c.Pause(at(0)))
-		pass(time.Second)
+		w.Pass(time.Second)
 		before := sink.of(0)
 		require.NoError(t, c.Resume(at(0)))
-		pass(10 * time.Second)
+		w.Pass(10 * time.Second)
 		require.LessOrEqual(t, sink.of(0), before, "it is still held")
 		require.NoError(t, c.Pause(at(0)))
 		close(sink.open)
-		pass(10 * time.Second)
+		w.Pass(10 * time.Second)
 		m := h.look(t, c)
 		require.Zero(t, m.Held)
 		require.Equal(t, 1, m.Paused)
 		require.Less(t, sink.of(0), n)
 		require.NoError(t, c.Resume(at(0)))
-		took := becomes(t, "it goes on", func() bool { return sink.of(0) > before+1 })
+		took := w.Until("it goes on", func() bool { return sink.of(0) > before+1 })
 		require.LessOrEqual(t, took, 500*time.Millisecond)
-		becomes(t, "all", func() bool { return sink.of(0) == n })
-		drainedAll(t, ctl)
+		w.Until("all", func() bool { return sink.of(0) == n })
+		w.Drain(ctl)
 	})
 }
 
@@ -302,26 +302,26 @@ func TestPauseOfAHeldPartition(t *testing.T) {
 func TestBudgetOfAtMostOnce(t *testing.T) {
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 				const n = 4000
-				fat(t, k, 4, n, 2000, 50, codec)
-				c := consumer.New(readerOf(k, settings.Budget(8<<20, 1_000_000)), consumer.Topics("in"))
+				fat(t, w, 4, n, 2000, 50, codec)
+				c := w.Consumer(settings.Budget(8<<20, 1_000_000))
 				sink, h := newStuckSink(), &held{}
-				ctl := begun(t, c.AtMostOnceSource(50).To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
-				pass(10 * time.Second)
+				ctl := w.Start(c.AtMostOnceSource(50).To(stream.ForEach(sink.take(func(*strRecord) bool { return true }))))
+				w.Pass(10 * time.Second)
 				m := h.look(t, c)
 				require.LessOrEqual(t, m.Fetched*2000, int64(8<<20))
 				require.LessOrEqual(t, m.OutstandingBytes+m.BufferedBytes, int64(8<<20)+1<<20)
 				require.Greater(t, m.OutstandingBytes, int64(1<<20))
 				close(sink.open)
-				for began := time.Now(); sink.count() < 4*n; pass(10 * time.Millisecond) {
+				for began := time.Now(); sink.count() < 4*n; w.Pass(10 * time.Millisecond) {
 					h.look(t, c)
 					require.Less(t, time.Since(began), 5*time.Minute)
 				}
 				require.LessOrEqual(t, h.bytes+h.buffered, int64(8<<20)+1<<20)
-				pass(time.Second)
+				w.Pass(time.Second)
 				require.Zero(t, h.look(t, c).OutstandingBytes)
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -31,21 +31,21 @@ func TestMixedProtocolsNameTheSetting(t *testing.T) {
 		"brokers without it":     {settings.CooperativeSticky, settings.ConsumerProtocol, &kfake.Fault{Keys: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, Err: kerr.UnsupportedAssignor, Count: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 				member := func(p settings.GroupProtocol) *stream.Control {
-					c := consumer.New(readerOf(k, settings.Protocol(p)), consumer.Topics("in"))
-					return begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
+					c := w.Consumer(settings.Protocol(p))
+					return w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
 				}
 				first := member(c.first)
-				pass(5 * time.Second)
+				w.Pass(5 * time.Second)
 				if c.fault != nil {
-					k.Fault(*c.fault)
+					w.Fault(*c.fault)
 				}
-				err := outcome(t, member(c.second))
+				err := w.Outcome(member(c.second))
 				var group *consumer.GroupError
 				require.ErrorAs(t, err, &group)
 				require.ErrorContains(t, err, "settings.Protocol")
-				drainedAll(t, first)
+				w.Drain(first)
 			})
 		})
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -41,13 +41,13 @@ var messageSources = map[string]func(c *strConsumer, end endOf) stream.Graph{
 }
 
 // requireRefused says that the graph is not run, and that the error names the source.
-func requireRefused(t *testing.T, k *kafkatest.Broker, source string, g stream.Graph) {
+func requireRefused(t *testing.T, w *grouptest.World, source string, g stream.Graph) {
 	t.Helper()
 	var none *consumer.NoCommitterError
 	require.ErrorAs(t, g.Run(t.Context()), &none)
-	require.Equal(t, &consumer.NoCommitterError{Source: source, Group: readGroup}, none)
+	require.Equal(t, &consumer.NoCommitterError{Source: source, Group: w.Group}, none)
 	require.ErrorContains(t, none, "consumer.CommitsElsewhere")
-	require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+	require.EqualValues(t, -1, w.Committed(0))
 }
 
 // A source that commits and a graph that does not are a mistake, which is told before a record is
@@ -68,23 +68,25 @@ func TestNoCommitter(t *testing.T) {
 	}
 	for source, graph := range messageSources {
 		t.Run(source, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 1, 0, 10)
-				c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Fill(1, 0, 10)
+				c := w.ToEnd()
 				for _, end := range ends {
-					requireRefused(t, k, source, graph(c, end))
+					requireRefused(t, w, source, graph(c, end))
 				}
 				require.Empty(t, got)
-				require.NoError(t, graph(c, func(src stream.Source[*strMessage]) stream.Graph { return src.To(newGathered().messages()) }).Run(t.Context()))
-				require.EqualValues(t, 10, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+				require.NoError(t, graph(c, func(src stream.Source[*strMessage]) stream.Graph {
+					return src.To(new(grouptest.Deliveries).Committing())
+				}).Run(t.Context()))
+				require.EqualValues(t, 10, w.Committed(0))
 			})
 		})
 	}
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 10)
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		c := w.ToEnd()
 		for _, src := range []stream.SourceWithContext[*strRecord, envelope.Committable]{c.SourceWithOffsetContext(), c.SourceWithOffsetContextAndMetadata(noMetadata)} {
-			requireRefused(t, k, "sourceWithOffsetContext", src.Pairs().To(stream.Ignore[stream.Pair[*strRecord, envelope.Committable]]()))
+			requireRefused(t, w, "sourceWithOffsetContext", src.Pairs().To(stream.Ignore[stream.Pair[*strRecord, envelope.Committable]]()))
 		}
 		var none *consumer.NoCommitterError
 		for _, err := range c.CommittableSource().All(t.Context()) {
@@ -99,13 +101,13 @@ func TestNoCommitter(t *testing.T) {
 
 // It is told together with what else is wrong.
 func TestNoCommitterIsToldWithOtherProblems(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(looseReader(k), consumer.Partitions(at(0)))
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		c := consumer.New(w.Loose(), consumer.Partitions(at(0)))
 		err := c.CommittableSource().To(stream.Ignore[*strMessage]()).Run(t.Context())
 		var none *consumer.NoCommitterError
 		require.ErrorAs(t, err, &none)
 		require.ErrorIs(t, err, consumer.ErrNoGroup)
-		c = consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxBatch(0)))
+		c = consumer.New(w.Settings(), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxBatch(0)))
 		err = c.CommittableSource().To(stream.Ignore[*strMessage]()).Run(t.Context())
 		var problem *settings.Problem
 		require.ErrorAs(t, err, &problem)
@@ -117,17 +119,17 @@ func TestNoCommitterIsToldWithOtherProblems(t *testing.T) {
 // no policy skips it.
 func TestNoCommitterInOneSubGraph(t *testing.T) {
 	for _, commits := range []int32{0, 1} {
-		withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-			fillPartitions(t, k, "in", 2, 0, 10)
-			c := consumer.New(readerOf(k), consumer.Topics("in"))
+		grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+			w.Fill(2, 0, 10)
+			c := w.Consumer()
 			g := stream.Each(c.CommittablePartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
 				if p.Partition == commits {
-					return src.To(newGathered().messages())
+					return src.To(new(grouptest.Deliveries).Committing())
 				}
 				return src.To(stream.Ignore[*strMessage]())
 			}, stream.OnError(stream.Skip()))
 			var none *consumer.NoCommitterError
-			require.ErrorAs(t, outcome(t, begun(t, g)), &none)
+			require.ErrorAs(t, w.Outcome(w.Start(g)), &none)
 			require.Equal(t, "committablePartitionedSource "+at(1-commits).String(), none.Source)
 		})
 	}
@@ -143,7 +145,9 @@ func subsOf(c *strConsumer) stream.Source[stream.Sub[int64, *strMessage]] {
 // Where the graph's end is an Each, its sub-graphs are looked at, and for those inside of them
 // theirs. A committing stage before the Each is as good.
 func TestCommitterInSubGraphs(t *testing.T) {
-	commits := func(_ int64, src stream.Source[*strMessage]) stream.Graph { return src.To(newGathered().messages()) }
+	commits := func(_ int64, src stream.Source[*strMessage]) stream.Graph {
+		return src.To(new(grouptest.Deliveries).Committing())
+	}
 	forgets := func(_ int64, src stream.Source[*strMessage]) stream.Graph {
 		return src.To(stream.Ignore[*strMessage]())
 	}
@@ -153,41 +157,38 @@ func TestCommitterInSubGraphs(t *testing.T) {
 			return stream.Each(one, 0, graph)
 		}
 	}
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 30)
-		handle := func() *strConsumer { return consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd()) }
-		requireRefused(t, k, "committableSource", stream.Each(subsOf(handle()), 1, forgets))
-		requireRefused(t, k, "committableSource", stream.Each(subsOf(handle()), 1, inner(forgets), stream.OnError(stream.Skip())))
-		requireRefused(t, k, "committableSource", stream.Concat(stream.FromSlice[*strMessage](nil), handle().CommittableSource()).To(stream.Ignore[*strMessage]()))
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 30)
+		handle := func() *strConsumer { return w.ToEnd() }
+		requireRefused(t, w, "committableSource", stream.Each(subsOf(handle()), 1, forgets))
+		requireRefused(t, w, "committableSource", stream.Each(subsOf(handle()), 1, inner(forgets), stream.OnError(stream.Skip())))
+		requireRefused(t, w, "committableSource", stream.Concat(stream.FromSlice[*strMessage](nil), handle().CommittableSource()).To(stream.Ignore[*strMessage]()))
 
 		require.NoError(t, stream.Each(subsOf(handle()), 1, commits).Run(t.Context()))
-		require.EqualValues(t, 30, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
-		fillPartitions(t, k, "in", 1, 30, 10)
+		require.EqualValues(t, 30, w.Committed(0))
+		w.Fill(1, 30, 10)
 		require.NoError(t, stream.Each(subsOf(handle()), 1, inner(commits)).Run(t.Context()))
-		require.EqualValues(t, 40, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
-		fillPartitions(t, k, "in", 1, 40, 10)
-		require.NoError(t, handle().CommittableSource().To(stream.Broadcast(stream.Ignore[*strMessage](), newGathered().messages())).Run(t.Context()))
-		require.EqualValues(t, 50, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+		require.EqualValues(t, 40, w.Committed(0))
+		w.Fill(1, 40, 10)
+		require.NoError(t, handle().CommittableSource().To(stream.Broadcast(stream.Ignore[*strMessage](), new(grouptest.Deliveries).Committing())).Run(t.Context()))
+		require.EqualValues(t, 50, w.Committed(0))
 	})
 }
 
 // A committing stage that cannot be built, since its settings are wrong, is there all the same: no
 // other is asked for.
 func TestCommitterWithWrongSettingsIsOne(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 		wrong := settings.NewCommitter(settings.MaxBatch(0))
-		offsets := func(src stream.Source[*strMessage]) stream.Source[envelope.Committable] {
-			return stream.Map(src, func(m *strMessage) envelope.Committable { return m.Offset })
-		}
 		for name, end := range map[string]endOf{
 			"sink": func(src stream.Source[*strMessage]) stream.Graph {
-				return offsets(src).To(consumer.CommitterSink(wrong))
+				return grouptest.Offsets(src).To(consumer.CommitterSink(wrong))
 			},
 			"flow": func(src stream.Source[*strMessage]) stream.Graph {
-				return stream.Via(offsets(src), consumer.CommitterFlow(wrong)).To(stream.Ignore[consumer.Committed]())
+				return stream.Via(grouptest.Offsets(src), consumer.CommitterFlow(wrong)).To(stream.Ignore[consumer.Committed]())
 			},
 		} {
-			err := end(consumer.New(readerOf(k), consumer.Topics("in")).CommittableSource()).Run(t.Context())
+			err := end(w.Consumer().CommittableSource()).Run(t.Context())
 			require.ErrorContains(t, err, "MaxBatch", name)
 			var none *consumer.NoCommitterError
 			require.NotErrorAs(t, err, &none, name)

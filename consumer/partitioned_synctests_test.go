@@ -14,7 +14,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -48,14 +48,14 @@ func (c *children) of(p int32) (begun, ended int) {
 }
 
 // requireOnce says that several members together have each of n records of each partition once.
-func requireOnce(t testing.TB, partitions, n int, gs ...*gathered) {
+func requireOnce(t testing.TB, partitions, n int, gs ...*grouptest.Deliveries) {
 	t.Helper()
 	for p := range int32(partitions) {
 		var all []string
 		for _, g := range gs {
-			all = append(all, g.of(p)...)
+			all = append(all, g.Values(p)...)
 		}
-		want := numberedFrom(p, 0, n)
+		want := grouptest.Values(p, 0, n)
 		slices.Sort(want)
 		slices.Sort(all)
 		require.Equal(t, want, all, "partition %d", p)
@@ -67,17 +67,17 @@ func requireOnce(t testing.TB, partitions, n int, gs ...*gathered) {
 func TestSubStreamsComeAndGo(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 		t.Run(protocol.String(), func(t *testing.T) {
-			withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 				const n = 700
-				one, two, kids := newGathered(), newGathered(), newChildren()
-				slowly := func(g *gathered) takeRecord {
+				one, two, kids := &grouptest.Deliveries{}, &grouptest.Deliveries{}, newChildren()
+				slowly := func(g *grouptest.Deliveries) takeRecord {
 					return func(ctx context.Context, r *strRecord) error {
 						<-time.After(20 * time.Millisecond)
-						g.add(r)
+						g.Add(r)
 						return nil
 					}
 				}
-				committed := func(c *strConsumer, g *gathered, kids *children) stream.Graph {
+				committed := func(c *strConsumer, g *grouptest.Deliveries, kids *children) stream.Graph {
 					return stream.Each(c.CommittablePartitionedSource(), 0, func(p consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
 						recs := stream.TryMap(src, func(ctx context.Context, m *strMessage) (*strMessage, error) {
 							if m.Partition() != p.Partition || m.Topic() != p.Topic {
@@ -98,14 +98,14 @@ func TestSubStreamsComeAndGo(t *testing.T) {
 							To(consumer.CommitterSink(settings.NewCommitter()))
 					})
 				}
-				fillPartitions(t, k, "in", 4, 0, n)
+				w.Fill(4, 0, n)
 				opts := settings.Protocol(protocol)
-				first := begun(t, committed(consumer.New(readerOf(k, opts), consumer.Topics("in")), one, kids))
-				becomes(t, "some of each", func() bool {
-					return len(one.of(0)) > 10 && len(one.of(1)) > 10 && len(one.of(2)) > 10 && len(one.of(3)) > 10
+				first := w.Start(committed(w.Consumer(opts), one, kids))
+				w.Until("some of each", func() bool {
+					return len(one.Values(0)) > 10 && len(one.Values(1)) > 10 && len(one.Values(2)) > 10 && len(one.Values(3)) > 10
 				})
-				second := begun(t, committed(consumer.New(readerOf(k, opts), consumer.Topics("in")), two, newChildren()))
-				becomes(t, "some at the second", func() bool { return two.count() > 10 })
+				second := w.Start(committed(w.Consumer(opts), two, newChildren()))
+				w.Until("some at the second", func() bool { return two.Count() > 10 })
 				went := 0
 				for p := range int32(4) {
 					if _, ended := kids.of(p); ended > 0 {
@@ -117,9 +117,9 @@ func TestSubStreamsComeAndGo(t *testing.T) {
 				} else {
 					require.Equal(t, 2, went, "the others stay")
 				}
-				drainedAll(t, second)
-				becomes(t, "all", func() bool { return one.count()+two.count() >= 4*n })
-				drainedAll(t, first)
+				w.Drain(second)
+				w.Until("all", func() bool { return one.Count()+two.Count() >= 4*n })
+				w.Drain(first)
 				requireOnce(t, 4, n, one, two)
 				for p := range int32(4) {
 					begun, ended := kids.of(p)
@@ -127,7 +127,7 @@ func TestSubStreamsComeAndGo(t *testing.T) {
 					if protocol == settings.Eager {
 						require.GreaterOrEqual(t, begun, 2)
 					}
-					require.EqualValues(t, n, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+					require.EqualValues(t, n, w.Committed(p))
 				}
 			})
 		})
@@ -136,21 +136,21 @@ func TestSubStreamsComeAndGo(t *testing.T) {
 
 // A sub-stream that is slow, or stuck, holds up no other.
 func TestSlowSubStream(t *testing.T) {
-	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 4, 0, 3000)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		ctl := begun(t, eachRecord(c.PlainPartitionedSource(), func(ctx context.Context, r *strRecord) error {
+	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+		w.Fill(4, 0, 3000)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
+		ctl := w.Start(eachRecord(c.PlainPartitionedSource(), func(ctx context.Context, r *strRecord) error {
 			if r.Partition() == 2 && r.Offset() == 7 {
 				<-ctx.Done()
 			}
-			got.add(r)
+			got.Add(r)
 			return nil
 		}))
-		took := becomes(t, "the others", func() bool { return got.count() == 3*3000+7 })
+		took := w.Until("the others", func() bool { return got.Count() == 3*3000+7 })
 		require.Less(t, took, 2*time.Second)
 		ctl.Stop()
-		require.ErrorIs(t, outcome(t, ctl), stream.ErrStopped)
+		require.ErrorIs(t, w.Outcome(ctl), stream.ErrStopped)
 	})
 }
 
@@ -159,31 +159,31 @@ func TestSlowSubStream(t *testing.T) {
 func TestNoGapBehindASubStream(t *testing.T) {
 	for _, batch := range []int{1, 10, 1000} {
 		t.Run(fmt.Sprint("cancelled, batches of ", batch), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				for from := 0; from < 100; from += min(batch, 100) {
-					fillPartitions(t, k, "in", 2, from, min(batch, 100))
+					w.Fill(2, from, min(batch, 100))
 				}
-				got := newGathered()
-				c := consumer.New(readerOf(k), consumer.Topics("in"))
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
-					return src.Take(10).To(got.sink())
+				got := &grouptest.Deliveries{}
+				c := w.Consumer()
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+					return src.Take(10).To(got.Sink())
 				}))
-				becomes(t, "all", func() bool { return got.count() >= 200 })
-				pass(time.Second)
-				got.requireWhole(t, 2, 100)
-				drainedAll(t, ctl)
+				w.Until("all", func() bool { return got.Count() >= 200 })
+				w.Pass(time.Second)
+				got.RequireWhole(t, 2, 100)
+				w.Drain(ctl)
 			})
 		})
 		t.Run(fmt.Sprint("failed, batches of ", batch), func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				for from := 0; from < 100; from += min(batch, 100) {
-					fillPartitions(t, k, "in", 2, from, min(batch, 100))
+					w.Fill(2, from, min(batch, 100))
 				}
-				got := newGathered()
+				got := &grouptest.Deliveries{}
 				var mu sync.Mutex
 				failed := map[string]bool{}
-				c := consumer.New(readerOf(k), consumer.Topics("in"))
-				ctl := begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+				c := w.Consumer()
+				ctl := w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
 					return src.To(stream.ForEach(func(_ context.Context, r *strRecord) error {
 						mu.Lock()
 						defer mu.Unlock()
@@ -191,15 +191,15 @@ func TestNoGapBehindASubStream(t *testing.T) {
 							failed[r.Value] = true
 							return errBad
 						}
-						got.add(r)
+						got.Add(r)
 						return nil
 					}))
 				}, stream.OnError(stream.Skip())))
-				becomes(t, "all", func() bool { return got.count() >= 200 })
-				pass(time.Second)
-				got.requireWhole(t, 2, 100)
+				w.Until("all", func() bool { return got.Count() >= 200 })
+				w.Pass(time.Second)
+				got.RequireWhole(t, 2, 100)
 				require.Len(t, failed, 20)
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -208,22 +208,22 @@ func TestNoGapBehindASubStream(t *testing.T) {
 // The same with records that come all the time, and what is finished committed: the next run has
 // nothing left.
 func TestNoGapWhileRecordsCome(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		ctl := begun(t, stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
-			taken := stream.Map(src.Take(7), func(m *strMessage) envelope.Committable { got.add(&m.Record); return m.Offset })
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
+		ctl := w.Start(stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
+			taken := stream.Map(src.Take(7), func(m *strMessage) envelope.Committable { got.Add(&m.Record); return m.Offset })
 			return taken.To(consumer.CommitterSink(settings.NewCommitter()))
 		}))
 		for from := 0; from < 200; from += 5 {
-			fillPartitions(t, k, "in", 3, from, 5)
-			pass(time.Duration(from%4) * 10 * time.Millisecond)
+			w.Fill(3, from, 5)
+			w.Pass(time.Duration(from%4) * 10 * time.Millisecond)
 		}
-		becomes(t, "all", func() bool { return got.count() >= 600 })
-		drainedAll(t, ctl)
-		got.requireWhole(t, 3, 200)
+		w.Until("all", func() bool { return got.Count() >= 600 })
+		w.Drain(ctl)
+		got.RequireWhole(t, 3, 200)
 		for p := range int32(3) {
-			require.EqualValues(t, 200, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+			require.EqualValues(t, 200, w.Committed(p))
 		}
 	})
 }
@@ -231,14 +231,14 @@ func TestNoGapWhileRecordsCome(t *testing.T) {
 // With one child at a time, each partition's turn comes when the one before has ended; nothing is
 // fetched of those that wait.
 func TestOneSubStreamAtATime(t *testing.T) {
-	withTopic(t, 20, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 20, 0, 50)
-		got, kids := newGathered(), newChildren()
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		require.NoError(t, outcome(t, begun(t, stream.Each(c.PlainPartitionedSource(), 1, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
-			return kids.watch(p, src, func(_ context.Context, r *strRecord) error { got.add(r); return nil })
+	grouptest.Calmly(t, 20, func(t *testing.T, w *grouptest.World) {
+		w.Fill(20, 0, 50)
+		got, kids := &grouptest.Deliveries{}, newChildren()
+		c := w.ToEnd()
+		require.NoError(t, w.Outcome(w.Start(stream.Each(c.PlainPartitionedSource(), 1, func(p consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+			return kids.watch(p, src, got.Take)
 		}))))
-		got.requireWhole(t, 20, 50)
+		got.RequireWhole(t, 20, 50)
 		for p := range int32(20) {
 			begun, ended := kids.of(p)
 			require.Equal(t, 1, begun)
@@ -249,44 +249,44 @@ func TestOneSubStreamAtATime(t *testing.T) {
 
 // A drain finishes what the sub-streams have, commits it, and ends them.
 func TestDrainOfSubStreams(t *testing.T) {
-	withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 4, 0, 200)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
+	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+		w.Fill(4, 0, 200)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
 		run := func() *stream.Control {
-			return begun(t, stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
+			return w.Start(stream.Each(c.CommittablePartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strMessage]) stream.Graph {
 				done := stream.MapAsync(src, 8, func(_ context.Context, m *strMessage) (envelope.Committable, error) {
 					<-time.After(time.Duration(1+m.Record.Offset()%3) * 10 * time.Millisecond)
-					got.add(&m.Record)
+					got.Add(&m.Record)
 					return m.Offset, nil
 				})
 				return done.To(consumer.CommitterSink(settings.NewCommitter()))
 			}))
 		}
 		ctl := run()
-		becomes(t, "some", func() bool { return got.count() > 100 })
-		drainedAll(t, ctl)
-		require.ErrorIs(t, outcome(t, ctl), stream.ErrDrained)
+		w.Until("some", func() bool { return got.Count() > 100 })
+		w.Drain(ctl)
+		require.ErrorIs(t, w.Outcome(ctl), stream.ErrDrained)
 		for p := range int32(4) {
-			want := int64(len(got.of(p)))
+			want := int64(len(got.Values(p)))
 			if want == 0 { // its sub-stream began while a fetch of the others' was under way
 				want = -1
 			}
-			require.Equal(t, want, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+			require.Equal(t, want, w.Committed(p))
 		}
 		ctl = run()
-		becomes(t, "all", func() bool { return got.count() >= 800 })
-		drainedAll(t, ctl)
+		w.Until("all", func() bool { return got.Count() >= 800 })
+		w.Drain(ctl)
 		requireOnce(t, 4, 200, got)
 	})
 }
 
 // Each's child that fails fails the run, and says where.
 func TestSubStreamFails(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 50)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		err := outcome(t, begun(t, eachMessage(c.CommittablePartitionedSource(), func(_ context.Context, r *strRecord) error {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 50)
+		c := w.Consumer()
+		err := w.Outcome(w.Start(eachMessage(c.CommittablePartitionedSource(), func(_ context.Context, r *strRecord) error {
 			if r.Partition() == 1 && r.Offset() == 20 {
 				return errBad
 			}
@@ -303,17 +303,17 @@ func TestSubStreamFails(t *testing.T) {
 
 // A sub-stream is of its run: it cannot be run twice, nor elsewhere.
 func TestSubStreamRunsOnce(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 5)
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		got := newGathered()
-		require.NoError(t, outcome(t, begun(t, stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
-			_, err := src.To(got.sink()).Start(context.Background())
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 5)
+		c := w.ToEnd()
+		got := &grouptest.Deliveries{}
+		require.NoError(t, w.Outcome(w.Start(stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
+			_, err := src.To(got.Sink()).Start(context.Background())
 			if err == nil {
 				t.Error("it runs by itself")
 			}
-			return src.To(got.sink())
+			return src.To(got.Sink())
 		}))))
-		got.requireWhole(t, 1, 5)
+		got.RequireWhole(t, 1, 5)
 	})
 }

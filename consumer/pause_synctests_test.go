@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -22,7 +22,7 @@ type pausing struct {
 	c     *strConsumer
 	every int64
 	slow  time.Duration
-	got   *gathered
+	got   *grouptest.Deliveries
 
 	mu      sync.Mutex
 	paused  map[int32]bool
@@ -40,7 +40,7 @@ func (h *pausing) take(_ context.Context, r *strRecord) error {
 	if h.paused[p] {
 		h.strange = append(h.strange, r.Value)
 	}
-	h.got.add(r)
+	h.got.Add(r)
 	if p == 0 && r.Offset()%h.every == h.every-1 {
 		h.paused[p] = true
 		h.pauses++
@@ -81,31 +81,31 @@ func TestPauseWithinTheHandler(t *testing.T) {
 			for _, slow := range []time.Duration{0, 5 * time.Millisecond} {
 				title := name + map[bool]string{true: ", recycled"}[recycle] + map[bool]string{true: ", slow"}[slow > 0]
 				t.Run(title, func(t *testing.T) {
-					withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+					grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 						const n = 700
-						fillPartitions(t, k, "in", 2, 0, n)
+						w.Fill(2, 0, n)
 						var opts []consumer.Option
 						if recycle {
 							opts = append(opts, consumer.Recycle())
 						}
-						h := &pausing{c: consumer.New(readerOf(k), consumer.Topics("in"), opts...), every: 100, slow: slow, got: newGathered(), paused: map[int32]bool{}}
-						ctl := begun(t, graph(h))
-						becomes(t, "the first pause, and all of the other", func() bool {
-							return len(h.got.of(0)) == 100 && len(h.got.of(1)) == n
+						h := &pausing{c: consumer.New(w.Settings(), consumer.Topics("in"), opts...), every: 100, slow: slow, got: &grouptest.Deliveries{}, paused: map[int32]bool{}}
+						ctl := w.Start(graph(h))
+						w.Until("the first pause, and all of the other", func() bool {
+							return len(h.got.Values(0)) == 100 && len(h.got.Values(1)) == n
 						})
-						pass(10 * time.Second)
-						require.Len(t, h.got.of(0), 100)
-						for len(h.got.of(0)) < n {
+						w.Pass(10 * time.Second)
+						require.Len(t, h.got.Values(0), 100)
+						for len(h.got.Values(0)) < n {
 							h.resume(t)
-							pass(time.Second)
+							w.Pass(time.Second)
 						}
 						require.Equal(t, n/100, h.pauses)
 						require.Empty(t, h.strange)
-						h.got.requireWhole(t, 2, n)
+						h.got.RequireWhole(t, 2, n)
 						for v, times := range metas {
 							require.Equal(t, 1, times, "the metadata function's calls for %s", v)
 						}
-						drainedAll(t, ctl)
+						w.Drain(ctl)
 					})
 				})
 			}
@@ -116,7 +116,7 @@ func TestPauseWithinTheHandler(t *testing.T) {
 // early is a handler that notes calls of a paused partition that began after its pause.
 type early struct {
 	c   *strConsumer
-	got *gathered
+	got *grouptest.Deliveries
 
 	mu      sync.Mutex
 	paused  map[int32]time.Time
@@ -131,10 +131,10 @@ func (h *early) take(ctx context.Context, r *strRecord) (*strRecord, error) {
 		h.strange = append(h.strange, r.Value)
 	}
 	h.mu.Unlock()
-	if err := idle(ctx, time.Duration(5+r.Offset()%40)*time.Millisecond); err != nil {
+	if err := grouptest.Idle(ctx, time.Duration(5+r.Offset()%40)*time.Millisecond); err != nil {
 		return nil, err
 	}
-	h.got.add(r)
+	h.got.Add(r)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p == 0 && r.Offset()%100 == 50 {
@@ -203,17 +203,17 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 	for name, graph := range sources {
 		for title, flow := range flows {
 			t.Run(name+", "+title, func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 					const n = 400
-					fillPartitions(t, k, "in", 2, 0, n)
-					h := &early{c: consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere()), got: newGathered(), paused: map[int32]time.Time{}}
-					ctl := begun(t, graph(h, stream.NewFlow(func(src stream.Source[*strRecord]) stream.Source[*strRecord] { return flow(h, src) })))
-					becomes(t, "all of the other", func() bool { return len(h.got.of(1)) == n })
-					pass(10 * time.Second)
-					require.Less(t, len(h.got.of(0)), 50+1+32)
-					for len(h.got.of(0)) < n {
+					w.Fill(2, 0, n)
+					h := &early{c: consumer.New(w.Settings(), consumer.Topics("in"), consumer.CommitsElsewhere()), got: &grouptest.Deliveries{}, paused: map[int32]time.Time{}}
+					ctl := w.Start(graph(h, stream.NewFlow(func(src stream.Source[*strRecord]) stream.Source[*strRecord] { return flow(h, src) })))
+					w.Until("all of the other", func() bool { return len(h.got.Values(1)) == n })
+					w.Pass(10 * time.Second)
+					require.Less(t, len(h.got.Values(0)), 50+1+32)
+					for len(h.got.Values(0)) < n {
 						h.resume(t)
-						pass(10 * time.Second)
+						w.Pass(10 * time.Second)
 					}
 					require.Equal(t, n/100, h.pauses)
 					// what is in work there is a whole batch
@@ -221,12 +221,12 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 					require.True(t, batched || len(h.strange) == 0, "began after the pause: %v", h.strange)
 					require.LessOrEqual(t, len(h.strange), 3*2*h.pauses)
 					for p := range int32(2) {
-						of := h.got.of(p)
+						of := h.got.Values(p)
 						require.Len(t, of, n, "partition %d", p)
 						slices.Sort(of)
 						require.Len(t, slices.Compact(of), n, "each once, partition %d", p)
 					}
-					drainedAll(t, ctl)
+					w.Drain(ctl)
 				})
 			})
 		}
@@ -235,21 +235,21 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 
 // A pause from elsewhere takes effect behind the record that is at work, however slow that is.
 func TestPauseBehindASlowHandler(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 500)
-		got := newGathered()
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		ctl := begun(t, c.PlainSource().To(stream.ForEach(func(_ context.Context, r *strRecord) error {
-			got.add(r)
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 500)
+		got := &grouptest.Deliveries{}
+		c := w.Consumer()
+		ctl := w.Start(c.PlainSource().To(stream.ForEach(func(_ context.Context, r *strRecord) error {
+			got.Add(r)
 			<-time.After(time.Second)
 			return nil
 		})))
-		becomes(t, "five", func() bool { return got.count() == 5 })
+		w.Until("five", func() bool { return got.Count() == 5 })
 		require.NoError(t, c.Pause())
-		pass(20 * time.Minute)
-		require.Equal(t, 5, got.count())
+		w.Pass(20 * time.Minute)
+		require.Equal(t, 5, got.Count())
 		require.NoError(t, c.Resume())
-		becomes(t, "another", func() bool { return got.count() == 6 })
+		w.Until("another", func() bool { return got.Count() == 6 })
 		ctl.Stop()
 	})
 }

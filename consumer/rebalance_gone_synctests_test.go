@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -19,68 +19,64 @@ import (
 // Nothing is lost in any of them, and nothing doubled where the membership outlasts it.
 func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 	for name, c := range map[string]struct {
-		gone    func(t *testing.T, d *desk)
+		gone    func(t *testing.T, w *grouptest.World)
 		doubled bool
 	}{
-		"its connections are cut": {func(_ *testing.T, d *desk) { d.k.DropConnections() }, false},
-		"refused for five seconds": {func(_ *testing.T, d *desk) {
-			allow := d.k.Refuse()
+		"its connections are cut": {func(_ *testing.T, w *grouptest.World) { w.DropConnections() }, false},
+		"refused for five seconds": {func(_ *testing.T, w *grouptest.World) {
+			allow := w.Refuse()
 			<-time.After(5 * time.Second)
 			allow()
 		}, true}, // the client takes a heartbeat that cannot be sent for a lost membership
-		"killed and restarted": {func(t *testing.T, d *desk) {
-			d.k.Kill()
+		"killed and restarted": {func(t *testing.T, w *grouptest.World) {
+			w.Kill()
 			<-time.After(3 * time.Second)
-			d.k.Restart(t)
-			d.watch()
+			w.Restart()
 		}, true}, // all have to join anew: nobody knows who may have the partition meanwhile
-		"refused for two minutes": {func(_ *testing.T, d *desk) {
-			allow := d.k.Refuse()
+		"refused for two minutes": {func(_ *testing.T, w *grouptest.World) {
+			allow := w.Refuse()
 			<-time.After(2 * time.Minute)
 			allow()
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				d := newDesk(t, k, 100)
-				work := newRelease(t)
-				hold := func(ctx context.Context, m deskMessage) error {
+			grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 100)
+				w.Write(1, 0, 100)
+				work := grouptest.NewGate(t)
+				hold := func(ctx context.Context, m *strMessage) error {
 					if m.Record.Offset() == 99 {
-						return work.wait(ctx)
+						return work.Wait(ctx)
 					}
 					return nil
 				}
 				// Nothing is committed but by revokes.
-				first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(15*time.Second))
-				first.run(first.copies(hold, settings.MaxInterval(time.Hour), settings.MaxBatch(1_000_000)))
-				d.await("all to be in work", func() bool { return len(first.offsetsOf(0)) == 100 || len(first.offsetsOf(1)) == 100 })
-				second := d.clerk()
-				second.run(second.copies(nil))
-				d.await("the rebalance", func() bool { return k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" })
+				first := w.Member(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(15*time.Second))
+				first.Start(first.Works(hold, settings.MaxInterval(time.Hour), settings.MaxBatch(1_000_000)))
+				w.Until("all to be in work", func() bool { return len(first.Took.Offsets(0)) == 100 || len(first.Took.Offsets(1)) == 100 })
+				second := w.Member()
+				second.Start(second.Works(nil))
+				w.Until("the rebalance", func() bool { return w.State() == "PreparingRebalance" })
 				<-time.After(time.Second) // the heartbeat has told
-				work.now()
-				select {
-				case <-d.seen:
-				case <-time.After(time.Minute):
-					t.Fatal("no commit")
-				}
-				c.gone(t, d)
-				d.await("both to have one", func() bool { return len(first.has()) == 1 && len(second.has()) == 1 })
-				d.write(0, 100, 110)
-				d.write(1, 100, 110)
-				require.Nil(t, first.ctl.Err())
-				third := d.clerk()
-				second.drain()
-				third.run(third.copies(nil))
-				d.await("both to have one", func() bool { return len(first.has()) == 1 && len(third.has()) == 1 })
-				first.drain()
-				d.awaitCommitted(0, 110)
-				d.awaitCommitted(1, 110)
-				third.drain()
+				work.Open()
+				w.Journal.AwaitAnyCommit(t, 0)
+				c.gone(t, w)
+				w.Until("both to have one", func() bool { return len(first.Has()) == 1 && len(second.Has()) == 1 })
+				w.Write(0, 100, 110)
+				w.Write(1, 100, 110)
+				require.Nil(t, first.Run.Err())
+				third := w.Member()
+				second.Drain()
+				third.Start(third.Works(nil))
+				w.Until("both to have one", func() bool { return len(first.Has()) == 1 && len(third.Has()) == 1 })
+				first.Drain()
+				w.AwaitCommitted(0, 110)
+				w.AwaitCommitted(1, 110)
+				third.Drain()
 				for p := range int32(2) {
 					counts := map[int64]int{}
-					for _, cl := range []*clerk{first, second, third} {
-						for _, o := range cl.offsetsOf(p) {
+					for _, cl := range []*grouptest.Member{first, second, third} {
+						for _, o := range cl.Took.Offsets(p) {
 							counts[o]++
 						}
 					}
@@ -89,7 +85,7 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 						require.True(t, n == 1 || c.doubled, "%d@%d was delivered %d times", p, o, n)
 					}
 				}
-			})
+			}, grouptest.Durable())
 		})
 	}
 }
@@ -98,56 +94,56 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 // is committed any more, not even what was finished; what was in flight is dropped, and the handler
 // is told that they are lost. It joins again, and goes on.
 func TestLost(t *testing.T) {
-	eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) {
-		d := newDesk(t, k, 100)
-		wire := newCable(k)
-		first := d.clerk(append(kind.opts(0), wire.option(), settings.SessionTimeout(2*time.Second), settings.RevokeTimeout(time.Second))...)
-		hold := newRelease(t)
-		first.run(first.copies(func(ctx context.Context, m deskMessage) error {
+	grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+		w.Write(0, 0, 100)
+		w.Write(1, 0, 100)
+		first := w.Member(append(kind.Member(0), settings.SessionTimeout(2*time.Second), settings.RevokeTimeout(time.Second))...)
+		hold := grouptest.NewGate(t)
+		first.Start(first.Works(func(ctx context.Context, m *strMessage) error {
 			if m.Record.Offset() == 10 {
-				return hold.wait(ctx)
+				return hold.Wait(ctx)
 			}
 			return nil
 		}, settings.MaxInterval(10*time.Millisecond)))
-		d.await("ten to be done", func() bool { return d.committed(0) == 10 || d.committed(1) == 10 })
-		wire.sever()
-		old := d.commitsOf(0, 0)
-		old = append(old, d.commitsOf(1, 0)...)
-		second := d.clerk(kind.opts(1)...)
-		half := newRelease(t)
-		second.run(second.copies(func(ctx context.Context, m deskMessage) error {
+		w.Until("ten to be done", func() bool { return w.Committed(0) == 10 || w.Committed(1) == 10 })
+		first.Wire.Cut()
+		old := w.Journal.CommitsOf(0, 0)
+		old = append(old, w.Journal.CommitsOf(1, 0)...)
+		second := w.Member(kind.Member(1)...)
+		half := grouptest.NewGate(t)
+		second.Start(second.Works(func(ctx context.Context, m *strMessage) error {
 			if m.Record.Offset() == 50 {
-				return half.wait(ctx)
+				return half.Wait(ctx)
 			}
 			return nil
 		}, settings.MaxInterval(10*time.Millisecond)))
-		second.awaitPartitions(2)
-		d.await("the second to be in the middle", func() bool { return d.committed(0) == 50 || d.committed(1) == 50 })
-		before := d.commitCount()
-		wire.mend()
-		d.await("the first to hear of it", func() bool { return len(first.happened(consumer.Lost)) > 0 })
-		lost := len(first.takenOf(0)) + len(first.takenOf(1))
-		hold.now()
-		half.now()
-		d.awaitCommitted(0, 100)
-		d.awaitCommitted(1, 100)
+		second.AwaitPartitions(2)
+		w.Until("the second to be in the middle", func() bool { return w.Committed(0) == 50 || w.Committed(1) == 50 })
+		before := len(w.Journal.Commits())
+		first.Wire.Mend()
+		w.Until("the first to hear of it", func() bool { return len(first.Events(consumer.Lost)) > 0 })
+		lost := len(first.Took.Of(0)) + len(first.Took.Of(1))
+		hold.Open()
+		half.Open()
+		w.AwaitCommitted(0, 100)
+		w.AwaitCommitted(1, 100)
 		high := map[int32]int64{}
 		for p := range int32(2) {
-			for _, c := range d.commitsOf(p, before) {
+			for _, c := range w.Journal.CommitsOf(p, before) {
 				// one that was under way when it was cut off is tried again, and refused
-				if c.member == old[0].member {
-					require.LessOrEqual(t, c.offset, int64(10))
+				if c.Member == old[0].Member {
+					require.LessOrEqual(t, c.Offset, int64(10))
 					continue
 				}
-				require.Greater(t, c.offset, high[p], "a commit went back")
-				high[p] = c.offset
+				require.Greater(t, c.Offset, high[p], "a commit went back")
+				high[p] = c.Offset
 			}
-			require.Equal(t, upTo(max(0, 0), 100), distinct(first.offsetsOf(p), second.offsetsOf(p)))
+			require.Equal(t, upTo(max(0, 0), 100), distinct(first.Took.Offsets(p), second.Took.Offsets(p)))
 		}
-		require.NotZero(t, first.dropped())
-		t.Logf("lost with %d taken, dropped %d", lost, first.dropped())
-		first.drain()
-		second.drain()
+		require.NotZero(t, first.Dropped())
+		t.Logf("lost with %d taken, dropped %d", lost, first.Dropped())
+		first.Drain()
+		second.Drain()
 	})
 }
 

@@ -5,13 +5,13 @@ package consumer_test
 import (
 	"testing"
 
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 )
 
 func TestRollingRestart(t *testing.T) {
 	for name, ordered := range map[string]bool{"ordered": true, "unordered": false} {
 		t.Run(name, func(t *testing.T) {
-			eachKind(t, virtual, func(t *testing.T, k *kafkatest.Broker, kind groupKind) { rollingRestart(t, k, kind, ordered) })
+			eachCopying(t, func(t *testing.T, w *copying, kind grouptest.Protocol) { rollingRestart(t, w, kind, ordered) })
 		})
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -19,29 +19,30 @@ import (
 // their join. The records of the partition that stays here go on flowing, from our own buffers;
 // what is finished meanwhile is committed, and no commit that met the rebalance is a failure.
 func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 2000
-		d := newDesk(t, k, n)
-		first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second))
-		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }))
-		first.awaitPartitions(2)
-		d.slowMember(30*time.Second, cooperative)
-		kept := first.awaitPartitions(1)[0]
-		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
-		third := d.clerk()
-		third.run(third.copies(nil)) // it brings a rebalance, in which nothing can be given to it
-		d.await("the slow one's revoke to begin, or the rebalance to be over", func() bool {
-			return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance"
+		w.Write(0, 0, n)
+		w.Write(1, 0, n)
+		first := w.Member(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second))
+		first.Start(first.Works(func(ctx context.Context, _ *strMessage) error { return grouptest.Idle(ctx, 20*time.Millisecond) }))
+		first.AwaitPartitions(2)
+		w.Stranger(30*time.Second, grouptest.Protocols[1].Plain...)
+		kept := first.AwaitPartitions(1)[0]
+		w.Until("some work", func() bool { return len(first.Took.Offsets(kept)) > 100 })
+		third := w.Member()
+		third.Start(third.Works(nil)) // it brings a rebalance, in which nothing can be given to it
+		w.Until("the slow one's revoke to begin, or the rebalance to be over", func() bool {
+			return w.Cluster().GroupInfo(w.Group).State == "PreparingRebalance"
 		})
-		began, before := time.Now(), len(first.offsetsOf(kept))
-		_, err := d.k.Cluster().WaitGroupStable(t.Context(), deskGroup, 3)
+		began, before := time.Now(), len(first.Took.Offsets(kept))
+		_, err := w.Cluster().WaitGroupStable(t.Context(), w.Group, 3)
 		require.NoError(t, err)
-		t.Logf("the rebalance took %v; %d records meanwhile", time.Since(began), len(first.offsetsOf(kept))-before)
-		d.awaitCommitted(kept, n)
-		require.Equal(t, upTo(0, n), first.offsetsOf(kept)[len(first.offsetsOf(kept))-n:])
-		require.Nil(t, first.ctl.Err())
-		first.drain()
-		third.drain()
+		t.Logf("the rebalance took %v; %d records meanwhile", time.Since(began), len(first.Took.Offsets(kept))-before)
+		w.AwaitCommitted(kept, n)
+		require.Equal(t, upTo(0, n), first.Took.Offsets(kept)[len(first.Took.Offsets(kept))-n:])
+		require.Nil(t, first.Run.Err())
+		first.Drain()
+		third.Drain()
 	})
 }
 
@@ -50,17 +51,16 @@ func TestKeptPartitionsFlowInAnothersRevoke(t *testing.T) {
 // When the record is done, all goes on, in the rebalance still; after it everything is committed,
 // and nothing came twice.
 func TestFullTrackerInAnothersRevoke(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n, limit = 2000, 64
-		d := newDesk(t, k, 0)
 		for from := 0; from < n; from += 20 { // in batches of which some fit
-			d.write(0, from, from+20)
-			d.write(1, from, from+20)
+			w.Write(0, from, from+20)
+			w.Write(1, from, from+20)
 		}
 		var stuck atomic.Bool
 		waits, open := make(chan struct{}, n), make(chan struct{})
-		first := d.clerk(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second), settings.TrackLimit(limit), settings.ClientOptions(kgo.FetchMaxPartitionBytes(500)))
-		first.run(first.copies(func(ctx context.Context, _ deskMessage) error {
+		first := w.Member(settings.RevokeTimeout(10*time.Second), settings.CommitTimeout(5*time.Second), settings.TrackLimit(limit), settings.ClientOptions(kgo.FetchMaxPartitionBytes(500)))
+		first.Start(first.Works(func(ctx context.Context, _ *strMessage) error {
 			if stuck.Load() {
 				waits <- struct{}{}
 				select {
@@ -68,20 +68,20 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 				case <-ctx.Done():
 				}
 			}
-			return idle(ctx, 20*time.Millisecond)
+			return grouptest.Idle(ctx, 20*time.Millisecond)
 		}, settings.MaxInterval(10*time.Millisecond)))
-		first.awaitPartitions(2)
-		d.slowMember(30*time.Second, cooperative)
-		kept := first.awaitPartitions(1)[0]
-		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
-		third := d.clerk()
-		third.run(third.copies(nil))
-		joining := func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" }
-		d.await("the rebalance", joining)
+		first.AwaitPartitions(2)
+		w.Stranger(30*time.Second, grouptest.Protocols[1].Plain...)
+		kept := first.AwaitPartitions(1)[0]
+		w.Until("some work", func() bool { return len(first.Took.Offsets(kept)) > 100 })
+		third := w.Member()
+		third.Start(third.Works(nil))
+		joining := func() bool { return w.Cluster().GroupInfo(w.Group).State == "PreparingRebalance" }
+		w.Until("the rebalance", joining)
 
 		stuck.Store(true)
 		outstanding := func() int {
-			m, err := first.handle.Metrics()
+			m, err := first.Handle.Metrics()
 			require.NoError(t, err)
 			return m.Outstanding
 		}
@@ -90,7 +90,7 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 		// 10 ms), and what the client had asked for has come (within 50 ms).
 		<-waits
 		<-time.After(time.Second)
-		m, err := first.handle.Metrics()
+		m, err := first.Handle.Metrics()
 		require.NoError(t, err)
 		require.Positive(t, m.Held, "until a quarter of what was delivered is finished")
 		require.Less(t, outstanding(), 2*limit)
@@ -98,68 +98,70 @@ func TestFullTrackerInAnothersRevoke(t *testing.T) {
 		<-time.After(10 * time.Second)
 		require.True(t, joining())
 		require.Equal(t, full, outstanding(), "nothing more is delivered")
-		require.EqualValues(t, len(first.offsetsOf(kept))-1, d.committed(kept), "up to the one that is stuck")
+		require.EqualValues(t, len(first.Took.Offsets(kept))-1, w.Committed(kept), "up to the one that is stuck")
 
-		before := len(first.offsetsOf(kept))
+		before := len(first.Took.Offsets(kept))
 		stuck.Store(false)
 		close(open)
-		d.await("more work", func() bool { return len(first.offsetsOf(kept)) > before+2*full })
+		w.Until("more work", func() bool { return len(first.Took.Offsets(kept)) > before+2*full })
 		require.True(t, joining())
-		_, err = d.k.Cluster().WaitGroupStable(t.Context(), deskGroup, 3)
+		_, err = w.Cluster().WaitGroupStable(t.Context(), w.Group, 3)
 		require.NoError(t, err)
-		d.awaitCommitted(kept, n)
-		require.Equal(t, upTo(0, n), first.offsetsOf(kept)[len(first.offsetsOf(kept))-n:])
-		require.Nil(t, first.ctl.Err())
-		first.drain()
-		third.drain()
+		w.AwaitCommitted(kept, n)
+		require.Equal(t, upTo(0, n), first.Took.Offsets(kept)[len(first.Took.Offsets(kept))-n:])
+		require.Nil(t, first.Run.Err())
+		first.Drain()
+		third.Drain()
 	})
 }
 
 // The same with everything taken away at each rebalance: a slow member keeps the others in their
 // join for half a minute, and nothing fails.
 func TestSlowRebalanceOfAnother(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
 		const n = 3000
-		d := newDesk(t, k, n)
+		w.Write(0, 0, n)
+		w.Write(1, 0, n)
 		eager := settings.Protocol(settings.Eager)
-		first := d.clerk(eager, settings.CommitTimeout(5*time.Second))
-		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }))
-		first.awaitPartitions(2)
-		d.slowMember(30*time.Second, sticky)
-		first.awaitPartitions(1)
-		third := d.clerk(eager)
+		first := w.Member(eager, settings.CommitTimeout(5*time.Second))
+		first.Start(first.Works(func(ctx context.Context, _ *strMessage) error { return grouptest.Idle(ctx, 20*time.Millisecond) }))
+		first.AwaitPartitions(2)
+		w.Stranger(30*time.Second, grouptest.Protocols[0].Plain...)
+		first.AwaitPartitions(1)
+		third := w.Member(eager)
 		began := time.Now()
-		third.run(third.copies(nil))
-		d.await("the revoke", func() bool { return len(first.has()) == 0 })
-		require.Nil(t, first.ctl.Err())
-		d.await("a new assignment", func() bool { return len(first.has())+len(third.has()) > 0 })
+		third.Start(third.Works(nil))
+		w.Until("the revoke", func() bool { return len(first.Has()) == 0 })
+		require.Nil(t, first.Run.Err())
+		w.Until("a new assignment", func() bool { return len(first.Has())+len(third.Has()) > 0 })
 		require.Greater(t, time.Since(began), 20*time.Second)
-		require.Nil(t, first.ctl.Err())
-		require.Zero(t, first.dropped())
-		first.drain()
-		third.drain()
+		require.Nil(t, first.Run.Err())
+		require.Zero(t, first.Dropped())
+		first.Drain()
+		third.Drain()
 	})
 }
 
 // A drain in the middle of another member's slow rebalance ends in its time: nobody waits for the
 // group.
 func TestDrainInASlowRebalance(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-		d := newDesk(t, k, 3000)
-		first := d.clerk()
-		first.run(first.copies(func(ctx context.Context, _ deskMessage) error { return idle(ctx, 20*time.Millisecond) }, settings.MaxInterval(10*time.Millisecond)))
-		first.awaitPartitions(2)
-		d.slowMember(50*time.Second, cooperative)
-		kept := first.awaitPartitions(1)[0]
-		d.await("some work", func() bool { return len(first.offsetsOf(kept)) > 100 })
-		third := d.clerk()
-		third.run(third.copies(nil))
-		d.await("the rebalance", func() bool { return d.k.Cluster().GroupInfo(deskGroup).State == "PreparingRebalance" })
+	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 3000)
+		w.Write(1, 0, 3000)
+		first := w.Member()
+		first.Start(first.Works(func(ctx context.Context, _ *strMessage) error { return grouptest.Idle(ctx, 20*time.Millisecond) }, settings.MaxInterval(10*time.Millisecond)))
+		first.AwaitPartitions(2)
+		w.Stranger(50*time.Second, grouptest.Protocols[1].Plain...)
+		kept := first.AwaitPartitions(1)[0]
+		w.Until("some work", func() bool { return len(first.Took.Offsets(kept)) > 100 })
+		third := w.Member()
+		third.Start(third.Works(nil))
+		w.Until("the rebalance", func() bool { return w.Cluster().GroupInfo(w.Group).State == "PreparingRebalance" })
 		<-time.After(2 * time.Second)
 		began := time.Now()
-		first.drain()
+		first.Drain()
 		require.LessOrEqual(t, time.Since(began), atMost)
-		require.EqualValues(t, len(first.offsetsOf(kept)), d.committed(kept))
-		require.Len(t, k.Cluster().GroupInfo(deskGroup).Members, 2, "it has left")
+		require.EqualValues(t, len(first.Took.Offsets(kept)), w.Committed(kept))
+		require.Len(t, w.Cluster().GroupInfo(w.Group).Members, 2, "it has left")
 	})
 }

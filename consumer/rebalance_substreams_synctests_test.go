@@ -13,23 +13,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 // partitionedKinds are all partitioned sources, each with a graph that takes every record. loads is
 // nil, or where a loader gets its offsets from.
-func partitionedKinds(c *strConsumer, kids *children, got *gathered, load consumer.LoadOffsets) map[string]func() stream.Graph {
+func partitionedKinds(c *strConsumer, kids *children, got *grouptest.Deliveries, load consumer.LoadOffsets) map[string]func() stream.Graph {
 	plain := func(src stream.Source[strSub]) stream.Graph {
 		return stream.Each(src, 0, func(p consumer.TopicPartition, s stream.Source[*strRecord]) stream.Graph {
-			return kids.watch(p, s, func(_ context.Context, r *strRecord) error { got.add(r); return nil })
+			return kids.watch(p, s, got.Take)
 		})
 	}
 	committable := func(src stream.Source[stream.Sub[consumer.TopicPartition, *strMessage]]) stream.Graph {
 		return stream.Each(src, 0, func(p consumer.TopicPartition, s stream.Source[*strMessage]) stream.Graph {
 			records := stream.Map(s, func(m *strMessage) *strRecord { return &m.Record })
-			return kids.watch(p, records, func(_ context.Context, r *strRecord) error { got.add(r); return nil })
+			return kids.watch(p, records, got.Take)
 		})
 	}
 	return map[string]func() stream.Graph{
@@ -50,33 +50,33 @@ var partitionedKindNames = []string{"plain", "committable", "metadata", "plain m
 func TestSubStreamsOfAnotherMember(t *testing.T) {
 	for _, kind := range partitionedKindNames {
 		t.Run(kind, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				const n = 100
-				fillPartitions(t, k, "in", 2, 0, n)
-				got, kids := newGathered(), newChildren()
+				w.Fill(2, 0, n)
+				got, kids := &grouptest.Deliveries{}, newChildren()
 				load := func(_ context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 					from := offsetMap{}
 					for _, p := range ps {
-						from[p] = int64(len(got.of(p.Partition)))
+						from[p] = int64(len(got.Values(p.Partition)))
 					}
 					return from, nil
 				}
 				opts := []settings.ConsumerOption{settings.SessionTimeout(6 * time.Second), settings.RebalanceTimeout(10 * time.Second), settings.RevokeTimeout(2 * time.Second)}
-				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
-				ctl := begun(t, partitionedKinds(c, kids, got, load)[kind]())
-				becomes(t, "first", func() bool { return got.count() == 2*n })
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: 1})
-				pass(time.Minute)
-				fillPartitions(t, k, "in", 2, n, n)
-				pass(time.Minute)
+				c := consumer.New(w.Settings(opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
+				ctl := w.Start(partitionedKinds(c, kids, got, load)[kind]())
+				w.Until("first", func() bool { return got.Count() == 2*n })
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: w.Group, Err: kerr.UnknownMemberID, Count: 1})
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.Group, Err: kerr.RebalanceInProgress, Count: 1})
+				w.Pass(time.Minute)
+				w.Fill(2, n, n)
+				w.Pass(time.Minute)
 				for p := range int32(2) {
 					begun, ended := kids.of(p)
 					require.Equal(t, 2, begun, "partition %d", p)
 					require.Equal(t, 1, ended, "partition %d", p)
-					require.Subset(t, got.of(p), numberedFrom(p, n, n))
+					require.Subset(t, got.Values(p), grouptest.Values(p, n, n))
 				}
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}
@@ -87,10 +87,10 @@ func TestSubStreamsOfAnotherMember(t *testing.T) {
 func TestPutOutWhileLoading(t *testing.T) {
 	for _, kind := range []string{"plain manual", "committable manual"} {
 		t.Run(kind, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 				const n = 100
-				fillPartitions(t, k, "in", 2, 0, n)
-				got, kids, l := newGathered(), newChildren(), &loads{}
+				w.Fill(2, 0, n)
+				got, kids, l := &grouptest.Deliveries{}, newChildren(), &loads{}
 				load := func(ctx context.Context, ps []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 					l.load(ps)
 					from := offsetMap{}
@@ -104,12 +104,12 @@ func TestPutOutWhileLoading(t *testing.T) {
 					return from, nil
 				}
 				opts := []settings.ConsumerOption{settings.SessionTimeout(6 * time.Second), settings.RebalanceTimeout(10 * time.Second), settings.RevokeTimeout(2 * time.Second)}
-				c := consumer.New(readerOf(k, opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
-				ctl := begun(t, partitionedKinds(c, kids, got, load)[kind]())
-				becomes(t, "the first call", func() bool { calls, _ := l.all(); return len(calls) == 1 })
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: readGroup, Err: kerr.UnknownMemberID, Count: 1})
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: readGroup, Err: kerr.RebalanceInProgress, Count: 1})
-				pass(time.Minute)
+				c := consumer.New(w.Settings(opts...), consumer.Topics("in"), consumer.CommitsElsewhere(settings.MaxInterval(time.Hour)))
+				ctl := w.Start(partitionedKinds(c, kids, got, load)[kind]())
+				w.Until("the first call", func() bool { calls, _ := l.all(); return len(calls) == 1 })
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: w.Group, Err: kerr.UnknownMemberID, Count: 1})
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.Group, Err: kerr.RebalanceInProgress, Count: 1})
+				w.Pass(time.Minute)
 				calls, _ := l.all()
 				require.GreaterOrEqual(t, len(calls), 2)
 				from := 10 * len(calls)
@@ -117,9 +117,9 @@ func TestPutOutWhileLoading(t *testing.T) {
 					begun, ended := kids.of(p)
 					t.Logf("partition %d: %d begun, %d ended, %d loads", p, begun, ended, len(calls))
 					require.Equal(t, 1, begun-ended, "one at a time")
-					require.Equal(t, numberedFrom(p, from, n-from), got.of(p))
+					require.Equal(t, grouptest.Values(p, from, n-from), got.Values(p))
 				}
-				drainedAll(t, ctl)
+				w.Drain(ctl)
 			})
 		})
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -30,9 +31,9 @@ type (
 )
 
 // named fills the topic with values that say where they are.
-func named(t testing.TB, k *kafkatest.Broker, partitions, from, n int, codec kgo.CompressionCodec) {
+func named(t testing.TB, w *grouptest.World, partitions, from, n int, codec kgo.CompressionCodec) {
 	t.Helper()
-	cl, err := kgo.NewClient(append(k.ClientOptions(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
+	cl, err := kgo.NewClient(append(w.ClientOptions(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("in"))...)
 	require.NoError(t, err)
 	defer cl.Close()
 	for p := range int32(partitions) {
@@ -55,8 +56,8 @@ func itself(r *rawRecord) error {
 	return nil
 }
 
-func rawReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[[]byte, []byte] {
-	return settings.NewConsumer(serde.Bytes(), serde.Bytes(), k.Bootstrap(), k.Dialer(), settings.Group(readGroup), settings.HeartbeatInterval(50*time.Millisecond)).With(opts...)
+func rawReader(w *grouptest.World, opts ...settings.ConsumerOption) settings.Consumer[[]byte, []byte] {
+	return settings.NewConsumer(serde.Bytes(), serde.Bytes(), w.Bootstrap(), w.Dialer(), settings.Group(w.Group), settings.HeartbeatInterval(50*time.Millisecond)).With(opts...)
 }
 
 // Elements that are used again are what they are as long as they live, in whatever order they end;
@@ -65,12 +66,12 @@ func TestRecycle(t *testing.T) {
 	const partitions, n = 4, 10_000
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
-				named(t, k, partitions, 0, n, codec)
-				k.CreateTopic(t, "out", 3)
+			grouptest.Calmly(t, partitions, func(t *testing.T, w *grouptest.World) {
+				named(t, w, partitions, 0, n, codec)
+				w.CreateTopic(t, "out", 3)
 				different := map[*rawMessage]bool{}
 				recs := map[*kgo.Record]bool{}
-				c := consumer.New(rawReader(k, settings.Budget(8<<20, 10_000)), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
+				c := consumer.New(rawReader(w, settings.Budget(8<<20, 10_000)), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
 				src := c.CommittableSource().Filter(func(m *rawMessage) bool {
 					different[m], recs[m.Kgo()] = true, true
 					return true
@@ -83,7 +84,7 @@ func TestRecycle(t *testing.T) {
 					return m, itself(&m.Record)
 				})
 				var slab envelope.Slab[[]byte, []byte, envelope.Committable]
-				ps := settings.NewProducer(serde.Bytes(), serde.Bytes(), k.Bootstrap(), k.Dialer())
+				ps := settings.NewProducer(serde.Bytes(), serde.Bytes(), w.Bootstrap(), w.Dialer())
 				require.NoError(t, stream.TryMap(src, func(_ context.Context, m *rawMessage) (envelope.Envelope[[]byte, []byte, envelope.Committable], error) {
 					if m.Record.Offset()%7 == 0 {
 						return slab.PassThrough(m.Offset), itself(&m.Record)
@@ -95,7 +96,7 @@ func TestRecycle(t *testing.T) {
 				require.Less(t, len(different), partitions*n*3/4)
 				require.Less(t, len(recs), partitions*n)
 				out := map[string]bool{}
-				for _, r := range kafkatest.ReadAll(t, k, "out") {
+				for _, r := range kafkatest.ReadAll(t, w.Broker, "out") {
 					where, _, _ := strings.Cut(string(r.Value), " ")
 					require.Equal(t, "key "+where, string(r.Key))
 					require.False(t, out[where])
@@ -130,11 +131,11 @@ func TestRecycledElementsAreCleared(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				named(t, k, 2, 0, n, kgo.GzipCompression())
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				named(t, w, 2, 0, n, kgo.GzipCompression())
 				var mu sync.Mutex
 				var kept []*rawRecord
-				c := consumer.New(rawReader(k), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
+				c := consumer.New(rawReader(w), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
 				require.NoError(t, graph(c, func(r *rawRecord) error {
 					mu.Lock()
 					defer mu.Unlock()
@@ -154,9 +155,9 @@ func TestRecycledElementsAreCleared(t *testing.T) {
 // What user code was handed is its own for ever.
 func TestRecycleLeavesAloneWhatWasHandedOver(t *testing.T) {
 	const n = 5000
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		named(t, k, 2, 0, n, kgo.GzipCompression())
-		cs := rawReader(k, settings.Budget(8<<20, 1000))
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		named(t, w, 2, 0, n, kgo.GzipCompression())
+		cs := rawReader(w, settings.Budget(8<<20, 1000))
 		var records []*rawRecord
 		for r, err := range consumer.New(cs, consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle()).PlainSource().All(t.Context()) {
 			require.NoError(t, err)
@@ -181,10 +182,10 @@ func TestRecycleLeavesAloneWhatWasHandedOver(t *testing.T) {
 // So is what user code was handed and has then failed on, as it may have begun something with it.
 func TestRecycleLeavesAloneWhatFailedInHand(t *testing.T) {
 	const n = 500
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		named(t, k, 1, 0, n, kgo.GzipCompression())
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		named(t, w, 1, 0, n, kgo.GzipCompression())
 		var had []*rawMessage
-		c := consumer.New(rawReader(k), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle(), consumer.CommitsElsewhere())
+		c := consumer.New(rawReader(w), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle(), consumer.CommitsElsewhere())
 		require.NoError(t, c.CommittableSource().To(stream.ForEachManual(func(_ context.Context, m *rawMessage) error {
 			had = append(had, m)
 			return errors.New("no")
@@ -200,12 +201,12 @@ func TestRecycleLeavesAloneWhatFailedInHand(t *testing.T) {
 // those of the element that it was made of.
 func TestRecycleLeavesBytesAlone(t *testing.T) {
 	const n = 3000
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		named(t, k, 1, 0, n, kgo.GzipCompression())
-		k.CreateTopic(t, "out", 1)
-		el, err := producer.NewElement(settings.NewProducer(serde.Bytes(), serde.Bytes(), k.Bootstrap(), k.Dialer(), settings.Linger(time.Second)))
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		named(t, w, 1, 0, n, kgo.GzipCompression())
+		w.CreateTopic(t, "out", 1)
+		el, err := producer.NewElement(settings.NewProducer(serde.Bytes(), serde.Bytes(), w.Bootstrap(), w.Dialer(), settings.Linger(time.Second)))
 		require.NoError(t, err)
-		c := consumer.New(rawReader(k, settings.Budget(8<<20, 1000)), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
+		c := consumer.New(rawReader(w, settings.Budget(8<<20, 1000)), consumer.Topics("in"), consumer.ToEnd(), consumer.Recycle())
 		require.NoError(t, c.PlainSource().To(stream.ForEach(func(ctx context.Context, r *rawRecord) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()
@@ -216,7 +217,7 @@ func TestRecycleLeavesBytesAlone(t *testing.T) {
 			return err
 		})).Run(t.Context()))
 		require.NoError(t, el.Close(t.Context()))
-		out := kafkatest.ReadAll(t, k, "out")
+		out := kafkatest.ReadAll(t, w.Broker, "out")
 		require.Len(t, out, n)
 		for o, r := range out {
 			require.Equal(t, fmt.Sprintf("key 0/%d", o), string(r.Key))
@@ -228,16 +229,16 @@ func TestRecycleLeavesBytesAlone(t *testing.T) {
 // Nor is an element used again that its stage still has when its partition is taken away.
 func TestRecycleLeavesAloneWhatWasGivenUp(t *testing.T) {
 	const partitions, n = 4, 3000
-	withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) {
-		named(t, k, partitions, 0, n, kgo.GzipCompression())
-		cs := rawReader(k, settings.RevokeTimeout(time.Second), settings.FetchMaxWait(50*time.Millisecond))
+	grouptest.Calmly(t, partitions, func(t *testing.T, w *grouptest.World) {
+		named(t, w, partitions, 0, n, kgo.GzipCompression())
+		cs := rawReader(w, settings.RevokeTimeout(time.Second), settings.FetchMaxWait(50*time.Millisecond))
 		first := consumer.New(cs, consumer.Topics("in"), consumer.Recycle())
 		open := make(chan struct{})
 		var mu sync.Mutex
 		var held []*rawRecord
 		var wrong []error
 		count := 0
-		ctl := begun(t, stream.MapAsyncUnordered(first.PlainSource(), 16, func(_ context.Context, r *rawRecord) (struct{}, error) {
+		ctl := w.Start(stream.MapAsyncUnordered(first.PlainSource(), 16, func(_ context.Context, r *rawRecord) (struct{}, error) {
 			stuck := r.Offset() == 10
 			mu.Lock()
 			if stuck {
@@ -257,18 +258,18 @@ func TestRecycleLeavesAloneWhatWasGivenUp(t *testing.T) {
 			return struct{}{}, nil
 		}).To(stream.Ignore[struct{}]()))
 		counted := func() int { mu.Lock(); defer mu.Unlock(); return count }
-		becomes(t, "all others", func() bool { return counted() == partitions*(n-1) })
+		w.Until("all others", func() bool { return counted() == partitions*(n-1) })
 		second := consumer.New(cs, consumer.Topics("in"), consumer.Recycle())
-		other := begun(t, second.PlainSource().To(stream.Ignore[*rawRecord]()))
-		becomes(t, "given up", func() bool { mine, err := first.Assignment(); return err == nil && len(mine) == partitions/2 })
+		other := w.Start(second.PlainSource().To(stream.Ignore[*rawRecord]()))
+		w.Until("given up", func() bool { mine, err := first.Assignment(); return err == nil && len(mine) == partitions/2 })
 		before := counted()
-		named(t, k, partitions, n, n, kgo.GzipCompression())
-		becomes(t, "more", func() bool { return counted() >= before+partitions/2*n })
+		named(t, w, partitions, n, n, kgo.GzipCompression())
+		w.Until("more", func() bool { return counted() >= before+partitions/2*n })
 		close(open)
-		pass(time.Second)
+		w.Pass(time.Second)
 		require.GreaterOrEqual(t, len(held), partitions)
 		require.Empty(t, wrong)
-		drainedAll(t, other)
-		drainedAll(t, ctl)
+		w.Drain(other)
+		w.Drain(ctl)
 	})
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -115,40 +115,40 @@ func TestGatheredUntilTheyGo(t *testing.T) {
 	for name, graph := range sources {
 		for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {
 			t.Run("revoke, "+name+", "+protocol.String(), func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 2, 0, n)
-					g, rest := newGatherer(), newGathered()
-					c := consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in"), g.handler())
-					first := begun(t, graph(c, g))
-					becomes(t, "all are gathered", func() bool { return g.holds() == 2*n })
-					second := begun(t, consumer.New(readerOf(k, settings.Protocol(protocol)), consumer.Topics("in")).CommittableSource().To(rest.messages()))
-					took := becomes(t, "told", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.told) > 0 })
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+					w.Fill(2, 0, n)
+					g, rest := newGatherer(), &grouptest.Deliveries{}
+					c := consumer.New(w.Settings(settings.Protocol(protocol)), consumer.Topics("in"), g.handler())
+					first := w.Start(graph(c, g))
+					w.Until("all are gathered", func() bool { return g.holds() == 2*n })
+					second := w.Start(w.Consumer(settings.Protocol(protocol)).CommittableSource().To(rest.Committing()))
+					took := w.Until("told", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.told) > 0 })
 					require.Less(t, took, 10*time.Second)
-					pass(30 * time.Second)
-					require.Zero(t, rest.count(), "doubled")
+					w.Pass(30 * time.Second)
+					require.Zero(t, rest.Count(), "doubled")
 					require.Less(t, g.finally, time.Second, "the rebalance waits")
 					require.Positive(t, g.left)
 					require.LessOrEqual(t, g.left, 20*time.Second)
-					drainedAll(t, first)
-					pass(10 * time.Second)
-					require.Zero(t, rest.count(), "doubled at the end")
-					drainedAll(t, second)
+					w.Drain(first)
+					w.Pass(10 * time.Second)
+					require.Zero(t, rest.Count(), "doubled at the end")
+					w.Drain(second)
 				})
 			})
 		}
 		t.Run("drain, "+name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 2, 0, n)
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				w.Fill(2, 0, n)
 				g := newGatherer()
-				first := begun(t, graph(consumer.New(readerOf(k), consumer.Topics("in"), g.handler()), g))
-				becomes(t, "all are gathered", func() bool { return g.holds() == 2*n })
+				first := w.Start(graph(consumer.New(w.Settings(), consumer.Topics("in"), g.handler()), g))
+				w.Until("all are gathered", func() bool { return g.holds() == 2*n })
 				began := time.Now()
-				drainedAll(t, first)
+				w.Drain(first)
 				require.Less(t, time.Since(began), time.Second)
 				require.Len(t, g.told, 2)
 				require.LessOrEqual(t, g.left, stream.DefaultDrainTimeout)
 				for p := range int32(2) {
-					require.EqualValues(t, n, kafkatest.CommittedOffset(t, k, readGroup, "in", p))
+					require.EqualValues(t, n, w.Committed(p))
 				}
 			})
 		})
@@ -165,26 +165,26 @@ func observing(cm settings.Committer) stream.Sink[*strMessage] {
 
 // A source that has completed tells too, and leaves when what was gathered is finished.
 func TestGatheredUntilTheSourceCompletes(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 1, 0, 40)
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 40)
 		g := newGatherer()
-		c := consumer.New(readerOf(k), consumer.Topics("in"), g.handler())
+		c := consumer.New(w.Settings(), consumer.Topics("in"), g.handler())
 		src := stream.Concat(c.CommittableSource().Take(10), stream.FromChan(make(chan *strMessage)))
-		ctl := begun(t, src.To(stream.Broadcast(stream.ForEachManual(g.take), observing(settings.NewCommitter()))))
-		pass(3 * time.Second)
+		ctl := w.Start(src.To(stream.Broadcast(stream.ForEachManual(g.take), observing(settings.NewCommitter()))))
+		w.Pass(3 * time.Second)
 		require.Equal(t, ats(1), g.told)
-		require.EqualValues(t, 10, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
+		require.EqualValues(t, 10, w.Committed(0))
 		ps, err := c.Assignment()
 		require.NoError(t, err)
 		require.Empty(t, ps)
-		drainedAll(t, ctl)
+		w.Drain(ctl)
 		require.Len(t, g.told, 1, "once")
 	})
 }
 
 // The handler is told once of each partition, and in turn: about to go, gone.
 func TestToldOnce(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
 		var mu sync.Mutex
 		var told []string
 		tell := func(what string) func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
@@ -197,14 +197,14 @@ func TestToldOnce(t *testing.T) {
 				return nil
 			}
 		}
-		c := consumer.New(readerOf(k), consumer.Topics("in"),
+		c := consumer.New(w.Settings(), consumer.Topics("in"),
 			consumer.OnRebalance(consumer.Handler{Revoking: tell("revoking"), Revoked: tell("revoked"), Lost: tell("lost"), Stopped: tell("stopped")}))
-		first := begun(t, c.PlainSource().To(stream.Ignore[*strRecord]()))
-		pass(2 * time.Second)
-		second := begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
-		pass(5 * time.Second)
-		drainedAll(t, first)
-		drainedAll(t, second)
+		first := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()))
+		w.Pass(2 * time.Second)
+		second := w.Start(w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()))
+		w.Pass(5 * time.Second)
+		w.Drain(first)
+		w.Drain(second)
 		require.Len(t, told, 4)
 		require.Equal(t, "revoking", told[0][:8])
 		require.Equal(t, "revoked"+told[0][8:], told[1])
@@ -216,19 +216,19 @@ func TestToldOnce(t *testing.T) {
 // Pause and Resume without partitions are about those that stay while others are being revoked; so
 // is everything else that names none.
 func TestAllPartitionsDuringARevoke(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 10)
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
 		hold := make(chan struct{})
-		got := newGathered()
-		c := consumer.New(readerOf(k, settings.RevokeTimeout(10*time.Second)), consumer.Topics("in"))
+		got := &grouptest.Deliveries{}
+		c := w.Consumer(settings.RevokeTimeout(10 * time.Second))
 		src := stream.MapAsync(c.PlainSource(), 50, func(_ context.Context, r *strRecord) (*strRecord, error) {
 			<-hold
 			return r, nil
 		})
-		begun(t, src.To(got.sink()))
-		pass(2 * time.Second)
-		begun(t, consumer.New(readerOf(k), consumer.Topics("in")).PlainSource().To(stream.Ignore[*strRecord]()))
-		pass(3 * time.Second) // one goes and waits for its records, the other stays
+		w.Start(src.To(got.Sink()))
+		w.Pass(2 * time.Second)
+		w.Start(w.Consumer().PlainSource().To(stream.Ignore[*strRecord]()))
+		w.Pass(3 * time.Second) // one goes and waits for its records, the other stays
 		require.NoError(t, c.Pause())
 		m, err := c.Metrics()
 		require.NoError(t, err)
@@ -253,7 +253,7 @@ func TestAllPartitionsDuringARevoke(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, m.Paused)
 		close(hold)
-		pass(time.Second)
-		require.Equal(t, 20, got.count())
+		w.Pass(time.Second)
+		require.Equal(t, 20, got.Count())
 	})
 }

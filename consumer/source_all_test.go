@@ -14,13 +14,13 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
 type (
-	strConsumer = consumer.Consumer[string, string]
 	takeRecord  = func(context.Context, *strRecord) error
 	sourceGraph = func(c *strConsumer, take takeRecord) stream.Graph
 )
@@ -94,11 +94,11 @@ var allSources = map[string]sourceGraph{
 }
 
 // onAllSources runs a test for each source.
-func onAllSources(t *testing.T, partitions int, fn func(t *testing.T, k *kafkatest.Broker, graph sourceGraph)) {
+func onAllSources(t *testing.T, partitions int, fn func(t *testing.T, w *grouptest.World, graph sourceGraph)) {
 	t.Helper()
 	for name, graph := range allSources {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, partitions, func(t *testing.T, k *kafkatest.Broker) { fn(t, k, graph) })
+			grouptest.Calmly(t, partitions, func(t *testing.T, w *grouptest.World) { fn(t, w, graph) })
 		})
 	}
 }
@@ -122,7 +122,7 @@ func seenOf(r *strRecord) seenRecord {
 
 // Every source gives every record, with all that it has.
 func TestSourcesGiveEverything(t *testing.T) {
-	onAllSources(t, 3, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
+	onAllSources(t, 3, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
 		want := map[seenRecord]int{}
 		epoch := time.Date(2020, 2, 3, 4, 5, 6, 7_000_000, time.UTC)
 		for p := range int32(3) {
@@ -156,13 +156,13 @@ func TestSourcesGiveEverything(t *testing.T) {
 				recs = append(recs, r)
 			}
 			for part := range slices.Chunk(recs, 8) {
-				kafkatest.ProduceTo(t, k, "in", p, part...)
+				kafkatest.ProduceTo(t, w.Broker, "in", p, part...)
 			}
 		}
 		var mu sync.Mutex
 		got := map[seenRecord]int{}
 		next := map[int32]int64{}
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
+		c := w.ToEnd()
 		require.NoError(t, graph(c, func(_ context.Context, r *strRecord) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -182,11 +182,17 @@ func TestSourcesGiveEverything(t *testing.T) {
 
 // Records of several topics, and of topics that share their partitions' numbers.
 func TestSeveralTopics(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		k.CreateTopic(t, "other", 2)
-		fillPartitions(t, k, "in", 2, 0, 20)
-		fillPartitions(t, k, "other", 2, 0, 30)
-		c := consumer.New(readerOf(k), consumer.Topics("in", "other"), consumer.ToEnd())
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.CreateTopic(t, "other", 2)
+		w.Fill(2, 0, 20)
+		for p := range int32(2) {
+			var recs []*kgo.Record
+			for range 30 {
+				recs = append(recs, kgo.StringRecord("other"))
+			}
+			kafkatest.ProduceTo(t, w.Broker, "other", p, recs...)
+		}
+		c := consumer.New(w.Settings(), consumer.Topics("in", "other"), consumer.ToEnd())
 		recs, err := stream.Collect(t.Context(), c.PlainSource())
 		require.NoError(t, err)
 		count := map[consumer.TopicPartition]int{}
@@ -199,18 +205,18 @@ func TestSeveralTopics(t *testing.T) {
 
 // A handle has one run at a time, and as many as you like one after the other.
 func TestOneRunAtATime(t *testing.T) {
-	onAllSources(t, 2, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		fillPartitions(t, k, "in", 2, 0, 5)
+	onAllSources(t, 2, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		c := w.Consumer()
+		w.Fill(2, 0, 5)
 		for range 2 {
-			got := newGathered()
-			g := graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil })
-			ctl := begun(t, g)
+			got := &grouptest.Deliveries{}
+			g := graph(c, got.Take)
+			ctl := w.Start(g)
 			_, err := g.Start(t.Context())
 			require.ErrorIs(t, err, consumer.ErrRunning)
-			require.ErrorIs(t, c.PlainSource().To(got.sink()).Run(t.Context()), consumer.ErrRunning)
-			drainedAll(t, ctl)
-			require.ErrorIs(t, outcome(t, ctl), stream.ErrDrained)
+			require.ErrorIs(t, c.PlainSource().To(got.Sink()).Run(t.Context()), consumer.ErrRunning)
+			w.Drain(ctl)
+			require.ErrorIs(t, w.Outcome(ctl), stream.ErrDrained)
 		}
 		two := stream.Merge(c.PlainSource(), c.PlainSource()).To(stream.Ignore[*strRecord]())
 		require.ErrorIs(t, two.Run(t.Context()), consumer.ErrRunning)
@@ -232,9 +238,9 @@ func TestProblemsAreToldTogether(t *testing.T) {
 
 // A graph that cannot be built for another reason leaves the handle free.
 func TestAGraphThatIsNotBuiltFreesTheHandle(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.ToEnd())
-		bad := consumer.New(readerOf(k), consumer.Topics())
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		c := w.ToEnd()
+		bad := consumer.New(w.Settings(), consumer.Topics())
 		err := stream.Merge(c.PlainSource(), bad.PlainSource()).To(stream.Ignore[*strRecord]()).Run(t.Context())
 		require.ErrorIs(t, err, consumer.ErrSubscription)
 		require.NoError(t, c.PlainSource().To(stream.Ignore[*strRecord]()).Run(t.Context()))
@@ -244,26 +250,26 @@ func TestAGraphThatIsNotBuiltFreesTheHandle(t *testing.T) {
 // Sources that need no group do without one where the partitions are the user's choice; the others
 // say that they need one.
 func TestGroupIsNeeded(t *testing.T) {
-	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		fillPartitions(t, k, "in", 1, 0, 3)
-		got := newGathered()
-		take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
-		require.ErrorIs(t, graph(consumer.New(looseReader(k), consumer.Topics("in")), take).Run(t.Context()), consumer.ErrNoGroup)
-		err := graph(consumer.New(looseReader(k), consumer.Partitions(at(0)), consumer.ToEnd()), take).Run(t.Context())
+	onAllSources(t, 1, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		w.Fill(1, 0, 3)
+		got := &grouptest.Deliveries{}
+		take := got.Take
+		require.ErrorIs(t, graph(consumer.New(w.Loose(), consumer.Topics("in")), take).Run(t.Context()), consumer.ErrNoGroup)
+		err := graph(consumer.New(w.Loose(), consumer.Partitions(at(0)), consumer.ToEnd()), take).Run(t.Context())
 		if errors.Is(err, consumer.ErrNoGroup) {
-			require.Zero(t, got.count())
+			require.Zero(t, got.Count())
 			return
 		}
 		require.NoError(t, err)
-		got.requireWhole(t, 1, 3)
+		got.RequireWhole(t, 1, 3)
 	})
 }
 
 // A stream may end before its source does, and leaves the group then.
 func TestTake(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 500)
-		c := consumer.New(readerOf(k), consumer.Topics("in"), consumer.CommitsElsewhere())
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 500)
+		c := consumer.New(w.Settings(), consumer.Topics("in"), consumer.CommitsElsewhere())
 		recs, err := stream.Collect(t.Context(), c.PlainSource().Take(10))
 		require.NoError(t, err)
 		require.Len(t, recs, 10)
@@ -278,13 +284,13 @@ func TestTake(t *testing.T) {
 
 // Sub-streams that end early are followed by others, also where nobody wants them any more.
 func TestTakeOfSubStreams(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 20)
-		c := consumer.New(readerOf(k), consumer.Topics("in"))
-		got := newGathered()
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 20)
+		c := w.Consumer()
+		got := &grouptest.Deliveries{}
 		require.NoError(t, stream.Each(c.PlainPartitionedSource().Take(5), 0, func(_ consumer.TopicPartition, src stream.Source[*strRecord]) stream.Graph {
-			return src.Take(4).To(got.sink())
+			return src.Take(4).To(got.Sink())
 		}).Run(t.Context()))
-		require.Equal(t, 20, got.count())
+		require.Equal(t, 20, got.Count())
 	})
 }

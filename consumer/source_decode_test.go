@@ -12,6 +12,8 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
@@ -34,25 +36,25 @@ func (m moody) Deserialize(topic string, data []byte) (string, error) {
 	return m.Serde.Deserialize(topic, data)
 }
 
-func moodyReader(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
-	quiet := &readerLog{}
+func moodyReader(w *grouptest.World, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
+	quiet := &testlog.Log{}
 	m := moody{serde.String()}
-	return settings.NewConsumer[string, string](m, m, k.Bootstrap(), k.Dialer(), settings.Group(readGroup), quiet.option()).With(opts...)
+	return settings.NewConsumer[string, string](m, m, w.Bootstrap(), w.Dialer(), settings.Group(w.Group), quiet.Option()).With(opts...)
 }
 
 // withMoods writes ten records to partition 0: the sixth has a value that cannot be decoded, or a
 // key, or is one that the serde panics at.
-func withMoods(t *testing.T, k *kafkatest.Broker, sixth *kgo.Record) {
+func withMoods(t *testing.T, w *grouptest.World, sixth *kgo.Record) {
 	t.Helper()
 	recs := make([]*kgo.Record, 10)
-	for i, v := range numberedFrom(0, 0, 10) {
+	for i, v := range grouptest.Values(0, 0, 10) {
 		recs[i] = kgo.StringRecord(v)
 	}
 	recs[5] = sixth
-	kafkatest.ProduceTo(t, k, "in", 0, recs...)
+	kafkatest.ProduceTo(t, w.Broker, "in", 0, recs...)
 }
 
-func onMoods(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker, part string, check func(error))) {
+func onMoods(t *testing.T, fn func(t *testing.T, w *grouptest.World, part string, check func(error))) {
 	t.Helper()
 	for name, c := range map[string]struct {
 		rec   *kgo.Record
@@ -74,10 +76,10 @@ func onMoods(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker, part strin
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 				rec := *c.rec
-				withMoods(t, k, &rec)
-				fn(t, k, c.part, func(err error) {
+				withMoods(t, w, &rec)
+				fn(t, w, c.part, func(err error) {
 					var d *consumer.DecodeError
 					require.ErrorAs(t, err, &d)
 					require.Equal(t, consumer.DecodeError{Topic: "in", Partition: 0, Offset: 5, Part: c.part, Err: d.Err}, *d)
@@ -99,34 +101,34 @@ func readAndCommit(c *strConsumer, take takeRecord) stream.Graph {
 // By default the stream fails at a record that cannot be decoded, behind those before it, which are
 // committed.
 func TestUndecodableFails(t *testing.T) {
-	onMoods(t, func(t *testing.T, k *kafkatest.Broker, _ string, check func(error)) {
+	onMoods(t, func(t *testing.T, w *grouptest.World, _ string, check func(error)) {
 		for range 2 { // and again
-			got := newGathered()
-			c := consumer.New(moodyReader(k), consumer.Topics("in"), consumer.ToEnd())
-			err := readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }).Run(t.Context())
+			got := &grouptest.Deliveries{}
+			c := consumer.New(moodyReader(w), consumer.Topics("in"), consumer.ToEnd())
+			err := readAndCommit(c, got.Take).Run(t.Context())
 			check(err)
 			var at *stream.StageError
 			require.ErrorAs(t, err, &at)
 			require.True(t, at.Located)
 			require.Equal(t, "in[0]@5", consumer.TopicPartition{Topic: at.Topic, Partition: at.Partition}.String()+"@"+string(rune('0'+at.Offset)))
 			require.Equal(t, "committableSource", at.Stage)
-			require.EqualValues(t, 5, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
-			require.LessOrEqual(t, got.count(), 5)
+			require.EqualValues(t, 5, w.Committed(0))
+			require.LessOrEqual(t, got.Count(), 5)
 		}
 	})
 }
 
 // Skipped ones are counted, logged, and passed by what is committed.
 func TestUndecodableIsSkipped(t *testing.T) {
-	onMoods(t, func(t *testing.T, k *kafkatest.Broker, part string, _ func(error)) {
-		got, log := newGathered(), &readerLog{}
-		c := consumer.New(moodyReader(k, settings.Undecodable(settings.SkipUndecodable), log.option()), consumer.Topics("in"), consumer.ToEnd())
-		ctl := begun(t, readAndCommit(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-		require.NoError(t, outcome(t, ctl))
-		require.Equal(t, slices.Delete(numberedFrom(0, 0, 10), 5, 6), got.of(0))
-		require.EqualValues(t, 10, kafkatest.CommittedOffset(t, k, readGroup, "in", 0))
-		require.Equal(t, 1, log.count("is skipped"))
-		require.Equal(t, 1, log.count("in[0]@5: the "+part+" cannot be decoded"))
+	onMoods(t, func(t *testing.T, w *grouptest.World, part string, _ func(error)) {
+		got, log := &grouptest.Deliveries{}, &testlog.Log{}
+		c := consumer.New(moodyReader(w, settings.Undecodable(settings.SkipUndecodable), log.Option()), consumer.Topics("in"), consumer.ToEnd())
+		ctl := w.Start(readAndCommit(c, got.Take))
+		require.NoError(t, w.Outcome(ctl))
+		require.Equal(t, slices.Delete(grouptest.Values(0, 0, 10), 5, 6), got.Values(0))
+		require.EqualValues(t, 10, w.Committed(0))
+		require.Equal(t, 1, log.Count("is skipped"))
+		require.Equal(t, 1, log.Count("in[0]@5: the "+part+" cannot be decoded"))
 		skipped := uint64(0)
 		for _, st := range ctl.Snapshot().Stages {
 			skipped += st.Skipped
@@ -137,8 +139,8 @@ func TestUndecodableIsSkipped(t *testing.T) {
 
 // Delivered ones say why, and have their bytes.
 func TestUndecodableIsDelivered(t *testing.T) {
-	onMoods(t, func(t *testing.T, k *kafkatest.Broker, part string, check func(error)) {
-		c := consumer.New(moodyReader(k, settings.Undecodable(settings.DeliverUndecodable)), consumer.Topics("in"), consumer.ToEnd())
+	onMoods(t, func(t *testing.T, w *grouptest.World, part string, check func(error)) {
+		c := consumer.New(moodyReader(w, settings.Undecodable(settings.DeliverUndecodable)), consumer.Topics("in"), consumer.ToEnd())
 		recs, err := stream.Collect(t.Context(), c.PlainSource())
 		require.NoError(t, err)
 		require.Len(t, recs, 10)
@@ -159,23 +161,23 @@ func TestUndecodableIsDelivered(t *testing.T) {
 
 // Every source looks at what could not be decoded.
 func TestEverySourceMindsUndecodable(t *testing.T) {
-	onAllSources(t, 1, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-		withMoods(t, k, kgo.StringRecord("bad"))
+	onAllSources(t, 1, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+		withMoods(t, w, kgo.StringRecord("bad"))
 		for _, policy := range []settings.UndecodablePolicy{settings.SkipUndecodable, settings.DeliverUndecodable, settings.FailUndecodable} {
-			got := newGathered()
+			got := &grouptest.Deliveries{}
 			group := settings.Group(policy.String()) // each begins anew
-			c := consumer.New(moodyReader(k, settings.Undecodable(policy), group), consumer.Topics("in"), consumer.ToEnd())
-			err := graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }).Run(t.Context())
+			c := consumer.New(moodyReader(w, settings.Undecodable(policy), group), consumer.Topics("in"), consumer.ToEnd())
+			err := graph(c, got.Take).Run(t.Context())
 			switch policy {
 			case settings.FailUndecodable:
 				require.ErrorIs(t, err, errBad)
-				require.LessOrEqual(t, got.count(), 5)
+				require.LessOrEqual(t, got.Count(), 5)
 			case settings.SkipUndecodable:
 				require.NoError(t, err)
-				require.Equal(t, 9, got.count())
+				require.Equal(t, 9, got.Count())
 			case settings.DeliverUndecodable:
 				require.NoError(t, err)
-				require.Equal(t, 10, got.count())
+				require.Equal(t, 10, got.Count())
 			}
 		}
 	})
@@ -186,10 +188,10 @@ func TestEverySourceMindsUndecodable(t *testing.T) {
 func TestMetadataFunctionFails(t *testing.T) {
 	for name, fail := range map[string]func() error{"error": func() error { return errBad }, "panic": func() error { panic("moody") }} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				withMoods(t, k, kgo.StringRecord("bad"))
-				got := newGathered()
-				c := consumer.New(moodyReader(k, settings.Undecodable(settings.SkipUndecodable)), consumer.Topics("in"), consumer.ToEnd())
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				withMoods(t, w, kgo.StringRecord("bad"))
+				got := &grouptest.Deliveries{}
+				c := consumer.New(moodyReader(w, settings.Undecodable(settings.SkipUndecodable)), consumer.Topics("in"), consumer.ToEnd())
 				src := c.CommitWithMetadataSource(func(r *strRecord) (string, error) {
 					if r.Offset() == 7 {
 						return "", fail()
@@ -199,13 +201,13 @@ func TestMetadataFunctionFails(t *testing.T) {
 					}
 					return r.Value, nil
 				})
-				err := src.To(got.messages()).Run(t.Context())
+				err := src.To(got.Committing()).Run(t.Context())
 				var user *consumer.UserError
 				require.ErrorAs(t, err, &user)
 				require.Equal(t, "metadata function", user.What)
 				require.Equal(t, ats(1), user.Partitions)
 				require.ErrorContains(t, err, "offset 7")
-				require.Equal(t, []string{"0/0", "0/1", "0/2", "0/3", "0/4", "0/6"}, got.of(0))
+				require.Equal(t, []string{"0/0", "0/1", "0/2", "0/3", "0/4", "0/6"}, got.Values(0))
 			})
 		})
 	}

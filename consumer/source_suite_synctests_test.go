@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/stream"
 	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
@@ -15,15 +15,15 @@ import (
 // Sources keep to what is asked of every source. Without a group: the suite wants no time to pass,
 // and joining takes some.
 func TestSourcesConform(t *testing.T) {
-	want := numberedFrom(0, 0, 50)
+	want := grouptest.Values(0, 0, 50)
 	values := func(src stream.Source[*strRecord]) stream.Source[string] {
 		return stream.Map(src, func(r *strRecord) string { return r.Value })
 	}
-	var k *kafkatest.Broker
+	var w *grouptest.World
 	bubble := streamtest.In(func(t *testing.T, run func(t *testing.T)) {
-		withTopic(t, 1, func(t *testing.T, broker *kafkatest.Broker) {
-			k = broker
-			fillPartitions(t, k, "in", 1, 0, len(want))
+		grouptest.Calmly(t, 1, func(t *testing.T, broker *grouptest.World) {
+			w = broker
+			w.Fill(1, 0, len(want))
 			run(t)
 		})
 	})
@@ -34,7 +34,7 @@ func TestSourcesConform(t *testing.T) {
 				features = append(features, streamtest.Endless())
 			}
 			streamtest.TestSource(t, streamtest.SourceCase[string]{Want: want, New: func(_ *testing.T, _ func(context.Context) error) stream.Source[string] {
-				return values(consumer.New(looseReader(k), consumer.Partitions(at(0)), opts...).PlainSource())
+				return values(consumer.New(w.Loose(), consumer.Partitions(at(0)), opts...).PlainSource())
 			}}, features...)
 		})
 	}

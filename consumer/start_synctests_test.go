@@ -17,6 +17,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -54,14 +55,14 @@ func commitAll(src stream.Source[*strMessage], take takeRecord) stream.Graph {
 }
 
 // latestOf are the settings of a member that begins at the end.
-func latestOf(k *kafkatest.Broker, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
-	return readerOf(k, settings.StartFrom(settings.Latest), settings.RevokeTimeout(2*time.Second)).With(opts...)
+func latestOf(w *grouptest.World, opts ...settings.ConsumerOption) settings.Consumer[string, string] {
+	return w.Settings(settings.StartFrom(settings.Latest), settings.RevokeTimeout(2*time.Second)).With(opts...)
 }
 
 // grow gives the topic so many partitions.
-func grow(t testing.TB, k *kafkatest.Broker, to int) {
+func grow(t testing.TB, w *grouptest.World, to int) {
 	t.Helper()
-	cl, err := kgo.NewClient(k.ClientOptions()...)
+	cl, err := kgo.NewClient(w.ClientOptions()...)
 	require.NoError(t, err)
 	defer cl.Close()
 	_, err = kadm.NewClient(cl).UpdatePartitions(context.Background(), to, "in")
@@ -72,57 +73,56 @@ func grow(t testing.TB, k *kafkatest.Broker, to int) {
 // there was anything to commit.
 func TestLatestIsKeptByTheGroup(t *testing.T) {
 	for name, graph := range committingSources {
-		for _, kind := range groupKinds {
+		for _, kind := range grouptest.Protocols {
 			for _, how := range []string{"fault", "drain", "other member", "stop"} {
 				if how == "fault" && name == "at most once" { // it has delivered the record
 					continue
 				}
-				t.Run(fmt.Sprint(name, "/", kind.name, "/", how), func(t *testing.T) {
-					withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-						fillPartitions(t, k, "in", 2, 0, 50)
-						got := newGathered()
+				t.Run(fmt.Sprint(name, "/", kind.Name, "/", how), func(t *testing.T) {
+					grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+						w.Fill(2, 0, 50)
+						got := &grouptest.Deliveries{}
 						bad := how == "fault"
 						member := func(i int) (*strConsumer, *stream.Control) {
-							c := consumer.New(latestOf(k, kind.opts(i)...), consumer.Topics("in"))
-							return c, begun(t, graph(c, func(_ context.Context, r *strRecord) error {
+							c := consumer.New(latestOf(w, kind.Member(i)...), consumer.Topics("in"))
+							return c, w.Start(graph(c, func(_ context.Context, r *strRecord) error {
 								if bad {
 									bad = false
 									return errors.New("a dependency is away")
 								}
-								got.add(r)
+								got.Add(r)
 								return nil
 							}))
 						}
 						a, first := member(0)
-						pass(10 * time.Second)
-						require.EqualValues(t, 50, kafkatest.CommittedOffset(t, k, readGroup, "in", 0), "the place that was looked up is committed without a record")
-						require.EqualValues(t, 50, kafkatest.CommittedOffset(t, k, readGroup, "in", 1))
+						w.Pass(10 * time.Second)
+						require.EqualValues(t, 50, w.Committed(0), "the place that was looked up is committed without a record")
+						require.EqualValues(t, 50, w.Committed(1))
 						switch how {
 						case "other member":
 							require.NoError(t, a.Pause())
-							fillPartitions(t, k, "in", 2, 50, 10)
+							w.Fill(2, 50, 10)
 							member(1)
-							pass(10 * time.Second)
-							drainedAll(t, first)
+							w.Pass(10 * time.Second)
+							w.Drain(first)
 						case "fault":
-							fillPartitions(t, k, "in", 2, 50, 10)
-							require.Error(t, outcome(t, first))
+							w.Fill(2, 50, 10)
+							require.Error(t, w.Outcome(first))
 							member(0)
 						case "drain":
-							drainedAll(t, first)
-							fillPartitions(t, k, "in", 2, 50, 10)
+							w.Drain(first)
+							w.Fill(2, 50, 10)
 							member(0)
 						case "stop":
-							first.Stop()
-							<-first.Done()
-							fillPartitions(t, k, "in", 2, 50, 10)
+							grouptest.Stop(first)
+							w.Fill(2, 50, 10)
 							member(0)
 						}
-						becomes(t, "all", func() bool { return got.count() >= 20 })
-						pass(10 * time.Second)
+						w.Until("all", func() bool { return got.Count() >= 20 })
+						w.Pass(10 * time.Second)
 						for p := range int32(2) {
-							require.Contains(t, got.of(p), fmt.Sprintf("%d/50", p))
-							require.NotContains(t, got.of(p), fmt.Sprintf("%d/49", p), "what was there before")
+							require.Contains(t, got.Values(p), fmt.Sprintf("%d/50", p))
+							require.NotContains(t, got.Values(p), fmt.Sprintf("%d/49", p), "what was there before")
 						}
 					})
 				})
@@ -135,22 +135,22 @@ func TestLatestIsKeptByTheGroup(t *testing.T) {
 func TestAHandleGoesOnWhereItWas(t *testing.T) {
 	for _, start := range []settings.StartPosition{settings.Earliest, settings.Latest} {
 		t.Run(start.String(), func(t *testing.T) {
-			onAllSources(t, 2, func(t *testing.T, k *kafkatest.Broker, graph sourceGraph) {
-				fillPartitions(t, k, "in", 2, 0, 10)
-				got := newGathered()
-				c := consumer.New(readerOf(k, settings.StartFrom(start)), consumer.Topics("in"))
+			onAllSources(t, 2, func(t *testing.T, w *grouptest.World, graph sourceGraph) {
+				w.Fill(2, 0, 10)
+				got := &grouptest.Deliveries{}
+				c := w.Consumer(settings.StartFrom(start))
 				for i := range 3 {
-					ctl := begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-					pass(10 * time.Second)
-					drainedAll(t, ctl)
-					fillPartitions(t, k, "in", 2, 10+10*i, 10)
+					ctl := w.Start(graph(c, got.Take))
+					w.Pass(10 * time.Second)
+					w.Drain(ctl)
+					w.Fill(2, 10+10*i, 10)
 				}
 				first := 0
 				if start == settings.Latest {
 					first = 10
 				}
 				for p := range int32(2) {
-					require.Equal(t, numberedFrom(p, first, 30-first), got.of(p))
+					require.Equal(t, grouptest.Values(p, first, 30-first), got.Values(p))
 				}
 			})
 		})
@@ -159,7 +159,7 @@ func TestAHandleGoesOnWhereItWas(t *testing.T) {
 
 // The same for partitions of one's own choice, with a group and without.
 func TestAHandleOfPartitionsGoesOn(t *testing.T) {
-	for name, cs := range map[string]func(*kafkatest.Broker, ...settings.ConsumerOption) settings.Consumer[string, string]{"group": readerOf, "no group": looseReader} {
+	for name, cs := range map[string]func(*grouptest.World, ...settings.ConsumerOption) settings.Consumer[string, string]{"group": (*grouptest.World).Settings, "no group": (*grouptest.World).Loose} {
 		for sub, c := range map[string]struct {
 			sub   consumer.Subscription
 			first int
@@ -168,18 +168,18 @@ func TestAHandleOfPartitionsGoesOn(t *testing.T) {
 			"offsets":    {consumer.Offsets(map[consumer.TopicPartition]int64{at(0): 5, at(1): 5}), 5},
 		} {
 			t.Run(name+"/"+sub, func(t *testing.T) {
-				withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 2, 0, 10)
-					got := newGathered()
-					h := consumer.New(cs(k, settings.StartFrom(settings.Latest)), c.sub)
+				grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+					w.Fill(2, 0, 10)
+					got := &grouptest.Deliveries{}
+					h := consumer.New(cs(w, settings.StartFrom(settings.Latest)), c.sub)
 					for i := range 3 {
-						ctl := begun(t, h.PlainSource().To(got.sink()))
-						pass(time.Second)
-						drainedAll(t, ctl)
-						fillPartitions(t, k, "in", 2, 10+10*i, 10)
+						ctl := w.Start(h.PlainSource().To(got.Sink()))
+						w.Pass(time.Second)
+						w.Drain(ctl)
+						w.Fill(2, 10+10*i, 10)
 					}
 					for p := range int32(2) {
-						require.Equal(t, numberedFrom(p, c.first, 30-c.first), got.of(p))
+						require.Equal(t, grouptest.Values(p, c.first, 30-c.first), got.Values(p))
 					}
 				})
 			})
@@ -193,38 +193,33 @@ func TestTheStartIsCommittedOnce(t *testing.T) {
 	for _, committed := range []bool{false, true} {
 		for _, armed := range []bool{true, false} {
 			t.Run(fmt.Sprint("committed ", committed, ", with a committer ", armed), func(t *testing.T) {
-				withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 1, 0, 50)
-					got := newGathered()
-					take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+				grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+					w.Fill(1, 0, 50)
+					got := &grouptest.Deliveries{}
+					take := got.Take
 					if committed {
-						cl, err := kgo.NewClient(k.ClientOptions()...)
-						require.NoError(t, err)
-						var at kadm.Offsets
-						at.AddOffset("in", 0, 20, -1)
-						_, err = kadm.NewClient(cl).CommitOffsets(t.Context(), readGroup, at)
-						require.NoError(t, err)
-						cl.Close()
+						w.CommitAs(w.Group, map[int32]int64{0: 20})
 					}
-					log := watchCommits(t, k, "in")
+					before := len(w.Journal.Commits())
 					graph := readAndCommit
 					if !armed {
 						graph = allSources["plain"]
 					}
-					ctl := begun(t, graph(consumer.New(latestOf(k), consumer.Topics("in")), take))
-					pass(time.Minute)
-					drainedAll(t, ctl)
+					ctl := w.Start(graph(consumer.New(latestOf(w), consumer.Topics("in")), take))
+					w.Pass(time.Minute)
+					w.Drain(ctl)
+					commits := w.Journal.CommitsOf(0, before)
 					switch {
 					case committed && armed:
-						require.Equal(t, numberedFrom(0, 20, 30), got.of(0))
-						for _, o := range log.of(0) {
-							require.Greater(t, o.offset, int64(20))
+						require.Equal(t, grouptest.Values(0, 20, 30), got.Values(0))
+						for _, c := range commits {
+							require.Greater(t, c.Offset, int64(20))
 						}
 					case armed:
-						require.Len(t, log.of(0), 1)
-						require.EqualValues(t, 50, log.of(0)[0].offset)
+						require.Len(t, commits, 1)
+						require.EqualValues(t, 50, commits[0].Offset)
 					default:
-						require.Empty(t, log.of(0))
+						require.Empty(t, commits)
 					}
 				})
 			})
@@ -237,51 +232,51 @@ func TestTheStartIsCommittedOnce(t *testing.T) {
 // handle's next run; by a group that is started anew; by a member that joins later and may be given
 // it.
 func TestNewPartitionsBeginAtTheirStart(t *testing.T) {
-	for _, kind := range groupKinds {
+	for _, kind := range grouptest.Protocols {
 		for _, how := range []string{"running", "plain, running", "the handle again", "plain, the handle again", "the group anew", "another member"} {
-			t.Run(kind.name+"/"+how, func(t *testing.T) {
-				withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 1, 0, 50)
-					got := newGathered()
+			t.Run(kind.Name+"/"+how, func(t *testing.T) {
+				grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+					w.Fill(1, 0, 50)
+					got := &grouptest.Deliveries{}
 					graph := readAndCommit
 					if how == "plain, running" || how == "plain, the handle again" {
 						graph = allSources["plain"]
 					}
-					take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+					take := got.Take
 					handle := func(i int) *strConsumer {
-						return consumer.New(latestOf(k, kind.opts(i)...).With(longLife...), consumer.Topics("in"))
+						return consumer.New(latestOf(w, kind.Member(i)...).With(longLife...), consumer.Topics("in"))
 					}
 					c := handle(0)
-					ctl := begun(t, graph(c, take))
-					pass(5 * time.Second)
-					fillPartitions(t, k, "in", 1, 50, 10)
-					pass(5 * time.Second)
+					ctl := w.Start(graph(c, take))
+					w.Pass(5 * time.Second)
+					w.Fill(1, 50, 10)
+					w.Pass(5 * time.Second)
 					again := how != "running" && how != "plain, running" && how != "another member"
 					if again {
-						drainedAll(t, ctl)
+						w.Drain(ctl)
 					}
-					grow(t, k, 4)
+					grow(t, w, 4)
 					for p := int32(1); p < 4; p++ {
 						var recs []*kgo.Record
-						for _, v := range numberedFrom(p, 0, 10) {
+						for _, v := range grouptest.Values(p, 0, 10) {
 							recs = append(recs, kgo.StringRecord(v))
 						}
-						kafkatest.ProduceTo(t, k, "in", p, recs...)
+						kafkatest.ProduceTo(t, w.Broker, "in", p, recs...)
 					}
 					switch how {
 					case "the handle again", "plain, the handle again":
-						begun(t, graph(c, take))
+						w.Start(graph(c, take))
 					case "the group anew":
-						begun(t, graph(handle(0), take))
+						w.Start(graph(handle(0), take))
 					case "another member":
-						begun(t, graph(handle(1), take))
-						begun(t, graph(handle(2), take))
+						w.Start(graph(handle(1), take))
+						w.Start(graph(handle(2), take))
 					}
-					becomes(t, "all", func() bool { return got.count() >= 40 })
-					pass(2 * time.Minute) // the topics are looked at four times more
-					require.Equal(t, numberedFrom(0, 50, 10), got.of(0))
+					w.Until("all", func() bool { return got.Count() >= 40 })
+					w.Pass(2 * time.Minute) // the topics are looked at four times more
+					require.Equal(t, grouptest.Values(0, 50, 10), got.Values(0))
 					for p := int32(1); p < 4; p++ {
-						require.Equal(t, numberedFrom(p, 0, 10), got.of(p))
+						require.Equal(t, grouptest.Values(p, 0, 10), got.Values(p))
 					}
 				}, slowHeartbeats)
 			})
@@ -292,24 +287,24 @@ func TestNewPartitionsBeginAtTheirStart(t *testing.T) {
 // Partitions that were there when the subscription began are not new to a member that gets them
 // later.
 func TestOldPartitionsOfALaterMember(t *testing.T) {
-	for _, kind := range groupKinds {
+	for _, kind := range grouptest.Protocols {
 		for name, graph := range map[string]sourceGraph{"committable": readAndCommit, "plain": allSources["plain"]} {
-			t.Run(kind.name+"/"+name, func(t *testing.T) {
-				withTopic(t, 4, func(t *testing.T, k *kafkatest.Broker) {
-					fillPartitions(t, k, "in", 4, 0, 50)
-					got := newGathered()
-					take := func(_ context.Context, r *strRecord) error { got.add(r); return nil }
+			t.Run(kind.Name+"/"+name, func(t *testing.T) {
+				grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
+					w.Fill(4, 0, 50)
+					got := &grouptest.Deliveries{}
+					take := got.Take
 					var all []*stream.Control
 					for i := range 3 {
-						all = append(all, begun(t, graph(consumer.New(latestOf(k, kind.opts(i)...), consumer.Topics("in")), take)))
+						all = append(all, w.Start(graph(consumer.New(latestOf(w, kind.Member(i)...), consumer.Topics("in")), take)))
 					}
-					pass(time.Minute)
-					drainedAll(t, all[0])
-					pass(time.Minute)
-					fillPartitions(t, k, "in", 4, 50, 10)
-					pass(time.Minute)
+					w.Pass(time.Minute)
+					w.Drain(all[0])
+					w.Pass(time.Minute)
+					w.Fill(4, 50, 10)
+					w.Pass(time.Minute)
 					for p := range int32(4) {
-						require.Equal(t, numberedFrom(p, 50, 10), got.of(p))
+						require.Equal(t, grouptest.Values(p, 50, 10), got.Values(p))
 					}
 				})
 			})
@@ -322,25 +317,25 @@ func TestOldPartitionsOfALaterMember(t *testing.T) {
 func TestLatestOfATopicThatIsNotKnownAtFirst(t *testing.T) {
 	for name, graph := range map[string]sourceGraph{"committable": readAndCommit, "plain": allSources["plain"]} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
-				got := newGathered()
-				c := consumer.New(latestOf(k), consumer.Topics("in"))
-				begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-				pass(5 * time.Second)
-				k.CreateTopic(t, "in", 1)
-				fillPartitions(t, k, "in", 1, 0, 10)
-				becomes(t, "all", func() bool { return got.count() == 10 })
+			grouptest.Run(t, 0, func(t *testing.T, w *grouptest.World) {
+				got := &grouptest.Deliveries{}
+				c := consumer.New(latestOf(w), consumer.Topics("in"))
+				w.Start(graph(c, got.Take))
+				w.Pass(5 * time.Second)
+				w.CreateTopic(t, "in", 1)
+				w.Fill(1, 0, 10)
+				w.Until("all", func() bool { return got.Count() == 10 })
 			})
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 1, 0, 10)
-				k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "in", Err: kerrUnknownTopic, Count: 5})
-				got := newGathered()
-				c := consumer.New(latestOf(k), consumer.Topics("in"))
-				begun(t, graph(c, func(_ context.Context, r *strRecord) error { got.add(r); return nil }))
-				pass(10 * time.Second)
-				fillPartitions(t, k, "in", 1, 10, 10)
-				pass(10 * time.Second)
-				require.Equal(t, numberedFrom(0, 10, 10), got.of(0))
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Fill(1, 0, 10)
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "in", Err: kerrUnknownTopic, Count: 5})
+				got := &grouptest.Deliveries{}
+				c := consumer.New(latestOf(w), consumer.Topics("in"))
+				w.Start(graph(c, got.Take))
+				w.Pass(10 * time.Second)
+				w.Fill(1, 10, 10)
+				w.Pass(10 * time.Second)
+				require.Equal(t, grouptest.Values(0, 10, 10), got.Values(0))
 			})
 		})
 	}

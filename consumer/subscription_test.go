@@ -12,7 +12,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -51,14 +51,14 @@ func TestBadSubscriptions(t *testing.T) {
 
 // What the caller does with the values that he gave is his.
 func TestSubscriptionsAreValues(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 10)
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
 		names, ps, from := []string{"in"}, ats(2), map[consumer.TopicPartition]int64{at(0): 3}
 		subs := []consumer.Subscription{consumer.Topics(names...), consumer.Partitions(ps...), consumer.Offsets(from)}
 		names[0], ps[0].Topic, ps[1].Topic = "?", "?", "?"
 		from[at(0)] = -1
 		for i, n := range []int{20, 20, 7} {
-			recs, err := stream.Collect(t.Context(), consumer.New(readerOf(k), subs[i], consumer.ToEnd()).PlainSource())
+			recs, err := stream.Collect(t.Context(), consumer.New(w.Settings(), subs[i], consumer.ToEnd()).PlainSource())
 			require.NoError(t, err)
 			require.Len(t, recs, n)
 		}
@@ -67,15 +67,15 @@ func TestSubscriptionsAreValues(t *testing.T) {
 
 // Offsets says where each partition begins, whatever the group has.
 func TestOffsets(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 100)
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 100)
 		sub := consumer.Offsets(map[consumer.TopicPartition]int64{at(0): 10, at(1): 100, at(2): 0})
-		for _, cs := range []settings.Consumer[string, string]{looseReader(k), readerOf(k)} {
-			got := newGathered()
-			require.NoError(t, consumer.New(cs, sub, consumer.ToEnd()).PlainSource().To(got.sink()).Run(t.Context()))
-			require.Equal(t, numberedFrom(0, 10, 90), got.of(0))
-			require.Empty(t, got.of(1))
-			require.Equal(t, numberedFrom(2, 0, 100), got.of(2))
+		for _, cs := range []settings.Consumer[string, string]{w.Loose(), w.Settings()} {
+			got := &grouptest.Deliveries{}
+			require.NoError(t, consumer.New(cs, sub, consumer.ToEnd()).PlainSource().To(got.Sink()).Run(t.Context()))
+			require.Equal(t, grouptest.Values(0, 10, 90), got.Values(0))
+			require.Empty(t, got.Values(1))
+			require.Equal(t, grouptest.Values(2, 0, 100), got.Values(2))
 		}
 	})
 }
@@ -83,42 +83,42 @@ func TestOffsets(t *testing.T) {
 // Partitions of one's own choice: reading goes on where the group has committed, and commits to it,
 // without anybody being a member.
 func TestPartitionsWithAGroup(t *testing.T) {
-	withTopic(t, 3, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 3, 0, 100)
-		c := consumer.New(readerOf(k), consumer.Partitions(at(0), at(2)))
+	grouptest.Calmly(t, 3, func(t *testing.T, w *grouptest.World) {
+		w.Fill(3, 0, 100)
+		c := consumer.New(w.Settings(), consumer.Partitions(at(0), at(2)))
 		for _, n := range []int{30, 50} {
 			offsets := stream.Map(c.CommittableSource().Take(n), func(m *strMessage) envelope.Committable {
-				if info := k.Cluster().GroupInfo(readGroup); info != nil && len(info.Members) > 0 {
+				if info := w.Cluster().GroupInfo(w.Group); info != nil && len(info.Members) > 0 {
 					t.Error("it is a member")
 				}
 				return m.Offset
 			})
 			require.NoError(t, offsets.To(consumer.CommitterSink(settings.NewCommitter())).Run(t.Context()))
 		}
-		done := kafkatest.CommittedOffset(t, k, readGroup, "in", 0)
-		if o := kafkatest.CommittedOffset(t, k, readGroup, "in", 2); o > 0 {
+		done := w.Committed(0)
+		if o := w.Committed(2); o > 0 {
 			done += o
 		}
 		require.GreaterOrEqual(t, done, int64(79)) // -1: nothing of that one
-		require.EqualValues(t, -1, kafkatest.CommittedOffset(t, k, readGroup, "in", 1))
-		got := newGathered()
-		rest := consumer.New(readerOf(k), consumer.Partitions(ats(3)...), consumer.ToEnd())
-		require.NoError(t, rest.PlainSource().To(got.sink()).Run(t.Context()))
-		require.Equal(t, 300-80, got.count())
+		require.EqualValues(t, -1, w.Committed(1))
+		got := &grouptest.Deliveries{}
+		rest := consumer.New(w.Settings(), consumer.Partitions(ats(3)...), consumer.ToEnd())
+		require.NoError(t, rest.PlainSource().To(got.Sink()).Run(t.Context()))
+		require.Equal(t, 300-80, got.Count())
 	})
 }
 
 // Without a group each run begins anew, where the settings say.
 func TestPartitionsWithoutAGroup(t *testing.T) {
-	withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-		fillPartitions(t, k, "in", 2, 0, 10)
-		c := consumer.New(looseReader(k), consumer.Partitions(ats(2)...), consumer.ToEnd())
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
+		c := consumer.New(w.Loose(), consumer.Partitions(ats(2)...), consumer.ToEnd())
 		for range 2 {
 			recs, err := stream.Collect(t.Context(), c.PlainSource())
 			require.NoError(t, err)
 			require.Len(t, recs, 20)
 		}
-		late := consumer.New(looseReader(k, settings.StartFrom(settings.Latest)), consumer.Partitions(ats(2)...), consumer.ToEnd())
+		late := consumer.New(w.Loose(settings.StartFrom(settings.Latest)), consumer.Partitions(ats(2)...), consumer.ToEnd())
 		recs, err := stream.Collect(t.Context(), late.PlainSource())
 		require.NoError(t, err)
 		require.Empty(t, recs)
@@ -127,8 +127,8 @@ func TestPartitionsWithoutAGroup(t *testing.T) {
 
 // The offsets of a consumer without a group cannot be committed, and who tries is told.
 func TestCommitWithoutAGroup(t *testing.T) {
-	withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-		c := consumer.New(looseReader(k), consumer.Partitions(at(0)))
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		c := consumer.New(w.Loose(), consumer.Partitions(at(0)))
 		err := c.CommittableSource().To(stream.Ignore[*strMessage]()).Run(t.Context())
 		require.ErrorIs(t, err, consumer.ErrNoGroup)
 	})
@@ -146,8 +146,8 @@ func TestMissingPartition(t *testing.T) {
 		"topic to a end": {consumer.Topics("none"), consumer.FetchError{Topic: "none", Partition: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 2, func(t *testing.T, k *kafkatest.Broker) {
-				err := outcome(t, begun(t, consumer.New(readerOf(k, settings.StartTimeout(time.Second)), c.sub, consumer.ToEnd()).PlainSource().To(stream.Ignore[*strRecord]())))
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				err := w.Outcome(w.Start(consumer.New(w.Settings(settings.StartTimeout(time.Second)), c.sub, consumer.ToEnd()).PlainSource().To(stream.Ignore[*strRecord]())))
 				require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
 				var late *consumer.StartError
 				require.ErrorAs(t, err, &late)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/consumer"
-	"github.com/vicuna-go/vicuna/kafkatest"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/stream"
 )
 
@@ -35,21 +35,21 @@ func TestDrainFromWithin(t *testing.T) {
 	}
 	elsewhere := context.Background()
 	ignore := stream.Ignore[*strRecord]()
-	cases := map[string]func(d *control, k *kafkatest.Broker) stream.Graph{
-		"map": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource()
+	cases := map[string]func(d *control, w *grouptest.World) stream.Graph{
+		"map": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainSource()
 			return stream.Map(src, func(r *strRecord) *strRecord { own(d, elsewhere); return r }).To(ignore)
 		},
-		"for each": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource()
+		"for each": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainSource()
 			return src.To(stream.ForEach(func(ctx context.Context, _ *strRecord) error { own(d, ctx); return nil }))
 		},
-		"map async": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource()
+		"map async": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainSource()
 			return stream.MapAsync(src, 4, func(_ context.Context, r *strRecord) (*strRecord, error) { own(d, elsewhere); return r, nil }).To(ignore)
 		},
-		"a goroutine of a function's, with its context": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource()
+		"a goroutine of a function's, with its context": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainSource()
 			return src.To(stream.ForEach(func(ctx context.Context, _ *strRecord) error {
 				var wg sync.WaitGroup
 				wg.Go(func() { own(d, ctx) })
@@ -57,49 +57,49 @@ func TestDrainFromWithin(t *testing.T) {
 				return nil
 			}))
 		},
-		"a run within a function": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainSource()
+		"a run within a function": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainSource()
 			return src.To(stream.ForEach(func(ctx context.Context, r *strRecord) error {
 				return stream.FromSlice([]int{1}).To(stream.ForEach(func(ctx context.Context, _ int) error { own(d, ctx); return nil })).Run(ctx)
 			}))
 		},
-		"sub-stream": func(d *control, k *kafkatest.Broker) stream.Graph {
-			return eachRecord(consumer.New(readerOf(k), consumer.Topics("in")).PlainPartitionedSource(), func(context.Context, *strRecord) error { own(d, elsewhere); return nil })
+		"sub-stream": func(d *control, w *grouptest.World) stream.Graph {
+			return eachRecord(w.Consumer().PlainPartitionedSource(), func(context.Context, *strRecord) error { own(d, elsewhere); return nil })
 		},
-		"a sub-stream's graph": func(d *control, k *kafkatest.Broker) stream.Graph {
-			src := consumer.New(readerOf(k), consumer.Topics("in")).PlainPartitionedSource()
+		"a sub-stream's graph": func(d *control, w *grouptest.World) stream.Graph {
+			src := w.Consumer().PlainPartitionedSource()
 			return stream.Each(src, 0, func(_ consumer.TopicPartition, s stream.Source[*strRecord]) stream.Graph {
 				own(d, elsewhere)
 				return s.To(ignore)
 			})
 		},
-		"source function": func(d *control, k *kafkatest.Broker) stream.Graph {
+		"source function": func(d *control, w *grouptest.World) stream.Graph {
 			return stream.FromFunc(func(_ context.Context, emit func(*strRecord) bool) error { own(d, elsewhere); return nil }).To(ignore)
 		},
-		"assigned handler": func(d *control, k *kafkatest.Broker) stream.Graph {
+		"assigned handler": func(d *control, w *grouptest.World) stream.Graph {
 			h := consumer.Handler{Assigned: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
 				own(d, elsewhere)
 				return nil
 			}}
-			return consumer.New(readerOf(k), consumer.Topics("in"), consumer.OnRebalance(h)).PlainSource().To(ignore)
+			return consumer.New(w.Settings(), consumer.Topics("in"), consumer.OnRebalance(h)).PlainSource().To(ignore)
 		},
-		"event": func(d *control, k *kafkatest.Broker) stream.Graph {
-			return consumer.New(readerOf(k), consumer.Topics("in"), consumer.Events(func(consumer.Event) { own(d, elsewhere) })).PlainSource().To(ignore)
+		"event": func(d *control, w *grouptest.World) stream.Graph {
+			return consumer.New(w.Settings(), consumer.Topics("in"), consumer.Events(func(consumer.Event) { own(d, elsewhere) })).PlainSource().To(ignore)
 		},
-		"offset loader": func(d *control, k *kafkatest.Broker) stream.Graph {
+		"offset loader": func(d *control, w *grouptest.World) stream.Graph {
 			load := func(context.Context, []consumer.TopicPartition) (map[consumer.TopicPartition]int64, error) {
 				own(d, elsewhere)
 				return nil, nil
 			}
-			return eachRecord(consumer.New(readerOf(k), consumer.Topics("in")).PlainPartitionedManualOffsetSource(load, nil), func(context.Context, *strRecord) error { return nil })
+			return eachRecord(w.Consumer().PlainPartitionedManualOffsetSource(load, nil), func(context.Context, *strRecord) error { return nil })
 		},
 	}
 	for name, graph := range cases {
 		t.Run(name, func(t *testing.T) {
-			withTopic(t, 1, func(t *testing.T, k *kafkatest.Broker) {
-				fillPartitions(t, k, "in", 1, 0, 50)
+			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Fill(1, 0, 50)
 				d := &control{ready: make(chan struct{})}
-				d.ctl = begun(t, graph(d, k))
+				d.ctl = w.Start(graph(d, w))
 				close(d.ready)
 				began := time.Now()
 				select {

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -31,7 +32,7 @@ import (
 // threeTopics are on a broker each, so that acknowledgements of one can be withheld alone.
 func threeTopics(t *testing.T, test func(t *testing.T, k *kafkatest.Broker)) {
 	t.Helper()
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		apart(t, k, "a", "b", "c")
 		test(t, k)
 	}, kafkatest.Brokers(3), kafkatest.Topics(1, "a", "b", "c"))
@@ -44,7 +45,7 @@ func TestOnlyTheContiguousPrefixIsCommitted(t *testing.T) {
 		releaseA, releaseB := k.HoldAcks("a"), k.HoldAcks("b")
 		cl := client(t, sets(k))
 		src := trackedNumbers(2, 300)
-		ctl := start(t, stream.Map(src.Source(), func(m *consumed) offsetEnv {
+		ctl := grouptest.Start(t, stream.Map(src.Source(), func(m *consumed) offsetEnv {
 			// 0 b, 1 c, 2 a, …; the other partition begins with c
 			topic := []string{"b", "c", "a"}[(int(m.Offset)+int(m.Partition))%3]
 			return envelope.Single[string, string, committable](*envelope.New(topic, "k", m.Value), m)
@@ -86,7 +87,7 @@ func TestNothingIsCommittedThatIsNotAcknowledged(t *testing.T) {
 					}
 				}
 				g := &group{now: func() int64 { return src.Committed(0) + src.Committed(1) + src.Committed(2) }}
-				ctl := start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetEnv {
+				ctl := grouptest.Start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetEnv {
 					recs := recs[m.Partition][m.Offset]
 					switch {
 					case len(recs) == 1:
@@ -155,7 +156,7 @@ func TestEnvelopesThatShareAnOffset(t *testing.T) {
 			}
 		})
 		cl := client(t, sets(k))
-		ctl := start(t, three.To(producer.CommittableSink(bare(k), often(1), producer.On(cl))))
+		ctl := grouptest.Start(t, three.To(producer.CommittableSink(bare(k), often(1), producer.On(cl))))
 		rest()
 		require.EqualValues(t, 100, cl.Metrics().Acknowledged)
 		require.Zero(t, src.Committed(0), "one of three")
@@ -179,7 +180,7 @@ func TestMultiMessagesAreDoneWithTheirLastRecord(t *testing.T) {
 		src.Append(0, nil, []string{"a", "c"}, []string{}, []string{"a", "b", "c"}, []string{}, []string{"c"})
 		src.End()
 		var fakes [6]kafkatest.FakeCommittable
-		ctl := start(t, stream.Map(src.Source(), func(m *streamtest.TrackedMessage[[]string]) offsetEnv {
+		ctl := grouptest.Start(t, stream.Map(src.Source(), func(m *streamtest.TrackedMessage[[]string]) offsetEnv {
 			if m.Value == nil {
 				return envelope.PassThrough[string, string, committable](&fakes[m.Offset])
 			}
@@ -222,7 +223,7 @@ func TestFailedRecordIsNotCommitted(t *testing.T) {
 					src.Append(0, "a", "a", "a", "b", "a", "a")
 					var fakes [6]kafkatest.FakeCommittable
 					g := &group{}
-					ctl := start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetPair {
+					ctl := grouptest.Start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetPair {
 						rec := *envelope.New(m.Value, "k", "v")
 						var e offsetEnv = envelope.Single[string, string, committable](rec, nil)
 						if m.Value == "b" {
@@ -271,7 +272,7 @@ func relabelled(e offsetEnv) env {
 // The window bounds what is in flight, of envelopes of all kinds, and an envelope larger than it
 // goes alone.
 func TestWindowHoldsACommittableSink(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(10, unbounded)))
 		var pulled atomic.Int64
@@ -283,7 +284,7 @@ func TestWindowHoldsACommittableSink(t *testing.T) {
 			}
 			envs = append(envs, envelope.Multi(recs, i))
 		}
-		ctl := start(t, stream.FromSlice(envs).Tap(func(env) { pulled.Add(1) }).To(producer.CommittableSinkOf[int](bare(k), settings.NewCommitter(), producer.On(cl))))
+		ctl := grouptest.Start(t, stream.FromSlice(envs).Tap(func(env) { pulled.Add(1) }).To(producer.CommittableSinkOf[int](bare(k), settings.NewCommitter(), producer.On(cl))))
 		rest()
 		require.EqualValues(t, 4, pulled.Load())
 		require.EqualValues(t, 5, cl.Metrics().InFlight)
@@ -310,7 +311,7 @@ func TestStopOfACommittableSink(t *testing.T) {
 		var fakes [3]kafkatest.FakeCommittable
 		g := &group{}
 		release := k.HoldAcks("b")
-		ctl := start(t, stream.Map(of(g, src.Source()), func(m *streamtest.TrackedMessage[[]record]) offsetEnv {
+		ctl := grouptest.Start(t, stream.Map(of(g, src.Source()), func(m *streamtest.TrackedMessage[[]record]) offsetEnv {
 			return envelope.Multi[string, string, committable](m.Value, &fakes[m.Offset])
 		}).To(producer.CommittableSink(bare(k), often(1), producer.On(cl))), stream.CloseTimeout(time.Second))
 		rest()
@@ -335,13 +336,13 @@ func TestStopOfACommittableSink(t *testing.T) {
 // Behind the end of the run nobody is told any more: whoever made the Committables may have let go
 // of them.
 func TestCommittablesBehindTheEnd(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k))
 		var fake kafkatest.FakeCommittable
 		in := make(chan offsetEnv, 1)
 		in <- envelope.Single[string, string, committable](*envelope.New("out", "k", "v"), &fake)
-		ctl := start(t, stream.FromChan(in).To(producer.CommittableSink(bare(k), settings.NewCommitter(), producer.On(cl))))
+		ctl := grouptest.Start(t, stream.FromChan(in).To(producer.CommittableSink(bare(k), settings.NewCommitter(), producer.On(cl))))
 		rest()
 		ctl.Stop()
 		<-ctl.Done()
@@ -354,12 +355,12 @@ func TestCommittablesBehindTheEnd(t *testing.T) {
 
 // A drain in mid-flight: everything that was pulled is written, done and committed.
 func TestDrainOfACommittableSink(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k, settings.Window(100, unbounded)), often(1000), "out") {
 			release := k.HoldAcks("out")
 			src := trackedNumbers(2, 5000)
 			g := &group{now: func() int64 { return src.Committed(0) + src.Committed(1) }}
-			ctl := start(t, end(of(g, src.Source())))
+			ctl := grouptest.Start(t, end(of(g, src.Source())))
 			rest()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			drained := make(chan error, 1)
@@ -393,7 +394,7 @@ func TestSinksKeepTheContract(t *testing.T) {
 				New:   func(*testing.T, func(context.Context, *record) error) stream.Sink[*record] { return sink(sets(k)) },
 				Input: func(i int) *record { return envelope.New("out", "k", strconv.Itoa(i)) },
 			}, streamtest.Blind(), streamtest.Concurrent(), streamtest.In(func(t *testing.T, run func(t *testing.T)) {
-				virtual(t, func(t *testing.T, b *kafkatest.Broker) {
+				grouptest.OnBroker(t, func(t *testing.T, b *kafkatest.Broker) {
 					k = b
 					run(t)
 				}, kafkatest.Topics(2, "out"))

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -200,7 +202,7 @@ func TestForeignCommittableThatPanics(t *testing.T) {
 // Pass-throughs alone need no broker.
 func TestCommittableSinkOfPassThroughsAlone(t *testing.T) {
 	var dials atomic.Int64
-	ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("localhost:1"), quiet(),
+	ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("localhost:1"), testlog.Silent(),
 		settings.Dialer(func(context.Context, string, string) (net.Conn, error) {
 			dials.Add(1)
 			return nil, fmt.Errorf("not to be dialled")
@@ -226,8 +228,8 @@ func TestCommittableSinkInAnotherGraph(t *testing.T) {
 	release := k.HoldAcks("out")
 	src := trackedNumbers(1, 1000)
 	between := make(chan *consumed, 2000)
-	source := start(t, src.Source().To(stream.ToChan(between)))
-	sink := start(t, stream.Map(stream.FromChan(between), func(m *consumed) offsetEnv {
+	source := grouptest.Start(t, src.Source().To(stream.ToChan(between)))
+	sink := grouptest.Start(t, stream.Map(stream.FromChan(between), func(m *consumed) offsetEnv {
 		return envelope.Single[string, string, committable](*envelope.New("out", "k", m.Value), m)
 	}).To(producer.CommittableSink(sets(k), settings.NewCommitter())))
 	k.AwaitHeld(t, 1)

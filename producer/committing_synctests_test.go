@@ -13,6 +13,7 @@ import (
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -53,9 +54,9 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 		"each by itself":               {[]func(committable) offsetEnv{single, multi(3), single}, 1, []int64{1, 2, 3}, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				src, g := consuming(len(c.kinds))
-				ctl := start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetEnv {
+				ctl := grouptest.Start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetEnv {
 					return c.kinds[m.Offset](m)
 				}).To(producer.CommittableSink(sets(k, settings.Linger(0)), often(c.batch))))
 				rest()
@@ -75,7 +76,7 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 // On completion the offsets are committed, and the run waits for that, once: behind the last
 // acknowledgement.
 func TestCompletionFlushesTheConsumer(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -85,7 +86,7 @@ func TestCompletionFlushesTheConsumer(t *testing.T) {
 				return nil
 			}
 			release := k.HoldAcks("out")
-			ctl := start(t, end(of(g, src.Source())))
+			ctl := grouptest.Start(t, end(of(g, src.Source())))
 			rest()
 			_, wakes, ends := g.told()
 			require.Empty(t, ends, "completed, and not acknowledged: %s", name)
@@ -110,7 +111,7 @@ func TestCompletionFlushesTheConsumer(t *testing.T) {
 
 // Without acknowledgement of commits nobody waits.
 func TestSendAndForget(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000, settings.Delivery(settings.SendAndForget)), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -124,7 +125,7 @@ func TestSendAndForget(t *testing.T) {
 
 // Without elements there is nothing to commit, and nothing to wait for.
 func TestCommittingNothing(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1), "out") {
 			src, g := consuming(0)
 			src.End()
@@ -140,7 +141,7 @@ func TestCommittingNothing(t *testing.T) {
 
 // Elements that are filtered out reach no sink: the consumer commits by its settings all the same.
 func TestFilteredOutElementsAreCommitted(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(100)
 		src.End()
 		none := of(g, src.Source()).Filter(func(m *consumed) bool { return m.Offset == 50 })
@@ -156,7 +157,7 @@ func TestFilteredOutElementsAreCommitted(t *testing.T) {
 // A fault upstream: what was done is committed, by the consumer at its end, and the fault is what
 // the run returns.
 func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		src, g := consuming(10)
 		goOn := make(chan struct{})
 		failing := stream.TryMap(of(g, src.Source()), func(_ context.Context, m *consumed) (offsetEnv, error) {
@@ -166,7 +167,7 @@ func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
 			}
 			return envelope.Single[string, string, committable](*envelope.New("out", "k", "v"), m), nil
 		})
-		ctl := start(t, failing.To(producer.CommittableSink(sets(k), often(1000))))
+		ctl := grouptest.Start(t, failing.To(producer.CommittableSink(sets(k), often(1000))))
 		rest()
 		close(goOn)
 		<-ctl.Done()
@@ -181,7 +182,7 @@ func TestUpstreamFailureKeepsWhatWasDone(t *testing.T) {
 
 // Offsets that cannot be committed at the end fail the run, whoever tells it first.
 func TestFailedCommitAtTheEnd(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, end := range ends(sets(k), often(1000), "out") {
 			src, g := consuming(10)
 			src.End()
@@ -198,7 +199,7 @@ func TestFailedCommitAtTheEnd(t *testing.T) {
 
 // A stop does not wait for a commit that is not answered, and a drain only for so long.
 func TestCommitThatIsNotAnswered(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		unanswered := func() *stream.Control {
 			src, g := consuming(10)
 			src.End()
@@ -206,7 +207,7 @@ func TestCommitThatIsNotAnswered(t *testing.T) {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}
-			ctl := start(t, ends(sets(k), often(1000), "out")["CommittableSink"](of(g, src.Source())))
+			ctl := grouptest.Start(t, ends(sets(k), often(1000), "out")["CommittableSink"](of(g, src.Source())))
 			rest()
 			_, _, ends := g.told()
 			require.Equal(t, []int64{10}, ends)
@@ -229,7 +230,7 @@ func TestCommitThatIsNotAnswered(t *testing.T) {
 // The sink stands in a child run, as behind a partitioned source, and the consumer's group around
 // it.
 func TestCommittableSinkInAChild(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		g := &group{}
 		subs := []stream.Sub[int, *record]{}
 		for i := range 3 {
@@ -249,12 +250,12 @@ func TestCommittableSinkInAChild(t *testing.T) {
 // A consumer in another graph is armed by the first of its offsets, woken and flushed like the own
 // one; offsets are finished, not committed.
 func TestOffsetsOfAnotherGraph(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		a, b := &group{}, &group{}
 		var mu sync.Mutex
 		var offsets []*position
 		in := make(chan offsetEnv)
-		ctl := start(t, stream.FromChan(in).To(producer.CommittableSink(sets(k, settings.Linger(0)), often(4))))
+		ctl := grouptest.Start(t, stream.FromChan(in).To(producer.CommittableSink(sets(k, settings.Linger(0)), often(4))))
 		send := func(g *group, make func(o committable) offsetEnv) {
 			p := &position{g: g}
 			mu.Lock()
@@ -309,7 +310,7 @@ func TestTwoCommittableSinks(t *testing.T) {
 				})
 			}).To(producer.CommittableSink(sets(k), often(1000)))
 		}
-		ctl := start(t, of(g, src.Source()).To(stream.Broadcast(to("a"), to("b"))))
+		ctl := grouptest.Start(t, of(g, src.Source()).To(stream.Broadcast(to("a"), to("b"))))
 		rest()
 		require.Zero(t, src.Committed(0))
 		release()
@@ -324,11 +325,11 @@ func TestTwoCommittableSinks(t *testing.T) {
 
 // A source that begins late, behind others (Concat), is armed when it does.
 func TestGroupOfALateSource(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		first, one := consuming(3)
 		second, two := consuming(3)
 		first.End()
-		ctl := start(t, ends(sets(k), often(1000), "out")["CommittableSink"](stream.Concat(of(one, first.Source()), of(two, second.Source()))))
+		ctl := grouptest.Start(t, ends(sets(k), often(1000), "out")["CommittableSink"](stream.Concat(of(one, first.Source()), of(two, second.Source()))))
 		rest()
 		armed, _, _ := two.told()
 		require.Equal(t, 1, armed)
@@ -345,7 +346,7 @@ func TestGroupOfALateSource(t *testing.T) {
 
 // What comes behind a hard stop is collected still, and the sources' last hooks hear of it.
 func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("out")
 		g := &group{}
 		var run *core.Run
@@ -356,7 +357,7 @@ func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
 			run = b.Run
 			return next(at)
 		}))
-		ctl := start(t, src.To(producer.CommittableSink(sets(k), often(1000))))
+		ctl := grouptest.Start(t, src.To(producer.CommittableSink(sets(k), often(1000))))
 		rest()
 		run.Fail(errDownstream)
 		<-time.After(2 * time.Second)

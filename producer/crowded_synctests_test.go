@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -21,7 +22,7 @@ import (
 func crowded(t *testing.T, f func(t *testing.T, k *kafkatest.Broker, cl *producer.Client, release func())) {
 	for name, opt := range map[string]kgo.Opt{"records": kgo.MaxBufferedRecords(1000), "bytes": kgo.MaxBufferedBytes(3000)} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				cl, err := kgo.NewClient(append(k.ClientOptions(), opt, kgo.ProducerLinger(0), settings.PartitionerOpt())...)
 				require.NoError(t, err)
 				defer cl.Close()
@@ -115,7 +116,7 @@ func TestStreamsOnAFullClient(t *testing.T) {
 				return stream.Via(stream.FromSlice(singles(numbered("out", 50))), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.Ignore[res]())
 			},
 		} {
-			ctl := start(t, graph())
+			ctl := grouptest.Start(t, graph())
 			<-time.After(time.Second)
 			at := time.Now()
 			ctl.Stop()
@@ -123,13 +124,13 @@ func TestStreamsOnAFullClient(t *testing.T) {
 			require.Less(t, time.Since(at), 6*time.Second, name)
 			require.ErrorIs(t, ctl.Err(), stream.ErrStopped, name)
 
-			ctl = start(t, graph(), stream.DrainTimeout(2*time.Second))
+			ctl = grouptest.Start(t, graph(), stream.DrainTimeout(2*time.Second))
 			<-time.After(time.Second)
 			at = time.Now()
 			require.Error(t, ctl.Drain(t.Context()), name)
 			require.Less(t, time.Since(at), 8*time.Second, name)
 		}
-		ctl := start(t, stream.FromSlice(numbered("out", 50)).To(producer.PlainSink(bare(k), producer.On(cl))))
+		ctl := grouptest.Start(t, stream.FromSlice(numbered("out", 50)).To(producer.PlainSink(bare(k), producer.On(cl))))
 		<-time.After(time.Second)
 		release()
 		<-ctl.Done()
@@ -139,7 +140,7 @@ func TestStreamsOnAFullClient(t *testing.T) {
 
 // Close in a callback is told so at once, and goes on.
 func TestCloseInACallback(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		for name, shared := range map[string]bool{"own": false, "shared": true} {
 			var opts []producer.Option
 			if shared {
@@ -166,7 +167,7 @@ func TestCloseInACallback(t *testing.T) {
 
 // Two that close at once both wait.
 func TestTwoClosersWait(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		p, err := producer.NewElement(sets(k))
 		require.NoError(t, err)
 		release := k.HoldAcks("out")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -131,7 +132,7 @@ func TestElementAtAWindowThatLingers(t *testing.T) {
 // What the client has given a partition is never taken back, and no sender that gives up is told
 // that it was.
 func TestSendWhoseContextEndsAfterTheClientHasTheRecord(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		require.Zero(t, sendersGiveUp(t, k, func(*producer.Element[string, string]) { rest() }))
 	}, kafkatest.Topics(1, "out"))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -93,8 +94,8 @@ func TestCallbacksComeInOrder(t *testing.T) {
 // A callback that panics is logged; those behind it are called all the same.
 func TestCallbackThatPanics(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
-	j := &journal{}
-	p := element(t, sets(k, j.option()))
+	j := &testlog.Log{}
+	p := element(t, sets(k, j.Option()))
 	var called atomic.Int64
 	for i, r := range numbered("out", 3) {
 		require.NoError(t, p.SendAsync(t.Context(), r, func(envelope.Metadata, error) {
@@ -106,7 +107,7 @@ func TestCallbackThatPanics(t *testing.T) {
 	}
 	require.NoError(t, p.Close(t.Context()))
 	require.EqualValues(t, 3, called.Load())
-	require.Equal(t, 1, j.count("oh dear"))
+	require.Equal(t, 1, j.Count("oh dear"))
 	require.Contains(t, j.String(), "TestCallbackThatPanics", "the stack")
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -27,7 +28,7 @@ func TestSendsErrorsSayWhoseTheyAre(t *testing.T) {
 		}
 		return append(dst, v...), nil
 	}, nil)
-	p := element(t, settings.NewProducer(refuses, refuses, k.Bootstrap(), k.Dialer(), quiet()))
+	p := element(t, settings.NewProducer(refuses, refuses, k.Bootstrap(), k.Dialer(), testlog.Silent()))
 	for name, rec := range map[string]*record{
 		"nil":                nil,
 		"no topic":           {Value: "v"},

@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -97,11 +99,11 @@ func faults() map[string]fault {
 func onFaults(t *testing.T, test func(t *testing.T, ps settings.Producer[string, string], f fault)) {
 	t.Helper()
 	for name, f := range faults() {
-		if f.waits && !inBubbles {
+		if f.waits && !grouptest.Virtual {
 			continue // for each record that takes seconds of real time
 		}
 		t.Run(name, func(t *testing.T) {
-			onBroker(t, func(t *testing.T, k *kafkatest.Broker) { test(t, faultSettings(k), f) }, faultBroker...)
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) { test(t, faultSettings(k), f) }, faultBroker...)
 		})
 	}
 }
@@ -109,7 +111,7 @@ func onFaults(t *testing.T, test func(t *testing.T, ps settings.Producer[string,
 var faultBroker = []kafkatest.Option{kafkatest.Topics(2, "out"), kafkatest.BrokerConfig(map[string]string{"message.max.bytes": "2000"})}
 
 func faultSettings(k *kafkatest.Broker) settings.Producer[string, string] {
-	return settings.NewProducer(picky(), picky(), k.Bootstrap(), k.Dialer(), quiet(), settings.BatchBytes(4000), settings.Compression(kgo.NoCompression()))
+	return settings.NewProducer(picky(), picky(), k.Bootstrap(), k.Dialer(), testlog.Silent(), settings.BatchBytes(4000), settings.Compression(kgo.NoCompression()))
 }
 
 func requireStage(t *testing.T, err error, stage string) {
@@ -158,7 +160,7 @@ func TestFaultsAreSkipped(t *testing.T) {
 		src.Append(0, good, f.rec, good)
 		src.End()
 		recs := stream.Map(src.Source(), func(m *streamtest.TrackedMessage[*record]) *record { return m.Value })
-		ctl := start(t, recs.To(producer.PlainSink(ps, producer.SkipFailed())))
+		ctl := grouptest.Start(t, recs.To(producer.PlainSink(ps, producer.SkipFailed())))
 		<-ctl.Done()
 		require.NoError(t, ctl.Err())
 		require.EqualValues(t, 3, src.Committed(0))
@@ -172,7 +174,7 @@ func TestFaultsAreSkipped(t *testing.T) {
 			envelope.Single[string, string, committable](*good, &fakes[2]), envelope.Multi[string, string, committable]([]record{*good, *f.rec, *good}, &fakes[3]),
 			envelope.Single[string, string, committable](*good, &fakes[4]))
 		envs.End()
-		committing := start(t, stream.Map(envs.Source(), func(m *streamtest.TrackedMessage[offsetEnv]) offsetEnv { return m.Value }).
+		committing := grouptest.Start(t, stream.Map(envs.Source(), func(m *streamtest.TrackedMessage[offsetEnv]) offsetEnv { return m.Value }).
 			To(producer.CommittableSink(ps, settings.NewCommitter(), producer.SkipFailed())))
 		<-committing.Done()
 		require.NoError(t, committing.Err())
@@ -402,7 +404,7 @@ func TestSharedClientIsClosedUnderAStream(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	cl := client(t, sets(k))
 	in := make(chan *record)
-	ctl := start(t, stream.FromChan(in).To(producer.PlainSink(bare(k), producer.On(cl))))
+	ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(bare(k), producer.On(cl))))
 	in <- envelope.New("out", "k", "v")
 	for cl.Metrics().Acknowledged < 1 {
 		runtime.Gosched()

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -124,7 +125,7 @@ func TestFlexiFlowKeepsTheOrderOfLateAcknowledgements(t *testing.T) {
 	holds := []func(){k.HoldAcks("c"), k.HoldAcks("b"), k.HoldAcks("a")}
 	out := make(chan res, len(envs))
 	cl := client(t, sets(k))
-	ctl := start(t, stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
+	ctl := grouptest.Start(t, stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
 	k.AwaitHeld(t, 3)
 	for i, release := range holds {
 		release()

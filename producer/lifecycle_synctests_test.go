@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -46,10 +47,10 @@ func countOutcomes(err error) (n int) {
 // both runs a test for a stage with a client of its own and one on a shared client.
 func both(t *testing.T, opts []settings.ProducerOption, test func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option), broker ...kafkatest.Option) {
 	t.Helper()
-	bothOn(t, virtual, opts, test, broker...)
+	bothOn(t, grouptest.OnBroker, opts, test, broker...)
 }
 
-// bothOn is both on virtual, or on kafkatest.Virtual, where brokers can be restarted.
+// bothOn is both in memory, or on kafkatest.Virtual, where brokers can be restarted.
 func bothOn(
 	t *testing.T, world func(t *testing.T, fn func(t *testing.T, k *kafkatest.Broker), opts ...kafkatest.Option), opts []settings.ProducerOption,
 	test func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option), broker ...kafkatest.Option,
@@ -139,7 +140,7 @@ func TestCloseTimeoutBoundsTheWait(t *testing.T) {
 		both(t, []settings.ProducerOption{settings.CloseTimeout(c.stage)}, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 			release := k.HoldAcks()
 			defer release()
-			ctl := start(t, stream.FromSlice(numbered("out", 100)).To(producer.PlainSink(ps, on...)), stream.CloseTimeout(c.run))
+			ctl := grouptest.Start(t, stream.FromSlice(numbered("out", 100)).To(producer.PlainSink(ps, on...)), stream.CloseTimeout(c.run))
 			rest()
 			at := time.Now()
 			ctl.Stop()
@@ -155,7 +156,7 @@ func TestCloseTimeoutBoundsTheWait(t *testing.T) {
 func TestOutcomesThatComeInTime(t *testing.T) {
 	both(t, nil, func(t *testing.T, k *kafkatest.Broker, ps settings.Producer[string, string], on ...producer.Option) {
 		release := k.HoldAcks()
-		ctl := start(t, stream.Via(stream.FromSlice(singles(numbered("out", 100))), producer.FlexiFlow[int](ps, on...)).To(stream.Ignore[res]()))
+		ctl := grouptest.Start(t, stream.Via(stream.FromSlice(singles(numbered("out", 100))), producer.FlexiFlow[int](ps, on...)).To(stream.Ignore[res]()))
 		rest()
 		ctl.Stop()
 		<-time.After(2 * time.Second)
@@ -175,7 +176,7 @@ func TestDrainWaitsForAcknowledgements(t *testing.T) {
 			stream.Via(stream.Map(endless(), func(r *record) env { return envelope.Single(*r, 0) }), producer.FlexiFlow[int](ps, on...)).To(stream.Ignore[res]()),
 		} {
 			release := k.HoldAcks()
-			ctl := start(t, g)
+			ctl := grouptest.Start(t, g)
 			rest()
 			drained := make(chan error, 1)
 			go func() { drained <- ctl.Drain(context.Background()) }()
@@ -186,7 +187,7 @@ func TestDrainWaitsForAcknowledgements(t *testing.T) {
 			require.ErrorIs(t, ctl.Err(), stream.ErrDrained)
 
 			release = k.HoldAcks()
-			ctl = start(t, g)
+			ctl = grouptest.Start(t, g)
 			rest()
 			at := time.Now()
 			err := ctl.Drain(context.Background())

@@ -1,12 +1,8 @@
 package producer_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,11 +10,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
 	"github.com/vicuna-go/vicuna/settings"
-	"github.com/vicuna-go/vicuna/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,12 +31,9 @@ type (
 // unbounded is a window's other limit where one is under test.
 const unbounded = 1 << 30
 
-// quiet drops what is logged.
-func quiet() settings.Option { return settings.Logger(slog.New(slog.DiscardHandler)) }
-
 // sets returns settings for the broker; an own logger among the options replaces the silent one.
 func sets(k *kafkatest.Broker, opts ...settings.ProducerOption) settings.Producer[string, string] {
-	ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), quiet())
+	ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), testlog.Silent())
 	return ps.With(opts...)
 }
 
@@ -86,17 +79,6 @@ func element(t *testing.T, ps settings.Producer[string, string], opts ...produce
 	return p
 }
 
-func start(t *testing.T, g stream.Graph, opts ...stream.RunOption) *stream.Control {
-	t.Helper()
-	ctl, err := g.Start(context.Background(), opts...)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctl.Stop()
-		<-ctl.Done()
-	})
-	return ctl
-}
-
 func values(recs []*kgo.Record) []string {
 	vs := make([]string, len(recs))
 	for i, r := range recs {
@@ -126,30 +108,6 @@ func requireAll(t *testing.T, k *kafkatest.Broker, topic string, n int) {
 	for i, times := range seen {
 		require.Equal(t, 1, times, "record %d of %d", i, n)
 	}
-}
-
-// journal keeps what is logged.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-func (j *journal) count(what string) int { return strings.Count(j.String(), what) }
-
-func (j *journal) option() settings.Option {
-	return settings.Logger(slog.New(slog.NewTextHandler(j, nil)))
 }
 
 // apart puts partition 0 of each topic on a broker of its own, so that withheld acknowledgements of

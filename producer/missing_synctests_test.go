@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -41,7 +42,7 @@ func naming(topic string, partition int32, n int) []*record {
 func TestPartitionsThatAppearAreFound(t *testing.T) {
 	for sender, send := range senders {
 		t.Run(sender, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				shared := client(t, sets(k))
 				_, err := element(t, sets(k), producer.On(shared)).Send(t.Context(), envelope.New("out", "k", "v"))
 				require.NoError(t, err)
@@ -67,7 +68,7 @@ func TestPartitionsThatAppearAreFound(t *testing.T) {
 func TestRecordsForAPartitionThatIsLookedForStayInOrder(t *testing.T) {
 	for name, wrapped := range map[string]bool{"own": false, "wrapped": true} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				ps := sets(k)
 				var cl *producer.Client
 				if wrapped {
@@ -110,7 +111,7 @@ func TestRecordsForAPartitionThatIsLookedForStayInOrder(t *testing.T) {
 
 // A partition that is not there fails its records after a while, and those alone.
 func TestAPartitionThatIsNotThere(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		recs := numbered("out", 100)
 		recs[10].Partition = envelope.ToPartition(7)
 		recs[20].Partition = envelope.ToPartition(7)
@@ -130,7 +131,7 @@ func TestAPartitionThatIsNotThere(t *testing.T) {
 
 // A stream is stopped, a client closed, a sender gives up, while a partition is looked for.
 func TestEndsWhileAPartitionIsLookedFor(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		_, err := element(t, sets(k)).Send(t.Context(), envelope.New("out", "k", "v"))
 		require.NoError(t, err)
 		p, err := producer.NewElement(sets(k))
@@ -146,7 +147,7 @@ func TestEndsWhileAPartitionIsLookedFor(t *testing.T) {
 		var pe *producer.PartitionError
 		require.ErrorAs(t, err, &pe)
 
-		ctl := start(t, stream.FromSlice(naming("out", 7, 3)).To(producer.PlainSink(sets(k))))
+		ctl := grouptest.Start(t, stream.FromSlice(naming("out", 7, 3)).To(producer.PlainSink(sets(k))))
 		<-time.After(time.Second)
 		ctl.Stop()
 		<-ctl.Done()

@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -34,7 +36,7 @@ func TestPlainSinkWritesEverythingInOrder(t *testing.T) {
 func TestPlainSinkRunsTwiceAtOnce(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(2, "out"), kafkatest.InMemory())
 	g := stream.FromSlice(numbered("out", 1000)).To(producer.PlainSink(sets(k)))
-	a, b := start(t, g), start(t, g)
+	a, b := grouptest.Start(t, g), grouptest.Start(t, g)
 	<-a.Done()
 	<-b.Done()
 	require.NoError(t, a.Err())
@@ -87,7 +89,7 @@ func TestPlainSinkWritesRecordsAsTheyAre(t *testing.T) {
 // are.
 func TestPlainSinkOfSerialisedBytes(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
-	ps := settings.NewProducer(serde.Int64(), serde.JSON[string](), k.Bootstrap(), quiet())
+	ps := settings.NewProducer(serde.Int64(), serde.JSON[string](), k.Bootstrap(), testlog.Silent())
 	var recs []*envelope.Record[int64, string]
 	for i := range 1000 {
 		size := i * 37 % 500
@@ -108,7 +110,7 @@ func TestPlainSinkOfSerialisedBytes(t *testing.T) {
 // A stream without records ends well, and does not even connect.
 func TestPlainSinkOfNothing(t *testing.T) {
 	var dials atomic.Int64
-	ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("localhost:1"), quiet(),
+	ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("localhost:1"), testlog.Silent(),
 		settings.Dialer(func(context.Context, string, string) (net.Conn, error) {
 			dials.Add(1)
 			return nil, fmt.Errorf("not to be dialled")
@@ -208,7 +210,7 @@ func TestTokensAreDoneAtTheAcknowledgement(t *testing.T) {
 				src.Append(0, fmt.Sprint(i))
 			}
 			src.End()
-			ctl := start(t, end(src.Source().Drop(0), sets(k)))
+			ctl := grouptest.Start(t, end(src.Source().Drop(0), sets(k)))
 			k.AwaitHeld(t, 1)
 			require.LessOrEqual(t, src.Committed(0), int64(1)) // the first may be a pass-through
 			least := 299
@@ -222,4 +224,39 @@ func TestTokensAreDoneAtTheAcknowledgement(t *testing.T) {
 			require.EqualValues(t, 300, src.Committed(0))
 		})
 	}
+}
+
+// A sink and a flow share the elements of one source: each element is written once, and done once
+// its branch has its acknowledgement, in both partitions.
+func TestSinkAndFlowOfOneSource(t *testing.T) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
+		const n = 2000
+		src := streamtest.NewTracked[int](2)
+		for i := range n {
+			src.Append(int32(i%2), i)
+		}
+		src.End()
+		toRecord := func(i int) *record { return envelope.New("out", fmt.Sprint("k", i), fmt.Sprint(i)) }
+		var passed []int
+		flow := stream.NewFlow(func(s stream.Source[int]) stream.Source[res] {
+			return stream.Via(stream.Map(s, func(i int) env { return envelope.Single(*toRecord(i), i) }), producer.FlexiFlow[int](sets(k)))
+		}).To(stream.ForEach(func(_ context.Context, r res) error {
+			passed = append(passed, r.Pass())
+			return r.Failed()
+		}))
+		even := func(i int) bool { return i/2%2 == 0 }
+		rest := stream.Map(src.Values().Divert(even, flow), toRecord)
+		require.NoError(t, rest.To(producer.PlainSink(sets(k))).Run(t.Context()))
+		seen := map[string]int{}
+		for _, value := range values(kafkatest.ReadAll(t, k, "out")) {
+			seen[value]++
+		}
+		require.Len(t, seen, n)
+		for value, times := range seen {
+			require.Equal(t, 1, times, value)
+		}
+		require.Len(t, passed, n/2)
+		require.EqualValues(t, n/2, src.Committed(0))
+		require.EqualValues(t, n/2, src.Committed(1))
+	}, kafkatest.Topics(4, "out"))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -24,7 +25,7 @@ import (
 // User code that comes back behind the end of its run finds a stage that writes nothing any more,
 // also where the client lives on.
 func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer())
 		cl, err := producer.NewClient(ps)
 		require.NoError(t, err)
@@ -52,7 +53,7 @@ func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
 // A stop reaches an envelope of more records than the client has room for, and what was written is
 // what the error counts.
 func TestStopWithinALargeEnvelope(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		ps := settings.NewProducer(serde.String(), serde.String(), k.Bootstrap(), k.Dialer(), settings.Window(1000, 1<<30))
 		cl, err := producer.NewClient(ps)
 		require.NoError(t, err)
@@ -82,7 +83,7 @@ func TestStopWithinALargeEnvelope(t *testing.T) {
 
 // Closing the Client around a client of the user's own leaves the user's own records alone.
 func TestClosingAWrappedClient(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		owned, err := kgo.NewClient(append(k.ClientOptions(), kgo.AllowIdempotentProduceCancellation())...)
 		require.NoError(t, err)
 		defer owned.Close()

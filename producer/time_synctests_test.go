@@ -17,6 +17,8 @@ import (
 
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/bubble"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/serde"
@@ -39,7 +41,7 @@ func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 			for _, r := range numbered("out", 100) {
 				in <- r
 			}
-			ctl := start(t, stream.FromChan(in).To(producer.PlainSink(ps)))
+			ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(ps)))
 			synctest.Wait()
 			require.Empty(t, kafkatest.ReadAll(t, k, "out"), "they linger")
 			require.NoError(t, ctl.Drain(t.Context()))
@@ -66,7 +68,7 @@ func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				at := time.Now()
 				run(t, k, sets(k, settings.Linger(time.Minute)))
 				require.Less(t, time.Since(at), 2*time.Second)
@@ -77,9 +79,9 @@ func TestEndsDoNotWaitForTheLinger(t *testing.T) {
 }
 
 func TestStreamsLingerUnlessTold(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		in, out := make(chan env), make(chan res)
-		ctl := start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](sets(k, settings.Linger(20*time.Second)))).To(stream.ToChan(out)))
+		ctl := grouptest.Start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](sets(k, settings.Linger(20*time.Second)))).To(stream.ToChan(out)))
 		for i, e := range singles(numbered("out", 3)) {
 			at := time.Now()
 			in <- e
@@ -94,7 +96,7 @@ func TestStreamsLingerUnlessTold(t *testing.T) {
 // An Element with a client of its own does not linger unless it is told to; on a shared client it
 // lingers as the client does.
 func TestElementsLinger(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		send := func(p *producer.Element[string, string]) time.Duration {
 			_, err := p.Send(t.Context(), envelope.New("out", "k", "v")) // learns about the topic
 			require.NoError(t, err)
@@ -112,12 +114,12 @@ func TestElementsLinger(t *testing.T) {
 // A stream that pauses behind a burst goes on with the time of then, in its timestamps and in its
 // delivery time-outs.
 func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		in := make(chan *record, 1000)
 		for _, r := range numbered("out", 1000) {
 			in <- r
 		}
-		ctl := start(t, stream.FromChan(in).To(producer.PlainSink(sets(k))))
+		ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(sets(k))))
 		for range 20 {
 			<-time.After(3 * time.Minute)
 			in <- envelope.New("out", "late", "late")
@@ -135,7 +137,7 @@ func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
 
 // The same where a user function in front of the sink takes its time.
 func TestTimeGoesOnWhileAUserFunctionTakesIts(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		n := 0
 		src := stream.FromSlice(numbered("out", 300)).Tap(func(*record) {
 			if n++; n > 200 {
@@ -158,15 +160,15 @@ func TestUnreachableBrokers(t *testing.T) {
 	for name, dial := range map[string]settings.DialFunc{"refused": refused, "hanging": hanging} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
-				j := &journal{}
+				j := &testlog.Log{}
 				ps := settings.NewProducer(serde.String(), serde.String(), settings.Bootstrap("kafka.example:9092"), settings.Dialer(dial),
-					j.option(), settings.DeliveryTimeout(30*time.Second))
+					j.Option(), settings.DeliveryTimeout(30*time.Second))
 				at := time.Now()
-				ctl := start(t, stream.FromSlice(numbered("out", 5)).To(producer.PlainSink(ps)))
+				ctl := grouptest.Start(t, stream.FromSlice(numbered("out", 5)).To(producer.PlainSink(ps)))
 				<-time.After(5*time.Second - 1)
-				require.Zero(t, j.count("no Kafka broker reached"))
+				require.Zero(t, j.Count("no Kafka broker reached"))
 				<-time.After(time.Second)
-				require.Equal(t, 1, j.count("no Kafka broker reached at kafka.example:9092"))
+				require.Equal(t, 1, j.Count("no Kafka broker reached at kafka.example:9092"))
 				<-ctl.Done()
 				requireDeliveryTimeout(t, ctl.Err(), "plainSink", "out", 30*time.Second)
 				var u *producer.UnreachableError
@@ -200,7 +202,7 @@ func requireDeliveryTimeout(t *testing.T, err error, stage, topic string, timeou
 func TestBrokerDiesForEver(t *testing.T) {
 	kafkatest.Virtual(t, func(t *testing.T, k *kafkatest.Broker) {
 		in := make(chan *record)
-		ctl := start(t, stream.FromChan(in).To(producer.PlainSink(sets(k, settings.DeliveryTimeout(20*time.Second)))))
+		ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(sets(k, settings.DeliveryTimeout(20*time.Second)))))
 		recs := numbered("out", 2)
 		in <- recs[0]
 		<-time.After(time.Second)
@@ -226,7 +228,7 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 			}
 		})
 		out := make(chan res, 2000)
-		ctl := start(t, stream.Via(src, producer.FlexiFlow[int](sets(k))).To(stream.ToChan(out)))
+		ctl := grouptest.Start(t, stream.Via(src, producer.FlexiFlow[int](sets(k))).To(stream.ToChan(out)))
 		for range 3 {
 			<-time.After(7*time.Second + 300*time.Millisecond)
 			k.Kill()
@@ -254,7 +256,7 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 // A topic that nobody creates: it may have been made just now, so its records have the delivery
 // time-out.
 func TestUnknownTopic(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		at := time.Now()
 		err := stream.FromSlice(numbered("nowhere", 3)).To(producer.PlainSink(sets(k))).Run(t.Context())
 		requireUnknownTopic(t, err, "nowhere")
@@ -275,7 +277,7 @@ func TestErrorsThatPassDoNotFailARecord(t *testing.T) {
 			for _, known := range []bool{false, true} {
 				for _, times := range []int{6, 20} {
 					t.Run(fmt.Sprint(e.Message, "/", key.Name(), "/", known, "/", times), func(t *testing.T) {
-						virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+						grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 							p := element(t, sets(k))
 							if known {
 								_, err := p.Send(t.Context(), envelope.New("out", "k0", "0"))

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -127,7 +128,7 @@ var senders = map[string]func(t *testing.T, ps settings.Producer[string, string]
 
 // counted runs a sink under SkipFailed, which tells no more than how many have failed.
 func counted(t *testing.T, g stream.Graph) map[int]error {
-	ctl := start(t, g)
+	ctl := grouptest.Start(t, g)
 	<-ctl.Done()
 	require.NoError(t, ctl.Err())
 	failed := map[int]error{}
@@ -165,7 +166,7 @@ func TestBatchesTooLargeForTheTopicAreSplit(t *testing.T) {
 	} {
 		for sender, send := range senders {
 			t.Run(name+"/"+sender, func(t *testing.T) {
-				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 					recs := c.recs()
 					failed := send(t, sets(k, settings.Compression(kgo.NoCompression())).With(c.opts...), recs)
 					require.Len(t, failed, len(c.large))
@@ -183,7 +184,7 @@ func TestBatchesTooLargeForTheTopicAreSplit(t *testing.T) {
 
 // Without SkipFailed the large record ends the stream, and says why; what was before it is written.
 func TestARecordTooLargeEndsTheStream(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		err := stream.FromSlice(padded("out", 100, 100, 1, 60)).To(producer.PlainSink(sets(k, settings.Compression(kgo.NoCompression())))).Run(t.Context())
 		require.ErrorIs(t, err, kerr.MessageTooLarge)
 		place, ok := errors.AsType[*producer.RecordError](err)
@@ -196,7 +197,7 @@ func TestARecordTooLargeEndsTheStream(t *testing.T) {
 
 // A limit that was learnt is kept: batches behind it are not refused again.
 func TestTheLimitOfATopicIsKept(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k, settings.Linger(5*time.Millisecond), settings.Compression(kgo.NoCompression())))
 		burst := func(n int) (requests, refused int64) {
 			w := countProduce(k, 10_000)
@@ -242,7 +243,7 @@ func countProduce(k *kafkatest.Broker, limit int) func() (requests, larger int64
 
 // The limit of a topic is lowered, and raised, while a stream writes to it.
 func TestTheLimitOfATopicChanges(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl, err := kgo.NewClient(k.ClientOptions()...)
 		require.NoError(t, err)
 		defer cl.Close()
@@ -251,7 +252,7 @@ func TestTheLimitOfATopicChanges(t *testing.T) {
 			require.NoError(t, err)
 		}
 		in := make(chan *record)
-		ctl := start(t, stream.FromChan(in).To(producer.PlainSink(sets(k, settings.Compression(kgo.NoCompression())))))
+		ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(sets(k, settings.Compression(kgo.NoCompression())))))
 		const n = 9000
 		for i, r := range padded("out", n, 100, 50) {
 			switch i {
@@ -274,7 +275,7 @@ func TestTheLimitOfATopicChanges(t *testing.T) {
 
 // Records of other topics are not held up, and neither are other streams on the client.
 func TestOtherTopicsGoOnWhileBatchesAreSplit(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl, err := kgo.NewClient(k.ClientOptions()...)
 		require.NoError(t, err)
 		defer cl.Close()
@@ -282,8 +283,8 @@ func TestOtherTopicsGoOnWhileBatchesAreSplit(t *testing.T) {
 		_, err = kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &small}}, "out")
 		require.NoError(t, err)
 		shared := client(t, sets(k, settings.Compression(kgo.NoCompression())))
-		a := start(t, stream.FromSlice(padded("out", 3000, 100, 20, 99)).To(producer.PlainSink(bare(k), producer.On(shared), producer.SkipFailed())))
-		b := start(t, stream.FromSlice(padded("other", 3000, 100, 20)).To(producer.PlainSink(bare(k), producer.On(shared))))
+		a := grouptest.Start(t, stream.FromSlice(padded("out", 3000, 100, 20, 99)).To(producer.PlainSink(bare(k), producer.On(shared), producer.SkipFailed())))
+		b := grouptest.Start(t, stream.FromSlice(padded("other", 3000, 100, 20)).To(producer.PlainSink(bare(k), producer.On(shared))))
 		<-a.Done()
 		<-b.Done()
 		require.NoError(t, a.Err())
@@ -298,7 +299,7 @@ func TestEndsWhileBatchesAreSplit(t *testing.T) {
 	for _, end := range []string{"drain", "stop", "close"} {
 		for after := range 12 {
 			t.Run(fmt.Sprint(end, "/", after), func(t *testing.T) {
-				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 					k.Delay(2 * time.Millisecond)
 					ps := sets(k, settings.Compression(kgo.NoCompression()))
 					recs := padded("out", 3000, 100, 20, 99)
@@ -327,7 +328,7 @@ func TestEndsWhileBatchesAreSplit(t *testing.T) {
 					for _, r := range recs {
 						in <- r
 					}
-					ctl := start(t, stream.FromChan(in).To(producer.PlainSink(ps, producer.SkipFailed())))
+					ctl := grouptest.Start(t, stream.FromChan(in).To(producer.PlainSink(ps, producer.SkipFailed())))
 					<-time.After(time.Duration(after*3) * time.Millisecond)
 					if end == "drain" {
 						require.NoError(t, ctl.Drain(t.Context()))
@@ -354,7 +355,7 @@ func TestEndsWhileBatchesAreSplit(t *testing.T) {
 
 // Records that wait in the lane keep their delivery time-out.
 func TestRecordsThatWereRefusedKeepTheirTime(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k, settings.Linger(5*time.Millisecond), settings.DeliveryTimeout(30*time.Second), settings.Compression(kgo.NoCompression())))
 		var fs []*producer.Future
 		for _, r := range padded("out", 1000, 100, 20) {

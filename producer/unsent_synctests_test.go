@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -114,7 +115,7 @@ func TestWhatWasNotSentIsSaidToBeSo(t *testing.T) {
 				}
 
 				for stage, sink := range map[string]stream.Sink[*record]{"plain": producer.PlainSink(ps), "committable": committableSink(ps)} {
-					ctl := start(t, stream.FromSlice(numbered(c.topic, 3)).To(sink))
+					ctl := grouptest.Start(t, stream.FromSlice(numbered(c.topic, 3)).To(sink))
 					<-time.After(5 * time.Second)
 					ctl.Stop()
 					<-ctl.Done()
@@ -136,7 +137,7 @@ func TestWhatWasNotSentIsSaidToBeSo(t *testing.T) {
 
 // A record that is in a request may be written, and that is said.
 func TestWhatWasSentMayBeWritten(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("out")
 		defer release()
 		p := element(t, sets(k))

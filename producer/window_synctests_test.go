@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/envelope"
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
@@ -49,7 +50,7 @@ func TestWindowHoldsAStream(t *testing.T) {
 			for _, sink := range []func(settings.Producer[string, string], ...producer.Option) stream.Sink[*record]{
 				producer.PlainSink[string, string], committableSink, committableSinkWithOffsetContext,
 			} {
-				virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+				grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 					release := k.HoldAcks()
 					cl := client(t, sets(k, c.window))
 					var pulled atomic.Int64
@@ -58,7 +59,7 @@ func TestWindowHoldsAStream(t *testing.T) {
 						recs[i] = envelope.New("out", fmt.Sprintf("k%04d", i), c.value)
 					}
 					src := stream.FromSlice(recs).Tap(func(*record) { pulled.Add(1) })
-					ctl := start(t, src.To(sink(bare(k), producer.On(cl))))
+					ctl := grouptest.Start(t, src.To(sink(bare(k), producer.On(cl))))
 					rest()
 					require.EqualValues(t, c.limit+1, pulled.Load())
 					m := cl.Metrics()
@@ -95,7 +96,7 @@ func TestWindowHoldsAFlow(t *testing.T) {
 		}, window/2 + twoChunks + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+			grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 				release := k.HoldAcks()
 				const n = 6000
 				var pulled atomic.Int64
@@ -108,7 +109,7 @@ func TestWindowHoldsAFlow(t *testing.T) {
 					}
 				})
 				got := 0
-				ctl := start(t, stream.Via(src, producer.FlexiFlow[int](sets(k, settings.Window(window, unbounded)))).To(stream.ForEach(func(_ context.Context, r res) error {
+				ctl := grouptest.Start(t, stream.Via(src, producer.FlexiFlow[int](sets(k, settings.Window(window, unbounded)))).To(stream.ForEach(func(_ context.Context, r res) error {
 					if r.Pass() != got {
 						return fmt.Errorf("%d came and not %d", r.Pass(), got)
 					}
@@ -130,12 +131,12 @@ func TestWindowHoldsAFlow(t *testing.T) {
 // Where nobody takes the results, the flow stops at as many envelopes as its window has records,
 // and all of those are acknowledged.
 func TestDownstreamHoldsAFlow(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		var pulled atomic.Int64
 		cl := client(t, sets(k, settings.Window(1100, unbounded)))
 		src := stream.FromSlice(singles(numbered("out", 5000))).Tap(func(env) { pulled.Add(1) })
 		out := make(chan res)
-		ctl := start(t, stream.Via(src, producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
+		ctl := grouptest.Start(t, stream.Via(src, producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
 		rest()
 		require.EqualValues(t, 1101, pulled.Load())
 		require.EqualValues(t, 1100, cl.Metrics().Acknowledged)
@@ -149,7 +150,7 @@ func TestDownstreamHoldsAFlow(t *testing.T) {
 }
 
 func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(10, 1000)))
 		many := make([]record, 25)
 		for i := range many {
@@ -164,7 +165,7 @@ func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
 		} {
 			in <- e
 		}
-		ctl := start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
+		ctl := grouptest.Start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](bare(k), producer.On(cl))).To(stream.ToChan(out)))
 		rest()
 		require.EqualValues(t, 1, cl.Metrics().InFlight, "the large one waits until it is alone")
 		release()
@@ -187,13 +188,13 @@ func TestEnvelopeLargerThanTheWindowGoesAlone(t *testing.T) {
 // Two streams and an Element share a client, and so a window, while acknowledgements are withheld;
 // afterwards all of them finish.
 func TestOneWindowForAllWhoShareAClient(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(100, unbounded)))
 		on := producer.On(cl)
 		out := make(chan res, 1000)
-		a := start(t, stream.FromSlice(numbered("a", 1000)).To(producer.PlainSink(bare(k), on)))
-		b := start(t, stream.Via(stream.FromSlice(singles(numbered("b", 1000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(out)))
+		a := grouptest.Start(t, stream.FromSlice(numbered("a", 1000)).To(producer.PlainSink(bare(k), on)))
+		b := grouptest.Start(t, stream.Via(stream.FromSlice(singles(numbered("b", 1000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(out)))
 		p := element(t, bare(k), on)
 		var sent sync.WaitGroup
 		var failed atomic.Int64
@@ -236,7 +237,7 @@ func TestOneWindowForAllWhoShareAClient(t *testing.T) {
 // Everybody gets his turn: a sender that comes once is not starved by streams that always want
 // more.
 func TestNobodyStarvesAtTheWindow(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(10, unbounded), settings.Linger(0)))
 		on := producer.On(cl)
 		k.Delay(10 * time.Millisecond)
@@ -245,8 +246,8 @@ func TestNobodyStarvesAtTheWindow(t *testing.T) {
 			}
 			return nil
 		})
-		a := start(t, endless.To(producer.PlainSink(bare(k), on)))
-		b := start(t, endless.To(producer.PlainSink(bare(k), on)))
+		a := grouptest.Start(t, endless.To(producer.PlainSink(bare(k), on)))
+		b := grouptest.Start(t, endless.To(producer.PlainSink(bare(k), on)))
 		p := element(t, bare(k), on)
 		for range 20 {
 			at := time.Now()
@@ -272,7 +273,7 @@ func TestNobodyStarvesAtTheWindow(t *testing.T) {
 // What one flow's results wait for is no room in the window: with results that nobody takes, and
 // envelopes that need all of the window, its neighbours go on.
 func TestSlowNeighbourHoldsNobody(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k, settings.Window(16, unbounded)))
 		on := producer.On(cl)
 		many := make([]record, 16)
@@ -284,7 +285,7 @@ func TestSlowNeighbourHoldsNobody(t *testing.T) {
 			envs = append(envs, envelope.Multi(many, i))
 		}
 		never := make(chan res)
-		slow := start(t, stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(never)))
+		slow := grouptest.Start(t, stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(never)))
 		rest()
 		at := time.Now()
 		require.NoError(t, stream.FromSlice(numbered("out", 2000)).To(producer.PlainSink(bare(k), on)).Run(t.Context()))
@@ -298,11 +299,11 @@ func TestSlowNeighbourHoldsNobody(t *testing.T) {
 // Neither a downstream that takes nothing, nor a callback that does not return, holds up the
 // client.
 func TestPromisesNeverBlock(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		cl := client(t, sets(k))
 		on := producer.On(cl)
 		never, blocked := make(chan res), make(chan struct{})
-		slow := start(t, stream.Via(stream.FromSlice(singles(numbered("slow", 1000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(never)))
+		slow := grouptest.Start(t, stream.Via(stream.FromSlice(singles(numbered("slow", 1000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(never)))
 		p := element(t, bare(k), on)
 		var called atomic.Int64
 		for range 10 {
@@ -337,7 +338,7 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 			for _, e := range singles(numbered("b", 100)) {
 				in <- e
 			}
-			ctl := start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](bare(k), on)).To(stream.Ignore[res]()))
+			ctl := grouptest.Start(t, stream.Via(stream.FromChan(in), producer.FlexiFlow[int](bare(k), on)).To(stream.Ignore[res]()))
 			rest()
 			require.NoError(t, ctl.Drain(t.Context()))
 		},
@@ -358,18 +359,18 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 				}
 				return nil
 			})
-			start(t, endless.To(producer.PlainSink(bare(k), on)))
+			grouptest.Start(t, endless.To(producer.PlainSink(bare(k), on)))
 		},
 		"that waits for its acknowledgements": func(t *testing.T, k *kafkatest.Broker, on producer.Option) {
 			t.Cleanup(k.HoldAcks("a"))
-			start(t, stream.FromSlice(numbered("a", 10)).To(producer.PlainSink(bare(k), on)))
+			grouptest.Start(t, stream.FromSlice(numbered("a", 10)).To(producer.PlainSink(bare(k), on)))
 		},
 	}
 	for name, neighbour := range neighbours {
 		for what, end := range ends {
 			for _, linger := range []time.Duration{0, 5 * time.Millisecond, 30 * time.Second} {
 				t.Run(fmt.Sprint(what, " beside one ", name, ", linger ", linger), func(t *testing.T) {
-					virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+					grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 						apart(t, k, "a", "b")
 						cl := client(t, sets(k, settings.Window(200, unbounded), settings.Linger(linger)))
 						neighbour(t, k, producer.On(cl))
@@ -387,7 +388,7 @@ func TestEndDoesNotWaitForTheNeighbours(t *testing.T) {
 
 // A stream that is stopped hard leaves its records to the client, and its neighbours alone.
 func TestHardStopOfANeighbour(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k, settings.Window(1000, unbounded)))
 		on := producer.On(cl)
@@ -396,14 +397,14 @@ func TestHardStopOfANeighbour(t *testing.T) {
 		for _, r := range numbered("a", 300) {
 			inA <- r
 		}
-		a := start(t, stream.FromChan(inA).To(producer.PlainSink(bare(k), on)))
+		a := grouptest.Start(t, stream.FromChan(inA).To(producer.PlainSink(bare(k), on)))
 		inC := make(chan env, 200)
 		for _, e := range singles(numbered("c", 200)) {
 			inC <- e
 		}
-		c := start(t, stream.Via(stream.FromChan(inC), producer.FlexiFlow[int](bare(k), on)).To(stream.Ignore[res]()))
+		c := grouptest.Start(t, stream.Via(stream.FromChan(inC), producer.FlexiFlow[int](bare(k), on)).To(stream.Ignore[res]()))
 		rest()
-		b := start(t, stream.Via(stream.FromSlice(singles(numbered("b", 2000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(out)))
+		b := grouptest.Start(t, stream.Via(stream.FromSlice(singles(numbered("b", 2000))), producer.FlexiFlow[int](bare(k), on)).To(stream.ToChan(out)))
 		rest()
 		at := time.Now()
 		a.Stop()
@@ -431,7 +432,7 @@ func TestHardStopOfANeighbour(t *testing.T) {
 
 // An acknowledgement that comes when the run is over marks nothing, and is nobody's result.
 func TestAcknowledgementBehindTheEnd(t *testing.T) {
-	virtual(t, func(t *testing.T, k *kafkatest.Broker) {
+	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks()
 		cl := client(t, sets(k))
 		src := streamtest.NewTracked[*record](1)
@@ -439,7 +440,7 @@ func TestAcknowledgementBehindTheEnd(t *testing.T) {
 		src.End()
 		recs := stream.Map(src.Source(), func(m *streamtest.TrackedMessage[*record]) *record { return m.Value })
 		for range 3 {
-			ctl := start(t, recs.To(producer.PlainSink(bare(k), producer.On(cl))))
+			ctl := grouptest.Start(t, recs.To(producer.PlainSink(bare(k), producer.On(cl))))
 			rest()
 			ctl.Stop()
 			<-ctl.Done()
@@ -448,7 +449,7 @@ func TestAcknowledgementBehindTheEnd(t *testing.T) {
 		require.EqualValues(t, 1800, cl.Metrics().InFlight)
 		var committed atomic.Int64
 		src.OnCommit(func(_ int32, offset int64) { committed.Store(offset) })
-		again := start(t, recs.Divert(func(*record) bool { return true }, stream.ForEach(func(ctx context.Context, _ *record) error {
+		again := grouptest.Start(t, recs.Divert(func(*record) bool { return true }, stream.ForEach(func(ctx context.Context, _ *record) error {
 			<-ctx.Done() // its records are on their way again, and not finished
 			return ctx.Err()
 		})).To(producer.PlainSink(bare(k), producer.On(cl))))

@@ -75,7 +75,7 @@ type finderCompiler struct {
 	open      map[reflect.Type]bool // those that are being looked at; true: met again within itself
 	recursive reflect.Type          // the first that carries offsets and contains itself
 	// the first field that would carry an offset if it were exported
-	hidden    string
+	hidden string
 }
 
 func (c *finderCompiler) reason() string {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -38,7 +39,7 @@ func TestClientIsAsTheSettingsSay(t *testing.T) {
 	require.Equal(t, 250*time.Millisecond, cl.OptValue(kgo.MetadataMinAge))
 	require.NoError(t, s.Shareable())
 
-	s = Read(client(t, config(t, []string{"a:1"}, quiet(),
+	s = Read(client(t, config(t, []string{"a:1"}, testlog.Silent(),
 		settings.ClientID("me"), settings.Acks(settings.AcksLeader), settings.Compression(kgo.GzipCompression()),
 		settings.Linger(0), settings.BatchBytes(1000), settings.RequestTimeout(time.Second), settings.Window(900_000, 1))))
 	require.Equal(t, "me", s.ClientID)
@@ -51,7 +52,7 @@ func TestClientIsAsTheSettingsSay(t *testing.T) {
 	require.Equal(t, 1_000_000, s.MaxBufferedRecords, "above the window")
 	require.True(t, s.EndsRecords)
 
-	s = Read(client(t, config(t, []string{"a:1"}, quiet(), settings.Acks(settings.AcksNone))))
+	s = Read(client(t, config(t, []string{"a:1"}, testlog.Silent(), settings.Acks(settings.AcksNone))))
 	require.Equal(t, settings.AcksNone, s.Acks)
 }
 
@@ -103,8 +104,8 @@ func TestTheUsersOptionsComeBetween(t *testing.T) {
 }
 
 func TestWarningsAreLogged(t *testing.T) {
-	j := newJournal()
-	client(t, config(t, []string{"a:1"}, j.option(), settings.Acks(settings.AcksLeader), settings.SASL(plain.Auth{User: "u", Pass: "hunter2"}.AsMechanism())))
+	j := &testlog.Log{}
+	client(t, config(t, []string{"a:1"}, j.Option(), settings.Acks(settings.AcksLeader), settings.SASL(plain.Auth{User: "u", Pass: "hunter2"}.AsMechanism())))
 	require.Contains(t, j.String(), "idempotence is off")
 	require.Contains(t, j.String(), "PLAIN without TLS")
 	require.NotContains(t, j.String(), "hunter2")
@@ -205,7 +206,7 @@ func TestTLSOverTheUsersDialer(t *testing.T) {
 	require.NotEmpty(t, dialled)
 	require.NoError(t, Reach(t.Context(), client(t, config(t, k.ListenAddrs(), settings.TLS(clientTLS)))))
 
-	err := Reach(t.Context(), client(t, config(t, k.ListenAddrs(), quiet(), settings.TLS(&tls.Config{}))))
+	err := Reach(t.Context(), client(t, config(t, k.ListenAddrs(), testlog.Silent(), settings.TLS(&tls.Config{}))))
 	var verify *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &verify, "an unknown authority is refused")
 }
@@ -218,7 +219,7 @@ func TestDialErrorsAreTheNetworks(t *testing.T) {
 		"hangs":   func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config(t, []string{"a:1"}, quiet(), settings.Dialer(dial), settings.ClientOptions(kgo.DialTimeout(10*time.Millisecond)))
+			cfg := config(t, []string{"a:1"}, testlog.Silent(), settings.Dialer(dial), settings.ClientOptions(kgo.DialTimeout(10*time.Millisecond)))
 			w := newWatch(nil, cfg.Logger())
 			defer w.OnClientClosed(nil)
 			_, err := dialer(cfg, w)(t.Context(), "tcp", "a:1")

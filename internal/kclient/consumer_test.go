@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -65,7 +66,7 @@ func TestConsumerIsAsTheSettingsSay(t *testing.T) {
 	require.Equal(t, 45*time.Second, retryTimeoutOf(t, cl, kmsg.JoinGroup))
 	require.Equal(t, 30*time.Second, retryTimeoutOf(t, cl, kmsg.Metadata))
 
-	cl = consumer(t, reading(t, []string{"a:1"}, quiet(),
+	cl = consumer(t, reading(t, []string{"a:1"}, testlog.Silent(),
 		settings.ClientID("me"), settings.Group("h"), settings.InstanceID("i"), settings.Protocol(settings.Eager),
 		settings.Isolation(settings.ReadCommitted), settings.StartFrom(settings.Latest), settings.OutOfRange(settings.ToLatest),
 		settings.SessionTimeout(9*time.Second), settings.RebalanceTimeout(40*time.Second), settings.HeartbeatInterval(2*time.Second),
@@ -103,7 +104,7 @@ func TestConsumerIsAsTheSettingsSay(t *testing.T) {
 
 func TestConsumerWithoutAGroup(t *testing.T) {
 	partitions := map[string]map[int32]kgo.Offset{"t": {0: kgo.NewOffset().AtEnd()}}
-	cl := consumer(t, reading(t, []string{closedPort(t)}, quiet()), kgo.ConsumePartitions(partitions))
+	cl := consumer(t, reading(t, []string{closedPort(t)}, testlog.Silent()), kgo.ConsumePartitions(partitions))
 	require.Empty(t, cl.OptValue(kgo.ConsumerGroup))
 	require.Equal(t, false, cl.OptValue(kgo.DisableAutoCommit), "franz-go refuses it without a group")
 	require.Equal(t, partitions, cl.OptValue(kgo.ConsumePartitions))
@@ -131,8 +132,8 @@ func TestTheUsersOptionsOfAConsumerComeBetween(t *testing.T) {
 }
 
 func TestWarningsOfAConsumerAreLogged(t *testing.T) {
-	j := newJournal()
-	consumer(t, reading(t, []string{"a:1"}, j.option(), settings.Budget(1<<20, 1)))
+	j := &testlog.Log{}
+	consumer(t, reading(t, []string{"a:1"}, j.Option(), settings.Budget(1<<20, 1)))
 	require.Contains(t, j.String(), "the budget of 1048576 bytes")
 	require.Contains(t, j.String(), "client.id=vicuna")
 }
@@ -143,7 +144,7 @@ func TestReachByAConsumer(t *testing.T) {
 
 	nobody := closedPort(t)
 	var u *UnreachableError
-	require.ErrorAs(t, Reach(t.Context(), consumer(t, reading(t, []string{nobody}, quiet(), settings.Group("g")))), &u)
+	require.ErrorAs(t, Reach(t.Context(), consumer(t, reading(t, []string{nobody}, testlog.Silent(), settings.Group("g")))), &u)
 	require.Equal(t, []string{nobody}, u.Addrs)
 }
 
@@ -188,7 +189,7 @@ func TestConsumerFactory(t *testing.T) {
 		"transactional":   {more(kgo.TransactionalID("x")), []string{`kgo.TransactionalID = "": the client has "x"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cl, err := NewConsumerClient(reading(t, []string{closedPort(t)}, quiet(), settings.Group("g"), settings.ClientFactory(c.factory)),
+			cl, err := NewConsumerClient(reading(t, []string{closedPort(t)}, testlog.Silent(), settings.Group("g"), settings.ClientFactory(c.factory)),
 				kgo.ConsumeTopics("t"), kgo.OnPartitionsRevoked(func(context.Context, *kgo.Client, map[string][]int32) {}))
 			if c.says == nil {
 				require.NoError(t, err)

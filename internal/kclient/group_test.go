@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -57,7 +58,7 @@ func TestClassicMembers(t *testing.T) {
 			k := cluster(t, 1, c.broker...)
 			write(t, k, 3)
 			joins, commits := overheard(k, kmsg.JoinGroup), overheard(k, kmsg.OffsetCommit)
-			cl := consumer(t, reading(t, k.ListenAddrs(), quiet(), settings.Group("g"), settings.Protocol(c.protocol), settings.InstanceID("i"),
+			cl := consumer(t, reading(t, k.ListenAddrs(), testlog.Silent(), settings.Group("g"), settings.Protocol(c.protocol), settings.InstanceID("i"),
 				settings.SessionTimeout(9*time.Second), settings.RebalanceTimeout(40*time.Second)), kgo.ConsumeTopics("t"))
 			polled(t, cl, 3)
 			join := (<-joins).(*kmsg.JoinGroupRequest)
@@ -148,7 +149,7 @@ func firstOf(t *testing.T, k *kfake.Cluster, cl *kgo.Client) int64 {
 func TestACommitIsTriedForTheCommitTimeout(t *testing.T) {
 	k := cluster(t, 1)
 	write(t, k, 1)
-	cl := consumer(t, reading(t, k.ListenAddrs(), quiet(), settings.Group("g"), settings.CommitTimeout(time.Second)), kgo.ConsumeTopics("t"))
+	cl := consumer(t, reading(t, k.ListenAddrs(), testlog.Silent(), settings.Group("g"), settings.CommitTimeout(time.Second)), kgo.ConsumeTopics("t"))
 	r := polled(t, cl, 1)[0]
 	var tries atomic.Int32
 	k.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {

@@ -8,11 +8,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/bubble"
+
+	"github.com/vicuna-go/vicuna/internal/testlog"
 )
 
 func TestLoggerPassesWarningsAndErrors(t *testing.T) {
-	j := newJournal()
-	l := newLogger(j.logger())
+	j := &testlog.Log{}
+	l := newLogger(j.Logger())
 	l.Log(kgo.LogLevelDebug, "debug")
 	l.Log(kgo.LogLevelInfo, "info")
 	require.Empty(t, j.String())
@@ -25,8 +27,8 @@ func TestLoggerPassesWarningsAndErrors(t *testing.T) {
 
 func TestLoggerCountsRepetitions(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		j := newJournal()
-		l := newLogger(j.logger())
+		j := &testlog.Log{}
+		l := newLogger(j.Logger())
 		for range 10 {
 			l.Log(kgo.LogLevelWarn, "down", "addr", "a")
 			l.Log(kgo.LogLevelWarn, "other")

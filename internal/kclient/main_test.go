@@ -1,9 +1,7 @@
 package kclient
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -27,9 +25,6 @@ func config(t *testing.T, addrs []string, opts ...settings.ProducerOption) setti
 	require.NoError(t, ps.Err())
 	return ps.ProducerConfig
 }
-
-// quiet drops what is logged.
-func quiet() settings.Option { return settings.Logger(slog.New(slog.DiscardHandler)) }
 
 // client returns a client that is closed at the end.
 func client(t *testing.T, cfg settings.ProducerConfig) *kgo.Client {
@@ -57,35 +52,6 @@ func closedPort(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
-
-// journal keeps what is logged and tells of each line.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	line chan string
-}
-
-func newJournal() *journal { return &journal{line: make(chan string, 1000)} }
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	select {
-	case j.line <- string(p):
-	default:
-	}
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-func (j *journal) option() settings.Option { return settings.Logger(j.logger()) }
-
-func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
 // link dials and can be cut: what is open closes, and what follows is refused.
 type link struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -84,7 +85,7 @@ func TestOutOfRange(t *testing.T) {
 				k := cluster(t, 1)
 				write(t, k, 10)
 				deleteBefore(t, k, 5)
-				opts := []settings.ConsumerOption{quiet(), settings.OutOfRange(c.policy)}
+				opts := []settings.ConsumerOption{testlog.Silent(), settings.OutOfRange(c.policy)}
 				what := kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"t": {0: kgo.NewOffset().At(c.at).WithEpoch(c.epoch)}})
 				if group != "" {
 					opts = append(opts, settings.Group(group))
@@ -127,7 +128,7 @@ func TestOvertakenByRetention(t *testing.T) {
 		t.Run(policy.String(), func(t *testing.T) {
 			k := cluster(t, 1)
 			write(t, k, 3)
-			cl := consumer(t, reading(t, k.ListenAddrs(), quiet(), settings.OutOfRange(policy), settings.FetchMaxWait(10*time.Millisecond)), kgo.ConsumeTopics("t"))
+			cl := consumer(t, reading(t, k.ListenAddrs(), testlog.Silent(), settings.OutOfRange(policy), settings.FetchMaxWait(10*time.Millisecond)), kgo.ConsumeTopics("t"))
 			polled(t, cl, 3)
 			cl.PauseFetchTopics("t")
 			require.Empty(t, pollFor(t, cl, 500*time.Millisecond).Records(), "the fetch under way is over")

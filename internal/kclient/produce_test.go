@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/partition"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -129,7 +130,7 @@ func TestDeliveryTimesOut(t *testing.T) {
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
 		addr := closedPort(t)
-		cl := client(t, config(t, []string{addr}, quiet(), hurried(), soon()))
+		cl := client(t, config(t, []string{addr}, testlog.Silent(), hurried(), soon()))
 		timesOut(t, cl, &UnreachableError{Addrs: []string{addr}})
 	})
 	t.Run("somebody listens and is silent", func(t *testing.T) {
@@ -137,18 +138,18 @@ func TestDeliveryTimesOut(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
-		cl := client(t, config(t, []string{l.Addr().String()}, quiet(), hurried(), soon()))
+		cl := client(t, config(t, []string{l.Addr().String()}, testlog.Silent(), hurried(), soon()))
 		timesOut(t, cl, &UnreachableError{Addrs: []string{l.Addr().String()}})
 	})
 	t.Run("the dialer hangs", func(t *testing.T) {
 		t.Parallel()
-		cl := client(t, config(t, []string{"a:1"}, quiet(), hurried(), soon(), settings.Dialer(hangingDialer)))
+		cl := client(t, config(t, []string{"a:1"}, testlog.Silent(), hurried(), soon(), settings.Dialer(hangingDialer)))
 		timesOut(t, cl, &UnreachableError{Addrs: []string{"a:1"}})
 	})
 	t.Run("the broker keeps the answer", func(t *testing.T) {
 		t.Parallel()
 		k := cluster(t, 1)
-		cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0)))
+		cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), hurried(), soon(), settings.Linger(0)))
 		require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: -1}).FirstErr())
 		k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 			k.KeepControl()
@@ -160,7 +161,7 @@ func TestDeliveryTimesOut(t *testing.T) {
 		t.Parallel()
 		k := cluster(t, 1)
 		l := &link{}
-		cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
+		cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
 		require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: -1}).FirstErr())
 		l.set(true)
 		timesOut(t, cl, &UnreachableError{Addrs: k.ListenAddrs()})
@@ -171,7 +172,7 @@ func TestDeliveryTimesOut(t *testing.T) {
 		t.Parallel()
 		k := cluster(t, 1)
 		l := &link{}
-		cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
+		cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
 		require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: -1}).FirstErr())
 		k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 			l.set(true)
@@ -226,21 +227,21 @@ func works(t *testing.T, cl *kgo.Client) {
 func TestABrokerThatComesBackInTime(t *testing.T) {
 	k := cluster(t, 1)
 	l := &link{}
-	j := newJournal()
-	cl := client(t, config(t, k.ListenAddrs(), j.option(), settings.Linger(0), settings.Dialer(l.dial)))
+	j := &testlog.Log{}
+	cl := client(t, config(t, k.ListenAddrs(), j.Option(), settings.Linger(0), settings.Dialer(l.dial)))
 	d := NewDeadlines(cl.Context(), time.Minute)
 	defer d.Close()
 	require.NoError(t, await(t, send(cl, d, time.Minute, &kgo.Record{Topic: "t", Partition: -1})).err)
 	l.set(true)
 	ch := send(cl, d, time.Minute, &kgo.Record{Topic: "t", Partition: -1})
-	<-j.line // franz-go tells of a dial that failed
+	j.Await(t, "") // franz-go tells of a dial that failed
 	l.set(false)
 	require.NoError(t, await(t, ch).err, "a dialer's own error is the network's: tried again, not failed")
 }
 
 func TestErrorsThatAreDefiniteStayAsTheyAre(t *testing.T) {
 	k := cluster(t, 1)
-	cl := client(t, config(t, k.ListenAddrs(), quiet(), settings.Linger(0), settings.BatchBytes(600)))
+	cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), settings.Linger(0), settings.BatchBytes(600)))
 	d := NewDeadlines(cl.Context(), time.Minute)
 	defer d.Close()
 	require.ErrorIs(t, await(t, send(cl, d, time.Minute, &kgo.Record{Topic: "t", Value: make([]byte, 1000), Partition: -1})).err, kerr.MessageTooLarge)
@@ -256,7 +257,7 @@ func TestErrorsThatAreDefiniteStayAsTheyAre(t *testing.T) {
 func TestARecordThatEndsWithAnOlderOne(t *testing.T) {
 	t.Parallel()
 	k := cluster(t, 1)
-	cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0)))
+	cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), hurried(), soon(), settings.Linger(0)))
 	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 0}).FirstErr())
 	k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		k.KeepControl()
@@ -283,7 +284,7 @@ func TestARecordThatEndsWithAnOlderOne(t *testing.T) {
 }
 
 func TestDeadlinesOfOthersStayAsTheyAre(t *testing.T) {
-	cl := client(t, config(t, []string{closedPort(t)}, quiet()))
+	cl := client(t, config(t, []string{closedPort(t)}, testlog.Silent()))
 	d := NewDeadlines(cl.Context(), time.Minute)
 	defer d.Close()
 	theirs, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -302,7 +303,7 @@ func TestARecordThatEndsWithAnOlderOneWithoutABroker(t *testing.T) {
 	t.Parallel()
 	k := cluster(t, 1)
 	l := &link{}
-	cl := client(t, config(t, k.ListenAddrs(), quiet(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
+	cl := client(t, config(t, k.ListenAddrs(), testlog.Silent(), hurried(), soon(), settings.Linger(0), settings.Dialer(l.dial)))
 	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: 0}).FirstErr())
 	l.set(true)
 	d := NewDeadlines(cl.Context(), deliveryTimeout)

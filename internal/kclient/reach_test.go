@@ -13,18 +13,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
 func TestReach(t *testing.T) {
 	k := cluster(t, 1)
 	require.NoError(t, Reach(t.Context(), client(t, config(t, k.ListenAddrs()))))
-	require.NoError(t, Reach(t.Context(), client(t, config(t, append([]string{closedPort(t)}, k.ListenAddrs()...), quiet()))), "one is enough")
+	require.NoError(t, Reach(t.Context(), client(t, config(t, append([]string{closedPort(t)}, k.ListenAddrs()...), testlog.Silent()))), "one is enough")
 }
 
 func TestReachNobody(t *testing.T) {
 	a, b := closedPort(t), closedPort(t)
-	err := Reach(t.Context(), client(t, config(t, []string{a, b}, quiet())))
+	err := Reach(t.Context(), client(t, config(t, []string{a, b}, testlog.Silent())))
 	var u *UnreachableError
 	require.ErrorAs(t, err, &u)
 	require.Equal(t, []string{a, b}, u.Addrs)
@@ -36,7 +37,7 @@ func TestReachASilentListener(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	cl := client(t, config(t, []string{l.Addr().String()}, quiet()))
+	cl := client(t, config(t, []string{l.Addr().String()}, testlog.Silent()))
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -61,7 +62,7 @@ func TestReachABrokerThatRefuses(t *testing.T) {
 	login := func(pass string) settings.Option {
 		return settings.SASL(plain.Auth{User: "u", Pass: pass}.AsMechanism())
 	}
-	require.NoError(t, Reach(t.Context(), client(t, config(t, k.ListenAddrs(), quiet(), login("right")))))
+	require.NoError(t, Reach(t.Context(), client(t, config(t, k.ListenAddrs(), testlog.Silent(), login("right")))))
 
 	// kfake hangs up on a wrong password; a real broker says so.
 	k.ControlKey(int16(kmsg.SASLAuthenticate), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -70,7 +71,7 @@ func TestReachABrokerThatRefuses(t *testing.T) {
 		resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
 		return resp, nil, true
 	})
-	err := Reach(t.Context(), client(t, config(t, k.ListenAddrs(), quiet(), login("wrong"))))
+	err := Reach(t.Context(), client(t, config(t, k.ListenAddrs(), testlog.Silent(), login("wrong"))))
 	require.ErrorIs(t, err, kerr.SaslAuthenticationFailed)
 	var u *UnreachableError
 	require.NotErrorAs(t, err, &u)

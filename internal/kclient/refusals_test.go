@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -29,7 +30,7 @@ func (n *noted) Partitioned(*kgo.Record) { n.partitioned.Add(1) }
 func TestRefusalsAreTold(t *testing.T) {
 	k := cluster(t, 1, kfake.BrokerConfigs(map[string]string{"message.max.bytes": "1000"}))
 	n := new(noted)
-	cl, err := NewProducerClient(config(t, k.ListenAddrs(), quiet(), settings.Linger(0), settings.BatchBytes(10_000), settings.Compression(kgo.NoCompression())), n)
+	cl, err := NewProducerClient(config(t, k.ListenAddrs(), testlog.Silent(), settings.Linger(0), settings.BatchBytes(10_000), settings.Compression(kgo.NoCompression())), n)
 	require.NoError(t, err)
 	defer cl.Close()
 	d := NewDeadlines(cl.Context(), time.Minute)

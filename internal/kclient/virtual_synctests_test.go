@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/bubble"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/settings"
 )
 
@@ -24,8 +25,8 @@ func TestDefaultsWithoutABroker(t *testing.T) {
 		"refused": {(&link{cut: true}).dial, time.Second},
 	} {
 		bubble.Test(t, func(t *testing.T) {
-			j := newJournal()
-			cfg := config(t, []string{"kafka:9092"}, j.option(), settings.Dialer(c.dial))
+			j := &testlog.Log{}
+			cfg := config(t, []string{"kafka:9092"}, j.Option(), settings.Dialer(c.dial))
 			cl, err := NewProducerClient(cfg, nil)
 			require.NoError(t, err)
 			defer cl.Close()
@@ -54,8 +55,8 @@ func TestDefaultsWithoutABroker(t *testing.T) {
 
 func TestAConsumerWithoutABrokerIsWarnedOf(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
-		j := newJournal()
-		cl, err := NewConsumerClient(reading(t, []string{"kafka:9092"}, j.option(), settings.Dialer((&link{cut: true}).dial), settings.Group("g")), kgo.ConsumeTopics("t"))
+		j := &testlog.Log{}
+		cl, err := NewConsumerClient(reading(t, []string{"kafka:9092"}, j.Option(), settings.Dialer((&link{cut: true}).dial), settings.Group("g")), kgo.ConsumeTopics("t"))
 		require.NoError(t, err)
 		defer cl.CloseAllowingRebalance()
 		<-time.After(5*time.Second - 1)

@@ -12,13 +12,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/bubble"
+
+	"github.com/vicuna-go/vicuna/internal/testlog"
 )
 
 // watched runs fn in virtual time with a watch of one address.
-func watched(t *testing.T, fn func(t *testing.T, w *watch, j *journal)) {
+func watched(t *testing.T, fn func(t *testing.T, w *watch, j *testlog.Log)) {
 	bubble.Test(t, func(t *testing.T) {
-		j := newJournal()
-		w := newWatch([]string{"kafka:9092"}, j.logger())
+		j := &testlog.Log{}
+		w := newWatch([]string{"kafka:9092"}, j.Logger())
 		fn(t, w, j)
 		w.OnClientClosed(nil)
 		synctest.Wait()
@@ -43,7 +45,7 @@ func pass(d time.Duration) {
 }
 
 func TestWarningAfterFiveSecondsWithoutABroker(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		w.dialling()
 		pass(warnAfter - time.Nanosecond)
 		require.Empty(t, j.String())
@@ -63,18 +65,18 @@ func TestWarningAfterFiveSecondsWithoutABroker(t *testing.T) {
 		require.Nil(t, w.state())
 		read(w)
 		pass(time.Hour)
-		require.Len(t, j.line, 3)
+		require.Len(t, j.Lines(""), 3)
 	})
 }
 
 func TestReachedAgainIsToldToAnIdleClientToo(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		w.dialling()
 		pass(time.Hour) // warned of once; nobody dials again
-		require.Len(t, j.line, 1)
+		require.Len(t, j.Lines(""), 1)
 		w.dialling()
 		setUp(w)
-		require.Len(t, j.line, 2)
+		require.Len(t, j.Lines(""), 2)
 		require.Contains(t, j.String(), "reached again")
 	})
 }
@@ -94,20 +96,20 @@ func (a *asking) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func TestTheWatchLogsOutsideItsLock(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		w.log = slog.New(&asking{Handler: w.log.Handler(), w: w})
 		for _, back := range []func(){func() { setUp(w) }, func() { connect(w, nil) }, func() { read(w) }} {
 			w.dialling()
 			pass(warnAfter)
 			back()
 		}
-		require.Len(t, j.line, 6)
+		require.Len(t, j.Lines(""), 6)
 		require.NotContains(t, j.String(), "LOCKED")
 	})
 }
 
 func TestNoWarningOnceReached(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		w.dialling()
 		pass(warnAfter / 2)
 		setUp(w)
@@ -117,7 +119,7 @@ func TestNoWarningOnceReached(t *testing.T) {
 }
 
 func TestNoWarningWhileAnotherBrokerAnswers(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		setUp(w)
 		for range 100 { // one broker is down, the other is not
 			w.dialling()
@@ -131,22 +133,22 @@ func TestNoWarningWhileAnotherBrokerAnswers(t *testing.T) {
 }
 
 func TestNoWarningOfAnIdleClient(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		pass(time.Hour)
 		w.dialling()
 		pass(time.Hour) // warns once: nobody dials again
-		require.Len(t, j.line, 1)
+		require.Len(t, j.Lines(""), 1)
 		w.dialling() // counts from here, not from an hour ago
 		pass(warnAfter - 1)
-		require.Len(t, j.line, 1)
+		require.Len(t, j.Lines(""), 1)
 		pass(1)
-		require.Len(t, j.line, 2)
+		require.Len(t, j.Lines(""), 2)
 		require.Contains(t, j.String(), "for 5s")
 	})
 }
 
 func TestNoWarningAfterClose(t *testing.T) {
-	watched(t, func(t *testing.T, w *watch, j *journal) {
+	watched(t, func(t *testing.T, w *watch, j *testlog.Log) {
 		w.dialling()
 		w.OnClientClosed(nil)
 		w.dialling()

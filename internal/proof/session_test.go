@@ -2,6 +2,7 @@ package proof_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -25,7 +26,7 @@ import (
 // contiguous part alone. Rebalances wait for the end of a transaction.
 type session struct {
 	opts   []kgo.Opt
-	broken breakage
+	broken bool // a transaction is committed while its records are on their way
 	graph  func(*session) stream.Graph
 
 	run *core.Run
@@ -39,6 +40,11 @@ type session struct {
 
 	commits, aborts atomic.Int64
 }
+
+var (
+	errAborted = errors.New("the transaction was aborted")
+	errForeign = errors.New("the session's source stands in a graph of another run")
+)
 
 // maxFailures is how often in a row a transaction may fail before the session does.
 const maxFailures = 5
@@ -120,7 +126,7 @@ func (s *session) transaction(fetches kgo.Fetches) error {
 // settle waits until everything that was delivered is finished; false where something was given up,
 // or the run has ended.
 func (s *session) settle() bool {
-	if s.broken == noSettle {
+	if s.broken {
 		return true
 	}
 	if !s.feed.Quiesce(s.run.Context()) {

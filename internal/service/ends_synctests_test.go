@@ -20,7 +20,7 @@ import (
 func TestEndsAndRevokesMeet(t *testing.T) {
 	for _, s := range sources[:plain] {
 		for _, p := range protocolsFor(s) {
-			t.Run(p.name+", "+s.name, func(t *testing.T) {
+			t.Run(p.Name+", "+s.name, func(t *testing.T) {
 				for after := -600 * time.Millisecond; after <= 1200*time.Millisecond; after += moment() {
 					inWorld(t, p, s, graphs[0], slow, func(w *world) {
 						first, second := w.member(), w.member()
@@ -28,13 +28,13 @@ func TestEndsAndRevokesMeet(t *testing.T) {
 						first.start()
 						first.works(20)
 						if after < 0 {
-							first.cancel()
-							pass(-after)
+							first.Signal()
+							w.Pass(-after)
 							second.start()
 						} else {
 							second.start()
-							pass(after)
-							first.cancel()
+							w.Pass(after)
+							first.Signal()
 						}
 						began := time.Now()
 						require.ErrorIs(w.t, first.ended(), stream.ErrDrained)
@@ -52,7 +52,7 @@ func TestEndsAndRevokesMeet(t *testing.T) {
 func TestEndsWithinARevoke(t *testing.T) {
 	for _, s := range sources[:plain] {
 		for _, p := range protocols {
-			t.Run(p.name+", "+s.name, func(t *testing.T) {
+			t.Run(p.Name+", "+s.name, func(t *testing.T) {
 				var revoked chan struct{}
 				s.handle = []consumer.Option{consumer.OnRebalance(consumer.Handler{
 					Revoked: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
@@ -60,7 +60,7 @@ func TestEndsWithinARevoke(t *testing.T) {
 						case revoked <- struct{}{}:
 						default:
 						}
-						pass(300 * time.Millisecond)
+						<-time.After(300 * time.Millisecond)
 						return nil
 					},
 				})}
@@ -85,7 +85,7 @@ func TestEndsWithinARevoke(t *testing.T) {
 func TestPartitionsComeBack(t *testing.T) {
 	for _, s := range sources[:plain] {
 		for _, p := range protocolsFor(s) {
-			t.Run(p.name+", "+s.name, func(t *testing.T) {
+			t.Run(p.Name+", "+s.name, func(t *testing.T) {
 				for after := time.Duration(0); after <= 1500*time.Millisecond; after += moment() {
 					inWorld(t, p, s, graphs[0], slow, func(w *world) {
 						first, second := w.member(), w.member()
@@ -93,9 +93,9 @@ func TestPartitionsComeBack(t *testing.T) {
 						first.start()
 						first.works(20)
 						second.start()
-						pass(after)
+						w.Pass(after)
 						second.terminate()
-						if p.static {
+						if p.Static {
 							w.goOn(first, second) // its partitions are nobody else's for a while
 							return
 						}
@@ -111,7 +111,7 @@ func TestPartitionsComeBack(t *testing.T) {
 // come back: nobody waits with it.
 func TestEndsWhileTheGroupWaits(t *testing.T) {
 	for _, p := range protocols {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			inWorld(t, p, sources[committable], graphs[0], quick, func(w *world) {
 				m, other := w.member(), w.member()
 				w.write()
@@ -119,19 +119,16 @@ func TestEndsWhileTheGroupWaits(t *testing.T) {
 				m.works(50)
 				other.start()
 				other.works(50)
-				if p.static {
+				if p.Static {
 					other.terminate()
 				} else {
 					w.stopWriting()
-					refused := w.k.Refuse() // nothing of it reaches the broker any more
-					other.ctl.Stop()
-					<-other.ctl.Done()
-					refused()
+					w.World.Crash(other.Run)
 					w.write()
 				}
 				m.terminate()
 				m.start()
-				pass(300 * time.Millisecond)
+				w.Pass(300 * time.Millisecond)
 				require.LessOrEqual(w.t, m.terminate(), longestEnd)
 			})
 		})
@@ -143,11 +140,11 @@ func TestEndsWhileTheGroupWaits(t *testing.T) {
 func (w *world) goOn(running *member, again ...*member) {
 	w.t.Helper()
 	for _, m := range again {
-		if m.ctl == nil || !m.runs() {
+		if !m.runs() {
 			m.start()
 		}
 	}
-	pass(2 * time.Second)
+	w.Pass(2 * time.Second)
 	w.worked()
 	for _, m := range append(again, running) {
 		m.terminate()
@@ -157,8 +154,8 @@ func (w *world) goOn(running *member, again ...*member) {
 
 // A member that is asked to end twice, in whatever way, ends as if it had been asked once.
 func TestAskedToEndTwice(t *testing.T) {
-	drain := func(m *member) { _ = m.ctl.Drain(context.Background()) }
-	cancel := func(m *member) { m.cancel() }
+	drain := func(m *member) { _ = m.Run.Drain(context.Background()) }
+	cancel := func(m *member) { m.Signal() }
 	for name, twice := range map[string][2]func(*member){
 		"two signals":        {cancel, cancel},
 		"a drain, a signal":  {drain, cancel},
@@ -166,7 +163,7 @@ func TestAskedToEndTwice(t *testing.T) {
 		"two drains at once": {drain, drain},
 	} {
 		for _, p := range protocols {
-			t.Run(name+", "+p.name, func(t *testing.T) {
+			t.Run(name+", "+p.Name, func(t *testing.T) {
 				inWorld(t, p, sources[committable], graphs[0], slow, func(w *world) {
 					first, second := w.member(), w.member()
 					w.write()
@@ -180,7 +177,7 @@ func TestAskedToEndTwice(t *testing.T) {
 							ask(first)
 							asked <- struct{}{}
 						}()
-						pass(100 * time.Millisecond)
+						w.Pass(100 * time.Millisecond)
 					}
 					<-asked
 					<-asked
@@ -198,16 +195,16 @@ func TestAskedToEndTwice(t *testing.T) {
 func TestStopAfterADrain(t *testing.T) {
 	for _, s := range sources[:atMostOnce] {
 		for _, p := range protocols {
-			t.Run(s.name+", "+p.name, func(t *testing.T) {
+			t.Run(s.name+", "+p.Name, func(t *testing.T) {
 				inWorld(t, p, s, graphs[0], slow, func(w *world) {
 					m := w.member()
 					w.write()
 					m.start()
 					m.works(50)
-					pass(100 * time.Millisecond)
-					m.cancel()
-					pass(100 * time.Millisecond)
-					m.ctl.Stop()
+					w.Pass(100 * time.Millisecond)
+					m.Signal()
+					w.Pass(100 * time.Millisecond)
+					m.Run.Stop()
 					err := m.ended()
 					require.ErrorIs(t, err, stream.ErrStopped)
 					require.NotErrorIs(t, err, stream.ErrDrained, "calls were given up")
@@ -216,9 +213,9 @@ func TestStopAfterADrain(t *testing.T) {
 					w.worked()
 					m.terminate()
 					v := w.judge()
-					require.Zero(t, v.lost, v)
-					require.Zero(t, v.overtaken, v)
-					require.LessOrEqual(t, v.doubled, parts*workers, v)
+					require.Zero(t, v.Lost, v)
+					require.Zero(t, v.Overtaken, v)
+					require.LessOrEqual(t, v.Doubled, parts*workers, v)
 				})
 			})
 		}
@@ -231,7 +228,7 @@ func TestEndsWhileTheDependencyIsAway(t *testing.T) {
 	for _, s := range sources[:plain] {
 		for i, g := range graphsFor(s) {
 			p := protocols[i%len(protocols)]
-			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.Name), func(t *testing.T) {
 				inWorld(t, p, s, g, quick, func(w *world) {
 					first, second := w.member(), w.member()
 					w.write()
@@ -249,7 +246,7 @@ func TestEndsWhileTheDependencyIsAway(t *testing.T) {
 						}
 						back.Stop()
 						w.down.Store(false)
-						pass(500 * time.Millisecond)
+						w.Pass(500 * time.Millisecond)
 					}
 					w.goOn(first, second)
 				})
@@ -264,7 +261,7 @@ func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 	for _, s := range sources[:atMostOnce] {
 		for i, g := range graphsFor(s) {
 			p := protocols[i%len(protocols)]
-			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.Name), func(t *testing.T) {
 				inWorld(t, p, s, g, quick, func(w *world) {
 					w.more = []settings.ConsumerOption{settings.RevokeTimeout(downTimeout)}
 					first, second := w.member(), w.member()
@@ -272,10 +269,10 @@ func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 					first.start()
 					first.works(100)
 					w.down.Store(true)
-					pass(200 * time.Millisecond)
+					w.Pass(200 * time.Millisecond)
 					second.start()
 					// in cooperative groups the revoke begins with a second join
-					pass(3 * downTimeout)
+					w.Pass(3 * downTimeout)
 					w.down.Store(false)
 					second.works(100)
 					w.worked()
@@ -293,14 +290,14 @@ func TestRevokeWhileTheDependencyIsDown(t *testing.T) {
 func (w *world) requireNoGap() {
 	w.t.Helper()
 	v := w.judge()
-	require.Zero(w.t, v.foreign, v)
-	require.Zero(w.t, v.lost, v)
+	require.Zero(w.t, v.Foreign, v)
+	require.Zero(w.t, v.Lost, v)
 	if w.graph.unordered {
 		return
 	}
-	require.Zero(w.t, v.overtaken, v)
+	require.Zero(w.t, v.Overtaken, v)
 	if !w.graph.apart {
-		require.Zero(w.t, v.doubled, v)
+		require.Zero(w.t, v.Doubled, v)
 	}
 }
 
@@ -313,16 +310,16 @@ func TestEndsWhileTheDependencyIsDown(t *testing.T) {
 	for _, s := range sources[:atMostOnce] {
 		for i, g := range graphs {
 			p := protocols[i%len(protocols)]
-			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %s, %s", s.name, g.name, p.Name), func(t *testing.T) {
 				inWorld(t, p, s, g, quick, func(w *world) {
 					m := w.member()
 					w.write()
 					m.start(stream.DrainTimeout(downTimeout))
 					m.works(100)
 					w.down.Store(true)
-					pass(200 * time.Millisecond)
+					w.Pass(200 * time.Millisecond)
 					began := time.Now()
-					m.cancel()
+					m.Signal()
 					err := m.ended()
 					took := time.Since(began)
 					t.Logf("it ended after %v: %v", took, err)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	topicIn, topicA, topicB, topicDead = "orders", "paid", "sent", "rejected"
+	topicA, topicB, topicDead = "paid", "sent", "rejected"
 
 	partitions = 6
 	keys       = 8 // in each partition

@@ -21,7 +21,7 @@ const (
 // A service is restarted again and again, in all protocols.
 func TestServiceRolls(t *testing.T) {
 	for _, p := range protocols {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			inWorld(t, p, sources[committable], graphs[0], quick, func(w *world) { w.roll(12) })
 		})
 	}
@@ -31,7 +31,7 @@ func TestServiceRolls(t *testing.T) {
 func TestSlowServiceRolls(t *testing.T) {
 	g := graphs[0]
 	for _, p := range protocols {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			inWorld(t, p, sources[committable], g, slow, func(w *world) { w.roll(12) })
 		})
 	}
@@ -49,7 +49,7 @@ func TestServicesOfAllShapesRoll(t *testing.T) {
 				}
 				n++
 				for _, p := range in {
-					t.Run(g.name+", "+p.name, func(t *testing.T) {
+					t.Run(g.name+", "+p.Name, func(t *testing.T) {
 						inWorld(t, p, s, g, quick, func(w *world) { w.roll(4) })
 					})
 				}
@@ -76,12 +76,12 @@ func (w *world) roll(restarts int) {
 	for i := range restarts {
 		m := members[i%len(members)]
 		m.works(1)
-		pass(rand.N(300 * time.Millisecond))
+		w.Pass(rand.N(300 * time.Millisecond))
 		ends(m)
 		switch i % 4 {
 		case 0:
 			guest = w.member()
-			if w.protocol.static {
+			if w.protocol.Static {
 				m.start() // the group waits for it before it gives anything to anybody
 			}
 			guest.start()
@@ -101,20 +101,13 @@ func (w *world) roll(restarts int) {
 			ends(m)
 		}
 	}
-	w.t.Logf("%d orders, %d restarts, the slowest end took %v, the slowest join %v", sum(w.sent), restarts, slowestEnd, slowestJoin)
+	w.t.Logf("%d orders, %d restarts, the slowest end took %v, the slowest join %v", sum(w.Sent()), restarts, slowestEnd, slowestJoin)
 	w.requireClean()
 	require.LessOrEqual(w.t, slowestEnd, longestEnd*time.Duration(w.graph.begins))
 	join := longestJoin
-	if w.protocol.static {
+	if w.protocol.Static {
 		// one that has gone stays in the group for so long, and the next join waits for it
 		join += session
 	}
 	require.LessOrEqual(w.t, slowestJoin, join)
-}
-
-func sum(ns [partitions]int64) (n int64) {
-	for _, x := range ns {
-		n += x
-	}
-	return n
 }

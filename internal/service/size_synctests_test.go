@@ -5,6 +5,8 @@ package service_test
 import (
 	"os"
 	"time"
+
+	"github.com/vicuna-go/vicuna/internal/grouptest"
 )
 
 // all says that every test is to run with everything: each shape of a service in each protocol,
@@ -12,7 +14,7 @@ import (
 func all() bool { return os.Getenv("VICUNA_TESTS") == "all" }
 
 // protocolsFor are all for the source that is used most, one for each of the others.
-func protocolsFor(s source) []protocol {
+func protocolsFor(s source) []grouptest.Protocol {
 	for i := range sources {
 		if i > 0 && sources[i].name == s.name && !all() {
 			return protocols[i : i+1]

@@ -77,9 +77,9 @@ func TestEndsOfSlowCalls(t *testing.T) {
 		m := w.member()
 		m.start()
 		m.works(2 * atOnce)
-		pass(call / 10) // the calls have just begun
+		w.Pass(call / 10) // the calls have just begun
 		begun, began := m.dep.begun.Load(), time.Now()
-		err := m.ctl.Drain(context.Background())
+		err := m.Run.Drain(context.Background())
 		took, more := time.Since(began), m.dep.begun.Load()-begun
 		w.t.Logf("P14 drain/%s/%v: %d ms, %d calls begun in it", s.name, call, took.Milliseconds(), more)
 		require.NoError(w.t, err)
@@ -108,9 +108,9 @@ func eachSlowShape(t *testing.T, test func(w *world, s slowShape, call time.Dura
 	for _, s := range slowShapes {
 		for _, call := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond} {
 			for _, p := range protocols {
-				t.Run(fmt.Sprintf("%s, %v, %s", s.name, call, p.name), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s, %v, %s", s.name, call, p.Name), func(t *testing.T) {
 					orders := source{name: "slow", graph: func(m *member) stream.Graph {
-						return s.graph(m.dep, stream.Map(m.handle.CommittableSource(), orderOfMessage))
+						return s.graph(m.dep, stream.Map(m.Handle.CommittableSource(), orderOfMessage))
 					}}
 					inWorld(t, p, orders, graphs[0], func() dependency { return dependency{shortest: call, longest: call} }, func(w *world) {
 						w.fill(backlog)
