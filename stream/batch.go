@@ -52,7 +52,11 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 					h.Flush()
 				}
 			}
-			h.add(v, n)
+			if every > 0 && h.Len() == 0 {
+				h.since = time.Now()
+			}
+			h.Add(v)
+			h.bytes += n
 			if h.Len() == count || bytes > 0 && h.bytes >= bytes {
 				h.Flush()
 			}
@@ -69,14 +73,6 @@ type batch[T any] struct {
 	every time.Duration
 	bytes int
 	since time.Time // the first element is there
-}
-
-func (h *batch[T]) add(v T, bytes int) {
-	if h.every > 0 && h.Len() == 0 {
-		h.since = time.Now()
-	}
-	h.Add(v)
-	h.bytes += bytes
 }
 
 // Flush implements core.Holding.

@@ -6,9 +6,8 @@ type heldTokens struct {
 	tracked int
 }
 
-// keep counts the element in hand as kept by the holder.
-func (h *heldTokens) keep(isl *Island) {
-	t := isl.Out()
+// keep adds the token of an element that the holder keeps.
+func (h *heldTokens) keep(t Token) {
 	h.toks = append(h.toks, t)
 	if t != 0 {
 		h.tracked++

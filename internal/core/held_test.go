@@ -11,7 +11,7 @@ import (
 func keep(isl *Island, h *heldTokens, toks ...Token) {
 	for _, t := range toks {
 		isl.frame = frame{cur: t}
-		h.keep(isl)
+		h.keep(isl.Out())
 	}
 	isl.frame = frame{}
 }

@@ -55,7 +55,7 @@ func (h *Holder[T]) Add(v T) {
 	if h.vals == nil {
 		h.vals = make([]T, 0, h.size)
 	}
-	h.toks.keep(h.isl)
+	h.toks.keep(h.isl.Out())
 	h.vals = append(h.vals, v)
 }
 
