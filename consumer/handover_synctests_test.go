@@ -383,7 +383,7 @@ func TestUnansweredIsWarnedOf(t *testing.T) {
 				<-ctl.Done()
 				said = w.Log.Lines("nobody has finished them in time")
 				require.Len(t, said, 1)
-				require.Contains(t, said[0], "in[0]@"+strconv.Itoa(undone)+" by work, 1 for ")
+				require.Contains(t, said[0], "in[0]@"+strconv.Itoa(undone)+" by work, 1 unanswered, ")
 				require.EqualValues(t, undone, max(0, w.Committed(0)))
 			})
 		})

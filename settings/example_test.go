@@ -29,10 +29,9 @@ func ExampleProducerConfig_Err() {
 	)
 	fmt.Println(ps.Err())
 	// Output:
-	// vicuna: settings: Bootstrap (bootstrap.servers) = "kafka-1": missing port in address,
-	// host:port is needed vicuna: settings: Idempotence (enable.idempotence) = true: contradicts
-	// acks = 1: idempotence needs AcksAll vicuna: settings: Linger (linger.ms) = 2m0s: must not be
-	// longer than 1m0s
+	// vicuna: settings: Bootstrap (bootstrap.servers) = "kafka-1": missing port in address, host:port is needed
+	// vicuna: settings: Idempotence (enable.idempotence) = true: contradicts acks = 1: idempotence needs AcksAll
+	// vicuna: settings: Linger (linger.ms) = 2m0s: must not be longer than 1m0s
 }
 
 // One set of settings, and another that differs in one thing.
@@ -63,11 +62,9 @@ func ExampleConsumerConfig_Err() {
 	)
 	fmt.Println(cs.Err())
 	// Output:
-	// vicuna: settings: kgo.AutoCommitMarks = true: is refused in ClientOptions: offsets are
-	// committed when their records are done vicuna: settings: InstanceID (group.instance.id) =
-	// "pod-1": is a member's of a group; Group (group.id) is missing vicuna: settings:
-	// RevokeTimeout = 20s: must be below RebalanceTimeout (max.poll.interval.ms, 10s): the member
-	// would be put out of its group while it waits
+	// vicuna: settings: kgo.AutoCommitMarks = true: is refused in ClientOptions: offsets are committed when their records are done
+	// vicuna: settings: InstanceID (group.instance.id) = "pod-1": is a member's of a group; Group (group.id) is missing
+	// vicuna: settings: RevokeTimeout = 20s: must be below RebalanceTimeout (max.poll.interval.ms, 10s): the member would be put out of its group while it waits
 }
 
 // Where the brokers are is said once for both sides.

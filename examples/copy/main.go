@@ -106,7 +106,8 @@ func under(ctx context.Context, service *stream.Control, c *orders, behind int64
 	for {
 		lags, err := c.Lag(ctx)
 		switch {
-		case errors.Is(err, consumer.ErrNotRunning), errors.Is(err, consumer.ErrNoAssignment): // not yet
+		case errors.Is(err, consumer.ErrNotRunning), errors.Is(err, consumer.ErrNoAssignment):
+			// not yet
 		case err != nil || len(lags) > 0 && lags.Behind() < behind:
 			return err
 		}

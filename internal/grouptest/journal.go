@@ -23,7 +23,7 @@ import (
 // it when a commit comes was appended before that commit. A request is in it whatever it is
 // answered, except where a control function answers it.
 type Journal struct {
-	topic, group string
+	topic, group string // written by newJournal
 
 	mu       sync.Mutex
 	id       [16]byte // the topic's; newer clients name only this. Zero: it is not there yet.

@@ -27,6 +27,7 @@ type Member struct {
 	// given this one's option.
 	Wire *Wire
 
+	// The test goroutine's.
 	w       *World
 	signal  context.CancelFunc // SIGTERM, for its last run
 	dropped int64              // of earlier runs

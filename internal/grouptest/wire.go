@@ -11,7 +11,7 @@ import (
 
 // Wire is the way from one client to the broker, which can be cut.
 type Wire struct {
-	dial settings.DialFunc
+	dial settings.DialFunc // written by World.Wire
 
 	mu    sync.Mutex
 	conns []net.Conn

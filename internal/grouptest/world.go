@@ -17,7 +17,7 @@ import (
 // Its methods are safe for concurrent use; those that can fail the test belong on the test's
 // goroutine, and so do those that wait.
 type World struct {
-	*kafkatest.Broker
+	*kafkatest.Broker // written by newWorld
 
 	// Topic is what members read.
 	Topic string
@@ -32,6 +32,7 @@ type World struct {
 	// Handle are options of each handle that is made from now on. It is the test goroutine's.
 	Handle []consumer.Option
 
+	// Written by newWorld, but for members.
 	t       testing.TB
 	cfg     config
 	members []*Member // the test goroutine's

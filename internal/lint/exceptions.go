@@ -27,10 +27,16 @@ func (e exception) matches(f finding) bool {
 func exceptions() []exception {
 	return []exception{
 		{"go", "internal/core launch", "the launcher itself"},
+		{"go", "internal/grouptest", "test code, which writes and waits beside what it tests"},
 		{"go", "stream/streamtest", "a suite is test code, which waits beside a run for its end"},
 
+		{"background", "internal/grouptest", "test code: what a test asks the broker when it ends outlives the test's context"},
 		{"background", "producer gone", "an ended context, of which every method that says so is overridden"},
 
+		{"init", "internal/committing committableType", "a type, which is compared and never written"},
+		{"init", "internal/committing carrierType", "the same"},
+		{"init", "internal/grouptest cooperative", "settings of test members, which are values and never written"},
+		{"init", "internal/grouptest noMetrics", "the same"},
 		{"init", "internal/bubble single", "GOMAXPROCS is the process's: the bubbles in it are counted in one place"},
 		{"init", "producer ended", "a channel that is closed before anyone can see it"},
 		{"init", "serde jsonWriters", "a pool of buffers, which nobody can tell from new ones"},

@@ -91,7 +91,7 @@ func (s *Session) warnNotFinished(ends []feed.End) {
 			continue
 		}
 		if n++; n <= mostNamed {
-			names = append(names, fmt.Sprintf("%s@%d by %s, %d times, %v ago", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
+			names = append(names, fmt.Sprintf("%s@%d by %s, %d unanswered, %v ago", e.Partition, u.Offset, strings.Join(u.Stages, ", "), u.Answers,
 				u.Age.Round(time.Millisecond)))
 		}
 	}
