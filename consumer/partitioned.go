@@ -65,7 +65,9 @@ func partitioned[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Sourc
 		if r == nil {
 			return
 		}
-		isl.AddSource(name)
+		info := isl.AddSource(name)
+		info.Nests()
+		r.CountOn(info)
 		h := r.NewHandout(isl)
 		done := st.Done
 		st.Done = func() {

@@ -61,7 +61,9 @@ func single[K, V, T any](c *Consumer[K, V], sh shape[K, V, T]) stream.Source[T] 
 		if r == nil {
 			return
 		}
-		l := r.NewLane(isl, isl.AddSource(name))
+		info := isl.AddSource(name)
+		r.CountOn(info)
+		l := r.NewLane(isl, info)
 		r.Single(l)
 		core.Drive[T](isl, r.arriving(l), r.checked(l, st))
 	}))

@@ -62,6 +62,7 @@ type flight struct {
 	// Written by promises.
 	failed  atomic.Int64
 	faulted atomic.Bool
+	refused atomic.Int64 // records that were not written, for whatever reason
 
 	// ending is set by who waits, detached by the end of the run; last is closed once, by whoever
 	// sees the last outcome.
@@ -93,6 +94,7 @@ type flight struct {
 func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
 	f := &flight{client: cl, run: b.Run, isl: isl, info: info, skip: o.skipFailed, last: make(chan struct{})}
 	info.Buffers(func() int { return int(f.sent.Load() - f.settled.Load()) })
+	info.Writes(func() int64 { return max(0, f.settled.Load()-f.refused.Load()) })
 	isl.OnHurry(f.flush) // what lingers goes now
 	return f
 }
@@ -228,6 +230,7 @@ func (f *flight) flush() {
 // fault takes the failure of a record: the first one ends the run, unless failures are skipped; it
 // reports whether they are.
 func (f *flight) fault(t core.Token, err error) (skipped bool) {
+	f.refused.Add(1)
 	if f.skip {
 		f.info.Skip()
 		return true

@@ -48,6 +48,7 @@ type Door struct {
 	outages outage.Outages                 // commits that are tried again
 
 	commits, failures atomic.Int64 // written by whoever has the turn
+	moved             atomic.Int64 // offsets; likewise
 }
 
 // Options are what a [Door] is made with.
@@ -155,6 +156,9 @@ func (d *Door) Forget(ps []topics.Partition) {
 		d.forgotten[p] = struct{}{}
 	}
 }
+
+// Moved is by how many offsets what is committed has moved on, over all partitions.
+func (d *Door) Moved() int64 { return d.moved.Load() }
 
 // Counts are how many requests were made, and how many of them failed; those that are tried again
 // count as failed.

@@ -15,6 +15,10 @@ type Offset struct {
 	// Metadata is committed with it, where HasMetadata says so.
 	Metadata    string
 	HasMetadata bool
+	// From is the first offset that was read of the partition, where Counts says so: what is
+	// committed is counted from there on.
+	From   int64
+	Counts bool
 	// Back says that it may go back.
 	Back bool
 	// Owner says who may commit it; nil is anybody.

@@ -65,6 +65,13 @@ func (d *Door) fresh(all []Offset) []Offset {
 func (d *Door) note(o Offset, err error) {
 	switch {
 	case err == nil:
+		from, counts := o.From, o.Counts
+		if was, ok := d.done[o.Partition]; ok && was.Offset >= 0 {
+			from, counts = was.Offset, true
+		}
+		if counts {
+			d.moved.Add(o.Offset - from)
+		}
 		d.done[o.Partition] = committed{Mark: o.Mark}
 	case !errors.Is(err, ErrGone):
 		was, ok := d.done[o.Partition]

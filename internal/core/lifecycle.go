@@ -41,6 +41,8 @@ type lifecycle struct {
 	// drainUntil is when retries are given up in a drain, from start on; 0 is no drain.
 	drainUntil atomic.Int64
 
+	took atomic.Int64 // from start to the end; 0 before that. Written by end.
+
 	mu       sync.Mutex // before the outcome's lock
 	draining bool
 	over     bool
@@ -156,6 +158,15 @@ func (l *lifecycle) end() {
 	l.cancelSrc()
 	l.cancelUser(ErrStopped)
 	if first {
+		l.took.Store(l.clock())
 		close(l.done)
 	}
+}
+
+// Took is how long the run has lasted, up to its end.
+func (l *lifecycle) Took() time.Duration {
+	if took := l.took.Load(); took != 0 {
+		return time.Duration(took)
+	}
+	return time.Duration(l.clock())
 }

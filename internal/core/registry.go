@@ -12,6 +12,7 @@ type registry struct {
 	finishers []*Finisher
 	stages    []*StageInfo
 	children  map[*Run]struct{}
+	past      summary // of children that have left
 
 	// What was built and has not been started.
 	starts []func() error
@@ -54,10 +55,14 @@ func (g *registry) addChild(c *Run) {
 	g.children[c] = struct{}{}
 }
 
-func (g *registry) removeChild(c *Run) {
+// removeChild forgets a child, but for what its stages have done.
+func (g *registry) removeChild(c *Run, done []StageCounts) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.children, c)
+	if _, there := g.children[c]; there {
+		delete(g.children, c)
+		g.past.add(done)
+	}
 }
 
 func (g *registry) setLoop(isl *Island, f func()) {

@@ -62,10 +62,10 @@ func (r *Run) Child() *Run {
 // Leave removes a child that is over from its parent, which goes on counting what the child has
 // given back and given up.
 func (r *Run) Leave(child *Run) {
-	back, up := child.GivenBack(), child.GivenUps()
+	back, up, done := child.GivenBack(), child.GivenUps(), child.Summary()
 	r.outcome.mu.Lock()
 	defer r.outcome.mu.Unlock()
-	r.removeChild(child)
+	r.removeChild(child, done)
 	r.givenBack += back
 	for _, g := range up {
 		r.addGivenUp(g)

@@ -10,11 +10,7 @@ import (
 // Stages reads the counters of all stages, in the order in which elements meet them where that is a
 // line.
 func (r *Run) Stages() []StageCounts {
-	stages, children := r.allStages(), r.allChildren()
-	counts := make([]StageCounts, 0, len(stages))
-	for i := len(stages) - 1; i >= 0; i-- {
-		counts = append(counts, stages[i].counts())
-	}
+	counts, children := r.ownStages(), r.allChildren()
 	for _, c := range children {
 		counts = append(counts, c.Stages()...)
 	}

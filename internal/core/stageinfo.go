@@ -17,7 +17,11 @@ type StageInfo struct {
 	calls   *calls                        // user calls that run now, of stages with workers
 	counted atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
 	// elements that wait in front of the stage, where it has a boundary
-	buffered atomic.Pointer[func() int]
+	buffered  atomic.Pointer[func() int]
+	written   atomic.Pointer[func() int64] // records that it has written
+	committed atomic.Pointer[func() int64] // offsets that were committed of what it has read
+	// of elements that nobody else has counted; set when it is built
+	source bool
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built
@@ -33,6 +37,7 @@ func (isl *Island) AddStage(name string) *StageInfo {
 // from there.
 func (isl *Island) AddSource(name string) *StageInfo {
 	isl.source = isl.AddStage(name)
+	isl.source.source = true
 	return isl.source
 }
 
@@ -51,6 +56,16 @@ func (s *StageInfo) Buffers(n func() int) { s.buffered.Store(&n) }
 // boundary.
 func (s *StageInfo) Counts(n func() uint64) { s.counted.Store(&n) }
 
+// Writes says how to read the number of records that the stage has written to a broker.
+func (s *StageInfo) Writes(n func() int64) { s.written.Store(&n) }
+
+// Commits says how to read by how many offsets has moved on what is committed of the stage's
+// records.
+func (s *StageInfo) Commits(n func() int64) { s.committed.Store(&n) }
+
+// Nests says that the source's elements are streams, whose own sources count.
+func (s *StageInfo) Nests() { s.source = false }
+
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
 	Name                 string
@@ -58,11 +73,14 @@ type StageCounts struct {
 	GivenUp              uint64
 	Calls                int64
 	Buffered             int
+	Written, Committed   int64
+	// Source says that its elements count as what a run has taken in.
+	Source bool
 }
 
 func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
-		Name: s.Name, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
+		Name: s.Name, Source: s.source, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
 	}
 	if s.calls != nil {
 		c.Calls = s.calls.count()
@@ -72,6 +90,12 @@ func (s *StageInfo) counts() StageCounts {
 	}
 	if n := s.buffered.Load(); n != nil {
 		c.Buffered = (*n)()
+	}
+	if n := s.written.Load(); n != nil {
+		c.Written = (*n)()
+	}
+	if n := s.committed.Load(); n != nil {
+		c.Committed = (*n)()
 	}
 	return c
 }

@@ -61,9 +61,7 @@ func (s *Session) commitAhead(<-chan struct{}) {
 			begun, offsets = s.beginnings(next)
 			for _, b := range next {
 				last := b.records[len(b.records)-1]
-				offsets = append(offsets, commit.Offset{
-					Partition: b.part.Partition, Mark: tracker.Mark{Offset: last.Offset + 1, Epoch: last.LeaderEpoch}, Owner: b.part.Flow.owner,
-				})
+				offsets = append(offsets, s.aheadOf(b.part, tracker.Mark{Offset: last.Offset + 1, Epoch: last.LeaderEpoch}))
 			}
 			return offsets
 		}, func() {
@@ -114,6 +112,13 @@ func (s *Session) nextAhead() (next []batch) {
 		}
 	}
 	return next
+}
+
+// aheadOf is the offset to commit ahead of a partition.
+func (s *Session) aheadOf(p *part, m tracker.Mark) commit.Offset {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offsetOf(p, m)
 }
 
 // beginnings are the partitions that begin where that was looked up, which is not committed yet;

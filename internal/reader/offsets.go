@@ -39,7 +39,7 @@ func (s *Session) committable() []commit.Offset {
 
 // offsetOf makes the offset to commit of a partition's mark; the caller holds the lock.
 func (s *Session) offsetOf(p *part, m tracker.Mark) commit.Offset {
-	o := commit.Offset{Partition: p.Partition, Mark: m, Owner: p.Flow.owner}
+	o := commit.Offset{Partition: p.Partition, Mark: m, Owner: p.Flow.owner, From: p.Flow.began, Counts: p.Flow.began >= 0}
 	if s.o.Metadata {
 		o.HasMetadata = true
 		o.Metadata = p.Flow.texts.before(m.Offset)
@@ -61,7 +61,9 @@ func (s *Session) lastOffsets(going parts, ends []feed.End) (offsets []commit.Of
 		}
 		if s.o.Ahead > 0 {
 			if offset, ok := undelivered(p, e, ended); ok {
-				offsets = append(offsets, commit.Offset{Partition: p.Partition, Mark: tracker.Mark{Offset: offset, Epoch: -1}, Back: true, Owner: p.Flow.owner})
+				back := s.offsetOf(p, tracker.Mark{Offset: offset, Epoch: -1})
+				back.Back = true
+				offsets = append(offsets, back)
 			} else if p.Flow.marked {
 				offsets = append(offsets, s.offsetOf(p, p.Flow.mark))
 			}

@@ -237,6 +237,9 @@ func (s *Session) seen(tp topics.Partition, recs []*kgo.Record, bytes int64, lea
 	if !wanted {
 		return b, false
 	}
+	if p.Flow.began < 0 {
+		p.Flow.began = recs[0].Offset
+	}
 	after := recs[len(recs)-1].Offset + 1 // also after what is left out
 	recs = s.within(tp, recs)
 	b = batch{part: p, assignment: p.Flow.assignment, records: recs, after: after}

@@ -87,7 +87,7 @@ func (s *Session) assign(ps []topics.Partition) (err error) {
 			if s.parts.Ending() {
 				return
 			}
-			p := s.parts.Join(tp, &flow{committed: -1, owner: commit.NewOwner(member)})
+			p := s.parts.Join(tp, &flow{began: -1, committed: -1, owner: commit.NewOwner(member)})
 			if s.lane == nil {
 				continue
 			}

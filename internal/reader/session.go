@@ -144,6 +144,9 @@ func New(b *core.Builder, o Options, problems ...error) *Session {
 // Single says that all partitions go one way.
 func (s *Session) Single(l *Lane) { s.lane = l }
 
+// CountOn tells a stage of the graph what the run has committed.
+func (s *Session) CountOn(info *core.StageInfo) { info.Commits(s.door.Moved) }
+
 // Door is where offsets are committed.
 func (s *Session) Door() *commit.Door { return s.door }
 

@@ -1,0 +1,46 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/stream"
+)
+
+// A summary adds up what a run and all runs inside it have done, also those that are over.
+func TestSummary(t *testing.T) {
+	subs := stream.Map(stream.FromSlice([]string{"a", "b", "c"}), func(key string) stream.Sub[string, int] {
+		return stream.Sub[string, int]{Key: key, Source: stream.FromRange(0, 10)}
+	})
+	bad := errors.New("odd")
+	ctl, err := stream.Each(subs, 1, func(_ string, s stream.Source[int]) stream.Graph {
+		even := stream.TryMap(s, func(_ context.Context, n int) (int, error) {
+			if n%2 == 1 {
+				return 0, bad
+			}
+			return n, nil
+		}, stream.OnError(stream.Skip())).Named("even")
+		return even.To(stream.Ignore[int]())
+	}).Start(t.Context())
+	require.NoError(t, err)
+	<-ctl.Done()
+	require.NoError(t, ctl.Err())
+	s := ctl.Summary()
+	require.EqualValues(t, 33, s.In, "the three, and ten of each")
+	require.Zero(t, s.Written+s.Committed+s.GivenUp+s.GivenBack)
+	took := s.Took
+	require.Positive(t, took)
+	time.AfterFunc(time.Millisecond, func() {})
+	require.Equal(t, took, ctl.Summary().Took, "it is over")
+	byName := map[string]stream.StageSummary{}
+	for _, st := range s.Stages {
+		byName[st.Name] = st
+	}
+	require.EqualValues(t, 30, byName["even"].In)
+	require.EqualValues(t, 15, byName["even"].Skipped)
+	require.Contains(t, s.String(), "in 33, written 0, committed 0, given back 0, given up 0, in ")
+}
