@@ -29,7 +29,7 @@ type (
 
 // filled is a broker with n records in a topic of four partitions, and the settings for both sides.
 func filled(t *testing.T, n int) (*kafkatest.Broker, settings.Consumer[string, string], settings.Producer[string, string]) {
-	k, ps := broker(t, "orders", "invoices")
+	k, ps := broker(t, "orders", "invoices", "dead-letters")
 	recs := make([]*kgo.Record, n)
 	for i := range recs {
 		recs[i] = kgo.KeyStringRecord(fmt.Sprint("key-", i), strconv.Itoa(i))
