@@ -25,7 +25,7 @@ type block struct {
 	copied   [slab]*kgo.Record
 	left     int // of the promises, which run one after the other
 	finished bool
-	next     int64 // the offset behind its last record
+	next     int64 // the offset after its last record
 	epoch    int32
 	line     *line
 	promise  func(*kgo.Record, error)

@@ -13,7 +13,7 @@ import (
 )
 
 // P13: a copy at full speed in a process of its own is killed and started again.
-// Its offsets are committed behind the acknowledgements, and what lies between the
+// Its offsets are committed after the acknowledgements, and what lies between the
 // two is copied twice. What had no acknowledgement at the kill has to be: only the
 // rest is counted here, acknowledged records that were not committed.
 

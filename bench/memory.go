@@ -98,7 +98,7 @@ func pollSlowly(slow time.Duration) func(ctx context.Context, t *trial) error {
 }
 
 // withHeap runs a reader with a slow sink, and notes how much of the heap is live
-// at most: in use right behind a garbage collection, a few times a second.
+// at most: in use right after a garbage collection, a few times a second.
 func withHeap(t *trial, slow time.Duration, f func(sink *slowSink) error) error {
 	sink := &slowSink{}
 	sink.until.Store(time.Now().Add(slow).UnixNano())

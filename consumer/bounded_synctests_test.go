@@ -270,7 +270,7 @@ func TestToEndIsThatOfTheStart(t *testing.T) {
 }
 
 // Records come all the time, also while the ends are being asked for: what is given out is a
-// beginning of each partition, without the records behind the ends.
+// beginning of each partition, without the records after the ends.
 func TestToEndWhileRecordsCome(t *testing.T) {
 	for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
 		t.Run(fmt.Sprint(delay), func(t *testing.T) {
@@ -309,7 +309,7 @@ func TestToEndWaitsForTheEnds(t *testing.T) {
 			require.NoError(t, cluster.MoveTopicPartition("in", p, 1-cluster.CoordinatorFor(w.Group)))
 		}
 		cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
-			// the beginnings, which are asked for behind the ends
+			// the beginnings, which are asked for after the ends
 			if req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == -2 {
 				cluster.SleepControl(func() {
 					close(asked)

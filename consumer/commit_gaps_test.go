@@ -56,7 +56,7 @@ func TestCommitOverTransactions(t *testing.T) {
 				ctl := w.Start(grouptest.Offsets(stream.MapAsyncUnordered(c.CommittableSource(), 8, func(_ context.Context, m *strMessage) (*strMessage, error) {
 					return m, nil
 				}).Tap(func(m *strMessage) { got = append(got, m.Value) })).To(consumer.CommitterSink(quickly())))
-				w.Journal.AwaitCommit(t, 0, 44) // behind the last record
+				w.Journal.AwaitCommit(t, 0, 44) // after the last record
 				require.NoError(t, ctl.Drain(t.Context()))
 				require.Len(t, got, want)
 				w.Journal.RequireForward(t)
@@ -70,7 +70,7 @@ func TestCommitOverTransactions(t *testing.T) {
 	}
 }
 
-// A log that begins behind what is committed, and one of which the middle is gone while it is read.
+// A log that begins after what is committed, and one of which the middle is gone while it is read.
 func TestCommitOverDeletedRecords(t *testing.T) {
 	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
 		w.Write(0, 0, 100)

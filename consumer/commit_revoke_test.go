@@ -29,7 +29,7 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					for _, p := range ps {
-						// behind the last commit
+						// after the last commit
 						gone[p.Partition] = len(w.Journal.CommitsOf(p.Partition, 0))
 					}
 					return nil

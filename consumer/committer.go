@@ -82,7 +82,7 @@ type Committed struct {
 	Elements int
 }
 
-// CommitterFlow is [CommitterSink] in the middle of a stream: behind each commit it gives on a
+// CommitterFlow is [CommitterSink] in the middle of a stream: after each commit it gives on a
 // Committed. Its input is finished when it gets there, so that what it gives on has nothing to do
 // with records any more, and what follows cannot hold up or lose one. An element whose predecessors
 // are not finished is not covered by the commit that follows it; a later one does that.
@@ -136,7 +136,7 @@ type observed[T any] struct {
 	stage *committing.Stage
 }
 
-// committerFlow finishes elements, collects them, and commits behind each batch.
+// committerFlow finishes elements, collects them, and commits after each batch.
 func committerFlow[T any](cm settings.Committer, kind string, offset func(T) any) stream.Flow[T, []T] {
 	finish := func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[observed[T]]) core.Stage[T] {
 		isl := at.Island

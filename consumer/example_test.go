@@ -239,7 +239,7 @@ func ExampleConsumer_CommitWithMetadataPartitionedSource() {
 	// Output: <nil>
 }
 
-// Totals are kept with the offset behind the last order that is in them; a database would write
+// Totals are kept with the offset after the last order that is in them; a database would write
 // both in one transaction.
 func ExampleConsumer_PlainPartitionedManualOffsetSource() {
 	cs, stop := exampleOrders()

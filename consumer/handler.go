@@ -111,7 +111,7 @@ func (r *Restricted) Beginning(ctx context.Context, ps ...TopicPartition) (map[T
 	return r.v.Beginning(ctx, ps)
 }
 
-// End asks for the offsets behind the last records; with settings.ReadCommitted, behind the last
+// End asks for the offsets after the last records; with settings.ReadCommitted, after the last
 // that can be read.
 func (r *Restricted) End(ctx context.Context, ps ...TopicPartition) (map[TopicPartition]int64, error) {
 	return r.v.End(ctx, ps)

@@ -12,10 +12,10 @@ type Lag struct {
 	TopicPartition
 	// Next is the offset of the next record to be fetched, -1 where it is not known yet.
 	Next int64
-	// Done is the offset behind the last record that was finished without a gap, which is what is
+	// Done is the offset after the last record that was finished without a gap, which is what is
 	// committed where somebody commits; -1 where that is not known yet.
 	Done int64
-	// End is the offset behind the last record that there is; with settings.ReadCommitted, behind
+	// End is the offset after the last record that there is; with settings.ReadCommitted, behind
 	// the last that can be read.
 	End int64
 	// Behind is End less Done: how many offsets are still to be finished.

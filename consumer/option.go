@@ -35,7 +35,7 @@ func optionsOf(opts []Option) (o options) {
 func ToEnd() Option { return option(func(o *options) { o.toEnd = true }) }
 
 // Recycle lets elements and the client's records be used again, which takes much of the work off
-// the garbage collector. It promises that nobody keeps an element behind its end, nor its offset.
+// the garbage collector. It promises that nobody keeps an element after its end, nor its offset.
 // An element ends when all that was made of it is done: written and acknowledged by a sink or flow,
 // committed, filtered out, or taken by a ForEach that has returned. Keys, values and headers are
 // not used again: they may be kept, and lent to other records.

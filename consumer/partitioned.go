@@ -9,7 +9,7 @@ import (
 
 // PlainPartitionedSource gives a sub-stream for each partition that is assigned, to be run with
 // [stream.Each]: its records, in order. The sub-stream completes when the partition is taken away,
-// behind what was in flight. One that ends by itself while the partition stays (Take, a failure
+// after what was in flight. One that ends by itself while the partition stays (Take, a failure
 // that Each skips) is followed by another, which goes on with the first record that was not
 // finished: at once where it has finished anything, else after a pause that grows from 100 ms to 10
 // s. A partition is fetched once its sub-stream runs: with fewer children at a time than partitions

@@ -100,7 +100,7 @@ func TestSharedClient(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer client.Close(ctx) // behind the streams: they never close it
+		defer client.Close(ctx) // after the streams: they never close it
 
 		if err := client.Reach(ctx); err != nil {
 			// names the addresses; without this, records wait for brokers up to the delivery
@@ -300,7 +300,7 @@ func TestDrainWithinKubernetes(t *testing.T) {
 		// snippet: drain
 		err := records.To(producer.PlainSink(ps)).Run(ctx,
 			stream.DrainTimeout(15*time.Second), // from the end of ctx on
-			stream.CloseTimeout(5*time.Second))  // for outcomes behind a fault or a hard stop
+			stream.CloseTimeout(5*time.Second))  // for outcomes after a fault or a hard stop
 		// end
 		ended <- err
 	}()

@@ -110,7 +110,7 @@ func TestSources(t *testing.T) {
 	channel := stream.FromChan(ticks)                      // until it is closed
 	iterator := stream.FromSeq(slices.Values([]int{4, 5})) // any iter.Seq
 	merged := stream.Merge(slice, channel)                 // as they come
-	// one behind the other, each started at its turn
+	// one after the other, each started at its turn
 	inTurn := stream.Concat(merged, iterator, numbers.Filter(odd))
 	// end
 	all, err := stream.Collect(ctx, inTurn)
@@ -184,7 +184,7 @@ func TestBatch(t *testing.T) {
 	ctx := t.Context()
 	src := stream.FromSlice(strings.Fields("a bb ccc dddd eeeee"))
 	// snippet: stream-batch
-	// 100 elements, or what there is a second behind the first of them
+	// 100 elements, or what there is a second after the first of them
 	batches := stream.Batch(src, 100, time.Second)
 	bytes := stream.BatchBytes(src, 0, 8, func(s string) int { return len(s) }, 0)
 	// end

@@ -21,7 +21,7 @@ func rollingRestart(t *testing.T, protocol worker.Protocol) {
 		workers = 3
 		rounds  = 4
 		settled = 100 // outputs of each worker before the next one is stopped
-		// Far more than the restarts need; behind the last one there is no pace any more.
+		// Far more than the restarts need; after the last one there is no pace any more.
 		records = 100_000
 		rate    = 600
 	)

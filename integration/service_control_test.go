@@ -10,7 +10,7 @@ import (
 )
 
 // A service that gives up at once what has failed when it is asked to end, and writes all that was
-// called after it, is caught: the next member gets it again, behind later ones of its key and
+// called after it, is caught: the next member gets it again, after later ones of its key and
 // together with all that was written since.
 func TestServiceThatGivesUpIsCaught(t *testing.T) {
 	const restarts = 4

@@ -284,7 +284,7 @@ func (s *committableSink[K, V, P, A]) observe(o *committing.Observer, t core.Tok
 	return true
 }
 
-// done waits, behind the last element, until every record has its outcome and what is done is
+// done waits, after the last element, until every record has its outcome and what is done is
 // committed.
 func (s *committableSink[K, V, P, A]) done() {
 	s.drain()

@@ -73,7 +73,7 @@ func TestFullBatchWakesTheConsumer(t *testing.T) {
 	}
 }
 
-// On completion the offsets are committed, and the run waits for that, once: behind the last
+// On completion the offsets are committed, and the run waits for that, once: after the last
 // acknowledgement.
 func TestCompletionFlushesTheConsumer(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
@@ -344,7 +344,7 @@ func TestGroupOfALateSource(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// What comes behind a hard stop is collected still, and the sources' last hooks hear of it.
+// What comes after a hard stop is collected still, and the sources' last hooks hear of it.
 func TestLateAcknowledgementsAreToldBehindAFault(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		release := k.HoldAcks("out")

@@ -20,12 +20,12 @@
 //
 // # Outcomes
 //
-// A record that fails, behind the client's retries, ends the stream, unless the stage was told to
+// A record that fails, after the client's retries, ends the stream, unless the stage was told to
 // go on ([SkipFailed]). Outcomes are collected for the close time-out then, and [*OutcomeError]
 // says how many records were acknowledged without anybody having been told, failed, or remained
 // unknown. A record's outcome is unknown when the stream ends before it: it may have been written.
 //
-// Producing a failed record again may write it twice, and behind later ones: idempotence covers the
+// Producing a failed record again may write it twice, and after later ones: idempotence covers the
 // client's own retries only.
 //
 // # Offsets

@@ -23,7 +23,7 @@ import (
 // The promise of all records of a client is one function, and every record that it gets is the
 // first field of an entry: so it finds the entry at the record's address. A closure per record
 // would be an allocation per record; the record's context, the only other thing that the client
-// carries along, may be kept by the client behind the promise, and then an entry could not be used
+// carries along, may be kept by the client after the promise, and then an entry could not be used
 // again.
 type entry struct {
 	rec      kgo.Record // first
@@ -192,7 +192,7 @@ func (s *slabs) back(e *entry) {
 // clock gives the time for records' timestamps and time-outs. Reading the system's for each record
 // costs about a sixth of producing it, and Kafka's timestamps are in milliseconds: so it is read
 // again when a timer says that a millisecond has passed. (The rate of the records so far does not
-// tell: the next may come hours behind a burst.)
+// tell: the next may come hours after a burst.)
 type clock struct {
 	// now and timer are the sender's; fresh is cleared by the timer.
 	now   time.Time

@@ -23,7 +23,7 @@ func open(b *core.Builder, cfg settings.ProducerConfig, o options) (*Client, boo
 	}
 	if cl != o.client {
 		b.Run.OnEnd(func(context.Context) error {
-			cl.shut() // behind finish, which has waited for all that there is in flight
+			cl.shut() // after finish, which has waited for all that there is in flight
 			return nil
 		})
 	}
@@ -263,7 +263,7 @@ func (f *flight) landed() {
 
 func (f *flight) empty() bool { return f.settled.Load() == f.sent.Load() }
 
-// drain waits, behind the last element, until every record has its outcome.
+// drain waits, after the last element, until every record has its outcome.
 func (f *flight) drain() {
 	f.ending.Store(true)
 	if !f.empty() {

@@ -27,7 +27,7 @@ import (
 //
 //  1. The refusal is told under the partition's lock, before the client fails anything
 //     (kclient.Refusals). From then on senders queue in the lane. Records that were already past
-//     that question and reach the partition behind the refusal get a context that has ended, also
+//     that question and reach the partition after the refusal get a context that has ended, also
 //     under the partition's lock: the client fails them unsent, since none but such records are in
 //     the partition then.
 //  2. All of these come back through their promises, and wait in the lane, in the partitions'
@@ -53,7 +53,7 @@ import (
 // again from the promise without closing the lane, which lets thousands of records pass. On a
 // wrapped client nothing of this is done: its logger and hooks are its owner's.
 
-// limitKept is how long a lane stays closed behind the last refusal.
+// limitKept is how long a lane stays closed after the last refusal.
 const limitKept = 10 * time.Minute
 
 // lane is what is known of a topic that records are written to.
@@ -211,7 +211,7 @@ func (l *lane) advance() {
 		for _, e := range group {
 			l.client.kgo.Produce(e.rec.Context, &e.rec, l.client.onOutcome)
 		}
-		// behind Produce: who flushes finds them in one of the two
+		// after Produce: who flushes finds them in one of the two
 		l.client.queued.Add(int64(-len(group)))
 		l.client.unlinger()
 		if !last {

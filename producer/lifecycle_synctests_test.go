@@ -212,7 +212,7 @@ func endless() stream.Source[*record] {
 var errCause = errors.New("the reason")
 
 // The context ends before the run, while it waits for a broker, in flight, at a full window and
-// behind the last record.
+// after the last record.
 func TestContextEndsAnywhere(t *testing.T) {
 	type stage struct {
 		name string

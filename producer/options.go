@@ -30,10 +30,10 @@ func On(cl *Client) Option {
 	})
 }
 
-// SkipFailed goes on behind a record that failed, or could not be serialised: it is counted
+// SkipFailed goes on after a record that failed, or could not be serialised: it is counted
 // (stream.Snapshot), and finished, so that its offset advances. Results have their Err set. The
 // default is to end the stream.
 //
-// What failed may have been written, and what comes behind it is: the order of a partition may have
+// What failed may have been written, and what comes after it is: the order of a partition may have
 // gaps.
 func SkipFailed() Option { return option(func(o *options) { o.skipFailed = true }) }

@@ -13,7 +13,7 @@ type OutcomeError struct {
 	// Undelivered is the number of records that were acknowledged without the stream having been
 	// told: their results were not emitted.
 	Undelivered int64
-	// Failed is the number of records that failed behind the first one.
+	// Failed is the number of records that failed after the first one.
 	Failed int64
 	// Unknown is the number of records that had no outcome when the close time-out ended. They may
 	// have been written.

@@ -22,7 +22,7 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// User code that comes back behind the end of its run finds a stage that writes nothing any more,
+// User code that comes back after the end of its run finds a stage that writes nothing any more,
 // also where the client lives on.
 func TestNothingIsWrittenBehindTheEnd(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {

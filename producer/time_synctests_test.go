@@ -111,7 +111,7 @@ func TestElementsLinger(t *testing.T) {
 	}, kafkatest.Topics(1, "out"))
 }
 
-// A stream that pauses behind a burst goes on with the time of then, in its timestamps and in its
+// A stream that pauses after a burst goes on with the time of then, in its timestamps and in its
 // delivery time-outs.
 func TestTimeGoesOnWhileAStreamPauses(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {

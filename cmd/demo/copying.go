@@ -13,7 +13,7 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// closeTimeout bounds the waiting for outcomes behind a fault or the second Ctrl-C.
+// closeTimeout bounds the waiting for outcomes after a fault or the second Ctrl-C.
 const closeTimeout = 3 * time.Second
 
 // errCopied is why the second stream is ended where all is well.

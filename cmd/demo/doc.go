@@ -23,5 +23,5 @@
 // The first Ctrl-C drains: reading stops, what is in flight is finished and committed, and what is
 // committed then is verified against what was written. The second stops hard, the third ends the
 // process where it stands. The exit status is 0 when everything was found, 1 when anything is
-// missing or wrong, 2 for wrong arguments, 130 behind Ctrl-C.
+// missing or wrong, 2 for wrong arguments, 130 after Ctrl-C.
 package main

@@ -100,7 +100,7 @@ func readTopic(ctx context.Context, b *broker, topic string, ends map[int32]int6
 	return nil
 }
 
-// endOffsets returns the offset behind the last record of each partition.
+// endOffsets returns the offset after the last record of each partition.
 func endOffsets(ctx context.Context, b *broker, topic string) (map[int32]int64, error) {
 	ends := map[int32]int64{}
 	err := administer(ctx, b, func(ctx context.Context, admin *kadm.Client) error {

@@ -50,7 +50,7 @@ func (s *screen) finish() {
 	}
 }
 
-// grouped writes a number with a comma behind each third digit.
+// grouped writes a number with a comma after each third digit.
 func grouped(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -88,7 +88,7 @@ func run(ctx context.Context, out io.Writer, n int) error {
 		return err
 	}
 
-	// More orders come while nobody is there. The second run begins behind what is committed, and
+	// More orders come while nobody is there. The second run begins after what is committed, and
 	// ends where there is nothing more to read.
 	if err := take(ctx, b, n/2, n); err != nil {
 		return err

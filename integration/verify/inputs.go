@@ -47,7 +47,7 @@ func (in *Inputs) Len() int { return in.records }
 // Outputs is the number of outputs that all inputs ask for.
 func (in *Inputs) Outputs() int { return in.outputs }
 
-// Ends are the offsets behind the last input of each partition, those with none left out.
+// Ends are the offsets after the last input of each partition, those with none left out.
 func (in *Inputs) Ends() map[int32]int64 {
 	ends := map[int32]int64{}
 	for partition, at := range in.partitions {

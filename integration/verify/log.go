@@ -78,7 +78,7 @@ func NewLog(in *Inputs) *Log {
 }
 
 // Add takes the next record of an output partition. Records of a partition come in the order of
-// their offsets; one that is not behind the last is left out, since a reader that begins again
+// their offsets; one that is not after the last is left out, since a reader that begins again
 // reads the same.
 func (l *Log) Add(topic string, number int32, offset int64, key, value []byte) {
 	p := partition{topic, number}

@@ -220,7 +220,7 @@ func TestEarlyOffsetIsCaught(t *testing.T) {
 	require.Contains(t, rep.Early.First, "in:0:4 is committed: in:0:3")
 }
 
-// An offset behind the last input covers something that does not exist.
+// An offset after the last input covers something that does not exist.
 func TestOffsetBehindTheEndIsCaught(t *testing.T) {
 	r := newRun(t)
 	r.outputs(0, 0, 10, "one")

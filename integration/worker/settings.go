@@ -9,7 +9,7 @@ import (
 
 // Settings say what a worker does: it consumes the input topic as a member of the group, makes of
 // each record as many outputs as it asks for, output i into topic number i of the output topics
-// (beginning again behind the last), and commits.
+// (beginning again after the last), and commits.
 type Settings struct {
 	Addrs   []string
 	Group   string

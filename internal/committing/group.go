@@ -18,7 +18,7 @@ type Group interface {
 	core.CommitGroup
 	// Arm says that from now on there is a committer: the group commits, on a revoke and at its end
 	// too. It may be called many times, with different settings, before the group's run has started
-	// and behind its end, and does not wait. Whichever settings ask for the earlier commit count.
+	// and after its end, and does not wait. Whichever settings ask for the earlier commit count.
 	Arm(cm settings.Committer)
 }
 

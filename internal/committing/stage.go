@@ -111,7 +111,7 @@ func (s *Stage) Flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Complete ends the stage, on its island and behind its last element: what was finished is
+// Complete ends the stage, on its island and after its last element: what was finished is
 // committed when it returns, or the run has been stopped; with settings.SendAndForget it is only
 // asked for. A failure ends the run, should the group's own report not have done so before.
 func (s *Stage) Complete(isl *core.Island, info *core.StageInfo) {
@@ -143,7 +143,7 @@ type Observer struct {
 	carried map[core.Token]struct{} // what the element in hand has under its token
 }
 
-// Observe is told of each element that is finished, before its token ends: behind that the element
+// Observe is told of each element that is finished, before its token ends: after that the element
 // may be used again. t is the token, and v what may be a Committable, or a slice of them, or nil.
 //
 // What the element carries by its token is finished with that. A consumer's offset that came
@@ -209,7 +209,7 @@ func (o *Observer) carries(t core.Token, v Offset) bool {
 	return l == o.stage.run.Ledger && l.Carries(t, of)
 }
 
-// Count is called for each element that was observed, behind its token: the commit that a full
+// Count is called for each element that was observed, after its token: the commit that a full
 // batch asks for is to include it.
 func (o *Observer) Count() { o.CountAll(1) }
 

@@ -105,7 +105,7 @@ func (cs *composites) merge(members []span, untracked bool) Token {
 	return c.token()
 }
 
-// anyUntracked reports whether some element behind tokens has none: of a batch in a batch, or of a
+// anyUntracked reports whether some element of tokens has none: of a batch in a batch, or of a
 // part of one.
 func (cs *composites) anyUntracked(spans []span) bool {
 	for _, s := range spans {

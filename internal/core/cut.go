@@ -56,7 +56,7 @@ const (
 
 const noGap = ^uint64(0)
 
-// Claim begins the element behind a token, for a stage with effects; false: it lies after the cut,
+// Claim begins the element of a token, for a stage with effects; false: it lies after the cut,
 // and is to be given back. An element without a token begins always.
 func (l *Ledger) Claim(t Token) bool {
 	if t == 0 {
@@ -103,7 +103,7 @@ func (e *entry) claim(l *Ledger, position uint64) bool {
 	}
 }
 
-// beginAll raises the counts of all positions behind a token, where they are not frozen. The caller
+// beginAll raises the counts of all positions of a token, where they are not frozen. The caller
 // holds cutMu.
 func (l *Ledger) beginAll(t Token) {
 	l.positions(t, func(e *entry, _, last uint64) bool {
@@ -114,7 +114,7 @@ func (l *Ledger) beginAll(t Token) {
 	})
 }
 
-// positions calls f with each run of positions behind a token, until it reports true, and reports
+// positions calls f with each run of positions of a token, until it reports true, and reports
 // that. An assignment that has ended has no entry.
 func (l *Ledger) positions(t Token, f func(e *entry, first, last uint64) bool) bool {
 	if !t.composite() {
@@ -134,7 +134,7 @@ func (l *Ledger) positions(t Token, f func(e *entry, first, last uint64) bool) b
 	return false
 }
 
-// gone reports whether the element behind a token is to be thrown away, and how it ends then.
+// gone reports whether the element of a token is to be thrown away, and how it ends then.
 func (l *Ledger) gone(t Token) (gone bool, how fate) {
 	switch {
 	case t == 0:
@@ -257,7 +257,7 @@ func (l *Ledger) coverMerges() {
 	}
 }
 
-// mustRun reports whether a position behind a merge lies before its cut, or belongs to an
+// mustRun reports whether a position of a merge lies before its cut, or belongs to an
 // assignment that is kept. The caller holds cutMu.
 func (l *Ledger) mustRun(t Token) bool {
 	return l.positions(t, func(e *entry, first, _ uint64) bool {
@@ -269,7 +269,7 @@ func (l *Ledger) mustRun(t Token) bool {
 	})
 }
 
-// gapAt makes a gap of every position behind a composite, as soon as one of its parts is given up:
+// gapAt makes a gap of every position of a composite, as soon as one of its parts is given up:
 // the others are not waited for, or what follows would overtake it meanwhile.
 func (l *Ledger) gapAt(t Token) {
 	if l.run != nil && l.run.Stopped() {

@@ -4,7 +4,7 @@ import "time"
 
 // How ends make their cuts: a drain, a revoke, a pause, a loss. What a cut is stands in cut.go.
 
-// CutOff reports whether the element behind a token lies after the cut: nobody waits for it here.
+// CutOff reports whether the element of a token lies after the cut: nobody waits for it here.
 func (r *Run) CutOff(t Token) bool {
 	if t == 0 || !r.Ledger.everCut.Load() {
 		return false

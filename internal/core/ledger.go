@@ -9,7 +9,7 @@ import (
 // Assignment accounts for the tokens of one assignment of one partition, from its start (or a seek,
 // a rewind, a new run) to its end. The ledger calls it from any goroutine, with positions given as
 // a word: base is a multiple of 64 and bit i of mask stands for position base+i. Done and Abandon
-// are idempotent: marks may be repeated, also for positions behind the frontier.
+// are idempotent: marks may be repeated, also for positions below the frontier.
 type Assignment interface {
 	// Done marks positions of which no part travels any more and none was abandoned.
 	Done(base, mask uint64)
@@ -261,7 +261,7 @@ func (l *Ledger) places(s span, set map[Token]struct{}) {
 	}
 }
 
-// Locate tells where the (first) record behind the token lies.
+// Locate tells where the (first) record of the token lies.
 func (l *Ledger) Locate(t Token) (topic string, partition int32, offset int64, ok bool) {
 	for t.composite() {
 		m := l.composites.members(t)
@@ -280,7 +280,7 @@ func (l *Ledger) Locate(t Token) (topic string, partition int32, offset int64, o
 	return e.assignment.Locate(t.Position())
 }
 
-// revoking reports whether every record behind a token belongs to an assignment that is being taken
+// revoking reports whether every record of a token belongs to an assignment that is being taken
 // away.
 func (l *Ledger) revoking(t Token) bool {
 	if t.composite() {
@@ -295,7 +295,7 @@ func (l *Ledger) revoking(t Token) bool {
 	return e == nil || e.revoking.Load()
 }
 
-// anyOrder calls f with the order that each record behind a token is bound to (entry.order), until
+// anyOrder calls f with the order that each record of a token is bound to (entry.order), until
 // it reports true, and reports that; 0 is that of an assignment that has ended. One may come
 // several times.
 func (l *Ledger) anyOrder(t Token, f func(order uint32) bool) bool {

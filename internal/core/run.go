@@ -101,7 +101,7 @@ func (r *Run) CollectPending() {
 	}
 }
 
-// FailAt is Fail with the place: the stage, and the record behind the token.
+// FailAt is Fail with the place: the stage, and the record of the token.
 func (r *Run) FailAt(s *StageInfo, t Token, err error) {
 	var placed *StageError
 	if !errors.As(err, &placed) {

@@ -105,7 +105,7 @@ type topicPartitioner struct {
 	// move on for it.
 	explicit bool
 	// unmoved is a panic of OnNewBatch. Its record has yet to fail: franz-go
-	// asks for the partition again behind OnNewBatch, with no other record
+	// asks for the partition again after OnNewBatch, with no other record
 	// between.
 	unmoved *PanicError
 }

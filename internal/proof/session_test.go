@@ -190,7 +190,7 @@ func (s *session) abandon() error {
 	return err
 }
 
-// end lets the run complete, behind the last transaction.
+// end lets the run complete, after the last transaction.
 func (s *session) end() {
 	if s.child == nil {
 		return

@@ -146,7 +146,7 @@ func TestStuckRecordHoldsItsOwnDelivery(t *testing.T) {
 	require.Equal(t, deliveries, leases)
 }
 
-// Closing gives everything back; what comes behind it is not charged.
+// Closing gives everything back; what comes after it is not charged.
 func TestCloseGivesBack(t *testing.T) {
 	freed := int64(0)
 	charges := memory.NewCharges(func(bytes int64, _ int) { freed += bytes })

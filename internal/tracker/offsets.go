@@ -9,7 +9,7 @@ import (
 // of one number each.
 type offsets struct {
 	runs []run
-	head int // runs before it are behind the frontier
+	head int // runs before it are below the frontier
 }
 
 type run struct {
@@ -30,7 +30,7 @@ func (o *offsets) add(first uint64, n int, offset int64, epoch int32) {
 	o.runs = append(o.runs, run{first, offset, epoch})
 }
 
-// trim forgets what lies before the last position that is behind the frontier.
+// trim forgets what lies before the last position that is below the frontier.
 func (o *offsets) trim(frontier uint64) {
 	for len(o.runs) > o.head+1 && o.runs[o.head+1].first < frontier {
 		o.head++

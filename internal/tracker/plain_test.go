@@ -24,7 +24,7 @@ type position struct {
 	ended, abandoned, given, committed, settled bool
 	handed                                      int
 	by                                          []string
-	kept                                        bool // somebody may have it behind its end
+	kept                                        bool // somebody may have it after its end
 }
 
 func (p *plain) delivered(offset int64, epoch int32) {

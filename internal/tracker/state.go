@@ -99,7 +99,7 @@ func (t *Tracker) Position() uint64 {
 	return t.delivered
 }
 
-// Locate implements core.Assignment. Records behind the frontier may be forgotten.
+// Locate implements core.Assignment. Records below the frontier may be forgotten.
 func (t *Tracker) Locate(position uint64) (topic string, partition int32, offset int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

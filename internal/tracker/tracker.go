@@ -50,7 +50,7 @@ type Options struct {
 	Observer Observer
 }
 
-// Mark is what is committed: the offset of the next record, behind the last finished one, and that
+// Mark is what is committed: the offset of the next record, after the last finished one, and that
 // one's leader epoch.
 type Mark struct {
 	Offset int64
@@ -73,7 +73,7 @@ type Tracker struct {
 	delivered   uint64 // positions below it were delivered
 	frontier    uint64 // positions below it are done
 	outstanding int
-	abandoned   int // positions at or behind the frontier that were given up
+	abandoned   int // positions at or after the frontier that were given up
 	start       bool
 	cut         uint64 // positions at or after it are given back; noCut while there is none
 	begun       uint64 // as Cut was told
@@ -332,7 +332,7 @@ func (t *Tracker) Undone(below uint64, unanswered bool) iter.Seq[uint64] {
 
 // Commit is what the Committable of a record calls: the user has finished with it. It answers all
 // hand-overs, and counts whether it comes before them, while parts of the record still travel, or
-// twice; a position behind the frontier, or a closed tracker, ignores it.
+// twice; a position below the frontier, or a closed tracker, ignores it.
 func (t *Tracker) Commit(position uint64) {
 	base, mask := position&^63, uint64(1)<<(position&63)
 	t.mu.Lock()
@@ -366,7 +366,7 @@ func (t *Tracker) Reclaim(from uint64) {
 	t.tell(ev)
 }
 
-// clip leaves the positions out that are behind the frontier or were not delivered; all of them in
+// clip leaves the positions out that are below the frontier or were not delivered; all of them in
 // a closed tracker.
 func (t *Tracker) clip(base, mask uint64) uint64 {
 	switch {

@@ -39,7 +39,7 @@ func NewSourceProbe[T any](t testing.TB) *SourceProbe[T] {
 }
 
 // Source is the source; it runs once. It has no boundary: an element is handled when what is fused
-// behind it has returned.
+// after it has returned.
 func (p *SourceProbe[T]) Source() stream.Source[T] {
 	return stream.Source[T](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
 		core.DriveSource(b, "probe", next, func(isl *core.Island) core.Intake[T] {
@@ -106,7 +106,7 @@ func (p *SourceProbe[T]) await(d time.Duration) bool {
 	}
 }
 
-// Complete completes the stream behind what was offered.
+// Complete completes the stream after what was offered.
 func (p *SourceProbe[T]) Complete() {
 	p.mu.Lock()
 	p.complete = true

@@ -88,7 +88,7 @@ func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 }
 
 // lateSink finishes elements as a Kafka producer does: later, in any order, on goroutines of its
-// own, with a window of so many; also behind the end of the run. what tells how late, and whether
+// own, with a window of so many; also after the end of the run. what tells how late, and whether
 // the answer is no.
 func lateSink[T any](window int, broker *sync.WaitGroup, arrive func(T), what func(T) (after time.Duration, failed bool), finish func(T)) stream.Sink[T] {
 	return stream.Sink[T](blueprint.NewSink(func(b *core.Builder, at core.At) core.Stage[T] {

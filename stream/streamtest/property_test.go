@@ -440,7 +440,7 @@ func (w *world) visible(source, partition int, faults bool) {
 	}
 }
 
-// end is the offset behind the last record.
+// end is the offset after the last record.
 func (w *world) end(source, partition int) (end int64) {
 	for at := range w.records {
 		if at.source == source && at.partition == partition {

@@ -38,7 +38,7 @@ func goroutines() map[string]string {
 }
 
 // noLeak fails the test where goroutines that began after it was called are left at the end of the
-// test, behind all other clean-ups.
+// test, after all other clean-ups.
 func noLeak(t *testing.T) {
 	before := goroutines()
 	t.Cleanup(func() {

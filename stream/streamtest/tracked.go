@@ -126,7 +126,7 @@ func (s *TrackedSource[T]) End() {
 	s.poke()
 }
 
-// OnCommit calls f with each offset that is committed: that of the record behind the last finished
+// OnCommit calls f with each offset that is committed: that of the record after the last finished
 // one. f must not use the source.
 func (s *TrackedSource[T]) OnCommit(f func(partition int32, offset int64)) {
 	s.mu.Lock()
@@ -249,7 +249,7 @@ func (s *TrackedSource[T]) Checkpoint(ctx context.Context) error {
 	return run.checkpoint(ctx)
 }
 
-// Committed is the committed offset of a partition: that of the record behind the last finished one
+// Committed is the committed offset of a partition: that of the record after the last finished one
 // without a gap; 0 at first. It commits what is finished at this moment, so what it returns is the
 // truth of now.
 func (s *TrackedSource[T]) Committed(partition int32) int64 {

@@ -4,7 +4,7 @@ package model
 // nothing begins. An element begins when a stage with effects claims it. A freeze makes the cut of
 // an end, a gap lowers it.
 
-// claim begins the element behind a token, for a stage with effects. What lies after the cut is
+// claim begins the element of a token, for a stage with effects. What lies after the cut is
 // refused, all of it or nothing: a merge that has to run runs whole.
 func (w *world) claim(t token) bool {
 	if t.index == 0 {
@@ -54,7 +54,7 @@ func (is *island) claimRun() {
 	}
 }
 
-// beginAll raises the counts of all positions behind a token.
+// beginAll raises the counts of all positions of a token.
 func (w *world) beginAll(t token) {
 	w.marksOf(t, func(m token) bool {
 		if a := w.assignment(m.index); a != nil && !a.frozen && !a.afterCut(int(m.pos)) {
@@ -79,7 +79,7 @@ func (w *world) after(m token) bool {
 
 func (a *assignment) afterCut(pos int) bool { return (a.frozen || a.gapped) && pos > a.cut }
 
-// gone tells whether the element behind a token is thrown away where it is found, and how it ends
+// gone tells whether the element of a token is thrown away where it is found, and how it ends
 // then: given back, or given up, where it is part of a merge that a gap has made void. A merge of
 // which one record is kept, or lies before its cut, goes on.
 func (w *world) gone(t token) (gone bool, how reason) {
@@ -210,7 +210,7 @@ func (w *world) coverMerges(in map[*assignment]bool) {
 	w.rounds = 0
 }
 
-// mustRun tells whether a position behind a merge lies before its cut, or is kept.
+// mustRun tells whether a position of a merge lies before its cut, or is kept.
 func (w *world) mustRun(t token, in map[*assignment]bool) bool {
 	return !w.marksOf(t, func(m token) bool {
 		a := w.assignment(m.index)
