@@ -20,8 +20,7 @@ type StageInfo struct {
 	buffered  atomic.Pointer[func() int]
 	written   atomic.Pointer[func() int64] // records that it has written
 	committed atomic.Pointer[func() int64] // offsets that were committed of what it has read
-	// of elements that nobody else has counted; set when it is built
-	source bool
+	source    atomic.Bool                  // its elements are the run's own; set while it is built
 }
 
 // AddStage registers a stage of the island under a name for errors and snapshots. Chains are built
@@ -37,7 +36,7 @@ func (isl *Island) AddStage(name string) *StageInfo {
 // from there.
 func (isl *Island) AddSource(name string) *StageInfo {
 	isl.source = isl.AddStage(name)
-	isl.source.source = true
+	isl.source.source.Store(true)
 	return isl.source
 }
 
@@ -64,7 +63,7 @@ func (s *StageInfo) Writes(n func() int64) { s.written.Store(&n) }
 func (s *StageInfo) Commits(n func() int64) { s.committed.Store(&n) }
 
 // Nests says that the source's elements are streams, whose own sources count.
-func (s *StageInfo) Nests() { s.source = false }
+func (s *StageInfo) Nests() { s.source.Store(false) }
 
 // StageCounts is a reading of a stage's counters.
 type StageCounts struct {
@@ -80,7 +79,7 @@ type StageCounts struct {
 
 func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
-		Name: s.Name, Source: s.source, In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
+		Name: s.Name, Source: s.source.Load(), In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
 	}
 	if s.calls != nil {
 		c.Calls = s.calls.count()

@@ -12,6 +12,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
+// ahead commits before it delivers, at most once.
+type ahead struct{ *Session }
+
 // At most once: what was fetched is staged, its offsets are committed, and then it is delivered.
 // The last commit of a partition sets the offset back to the first record that the stream did not
 // get.
@@ -51,7 +54,7 @@ func (f *flow) unstageAll() {
 
 // commitAhead commits offsets, and then lets the records that they cover go to the stream: of each
 // partition as many as may wait there.
-func (s *Session) commitAhead(<-chan struct{}) {
+func (s *ahead) commitAhead(<-chan struct{}) {
 	for !s.over() {
 		changed := s.bell.Listen()
 		var next []batch
@@ -97,7 +100,7 @@ func (s *Session) commitAhead(<-chan struct{}) {
 
 // nextAhead takes what may be committed now from what is staged; it stays staged until it is
 // delivered.
-func (s *Session) nextAhead() (next []batch) {
+func (s *ahead) nextAhead() (next []batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts.All() {
@@ -115,15 +118,15 @@ func (s *Session) nextAhead() (next []batch) {
 }
 
 // aheadOf is the offset to commit ahead of a partition.
-func (s *Session) aheadOf(p *part, m tracker.Mark) commit.Offset {
+func (s *ahead) aheadOf(p *part, m tracker.Mark) commit.Offset {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.offsetOf(p, m)
+	return s.offsets.offsetOf(p, m)
 }
 
 // beginnings are the partitions that begin where that was looked up, which is not committed yet;
 // and the offsets of those that next has nothing of.
-func (s *Session) beginnings(next []batch) (begun []*part, offsets []commit.Offset) {
+func (s *ahead) beginnings(next []batch) (begun []*part, offsets []commit.Offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts.All() {
@@ -132,17 +135,17 @@ func (s *Session) beginnings(next []batch) (begun []*part, offsets []commit.Offs
 		}
 		begun = append(begun, p)
 		if !slices.ContainsFunc(next, func(b batch) bool { return b.part == p }) {
-			offsets = append(offsets, s.offsetOf(p, p.Flow.mark))
+			offsets = append(offsets, s.offsets.offsetOf(p, p.Flow.mark))
 		}
 	}
 	return begun, offsets
 }
 
 // giveCommitted delivers what was committed.
-func (s *Session) giveCommitted(next []batch) {
+func (s *ahead) giveCommitted(next []batch) {
 	for _, b := range next {
 		lease := memory.NewLease(func(bytes int64, _ int) { s.budget.Free(bytes, 0) }).Under(b.parent)
-		s.give(b, lease)
+		s.poller.give(b, lease)
 		lease.Done()
 	}
 }

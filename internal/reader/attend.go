@@ -11,11 +11,11 @@ func (s *Session) attend(<-chan struct{}) {
 	for {
 		changed := s.bell.Listen()
 		if s.over() {
-			s.wakePoll()
+			s.poller.wakePoll()
 			return
 		}
-		if s.needsRewind() {
-			s.wakePoll()
+		if s.poller.needsRewind() {
+			s.poller.wakePoll()
 		}
 		s.decide(s.parts.Release)
 		s.decide(func() { s.parts.Finish() })

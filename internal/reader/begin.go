@@ -17,12 +17,19 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
+// starter finds out where reading begins: what a run has to know before it reads, and where each
+// partition does.
+type starter struct {
+	*Session
+	starts starts
+}
+
 // begin asks what a run has to know before it reads: whether a broker, its topics and its group's
 // coordinator are there, which a group's client waits for without a word; the ends of a bounded
 // one; where partitions begin. What may become better is asked again, within the start time-out: it
 // may be that brokers are still starting, or that a topic was just made and not all of them know
 // it.
-func (s *Session) begin(<-chan struct{}) {
+func (s *starter) begin(<-chan struct{}) {
 	began := time.Now()
 	told := false
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -63,7 +70,7 @@ const (
 	longestPause = time.Second
 )
 
-func (s *Session) beginOnce(ctx context.Context, began time.Time) error {
+func (s *starter) beginOnce(ctx context.Context, began time.Time) error {
 	if err := kclient.Reach(ctx, s.cl); err != nil {
 		return err
 	}
@@ -105,7 +112,7 @@ func (s *Session) beginOnce(ctx context.Context, began time.Time) error {
 }
 
 // bound asks for the ends of a bounded run. They are those of its first answer.
-func (s *Session) bound(ctx context.Context, ps []topics.Partition) error {
+func (s *starter) bound(ctx context.Context, ps []topics.Partition) error {
 	ends, err := s.ask.End(ctx, ps)
 	if err != nil {
 		return err
@@ -144,7 +151,7 @@ func (s *Session) bounds() partitions.Bounds {
 }
 
 // assignManually begins to read the partitions that the user has chosen.
-func (s *Session) assignManually(ctx context.Context, ps []topics.Partition) error {
+func (s *starter) assignManually(ctx context.Context, ps []topics.Partition) error {
 	first, err := s.ask.First(ctx, ps) // also tells whether they are there
 	if err != nil {
 		return err
@@ -156,7 +163,7 @@ func (s *Session) assignManually(ctx context.Context, ps []topics.Partition) err
 			return err // nothing has happened yet, so it can be tried again
 		}
 	}
-	s.onAssigned(ctx, ps)
+	s.rebalancer.onAssigned(ctx, ps)
 	// which may have committed where they are to begin
 	if ofGroup && s.o.Handler.Assigned != nil {
 		if from, err = s.askCommitted(ctx, ps); err != nil {

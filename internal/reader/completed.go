@@ -20,7 +20,7 @@ import (
 //  3. A run that is drained or stopped meanwhile ends the session itself.
 
 // leaveWhenComplete ends the session when its source has completed and nothing of it is in flight.
-func (s *Session) leaveWhenComplete(quit <-chan struct{}) {
+func (s *ender) leaveWhenComplete(quit <-chan struct{}) {
 	var answers *time.Timer // for what user code has taken over
 	var late <-chan time.Time
 	defer func() {
@@ -71,7 +71,7 @@ func (s *Session) leaveWhenComplete(quit <-chan struct{}) {
 // leave ends the session before its run, unless that has begun to. Answers are waited for until ctx
 // ends, and no longer than the close time-out. What is finished is committed beforehand: there is
 // no hurry, and the time for a last commit is short.
-func (s *Session) leave(ctx context.Context) {
+func (s *ender) leave(ctx context.Context) {
 	for s.o.Commits && s.ctx.Err() == nil && s.door.Flush(s.ctx) != nil {
 	}
 	if s.ctx.Err() != nil || s.ended.Swap(true) {
@@ -85,7 +85,7 @@ func (s *Session) leave(ctx context.Context) {
 }
 
 // completed reports whether the source gives nothing any more. Holders need not wait then.
-func (s *Session) completed() bool {
+func (s *ender) completed() bool {
 	if s.lane == nil {
 		return s.handout.over()
 	}
@@ -98,7 +98,7 @@ func (s *Session) completed() bool {
 
 // inFlight counts what was delivered and is not finished, and those of it that do not only wait for
 // user code's Commit.
-func (s *Session) inFlight() (outstanding, travelling int) {
+func (s *ender) inFlight() (outstanding, travelling int) {
 	for _, a := range s.assigned() {
 		outstanding += a.Outstanding()
 		travelling += a.Travelling()

@@ -12,7 +12,7 @@ import (
 // doubt is told that a topic's leader does not know it: the topic was deleted, or made anew, and is
 // never read again; or that broker has not heard of it yet, and the client goes on. The brokers are
 // asked which it is, beside the poller, which may not wait.
-func (s *Session) doubt(err *fault.FetchError) {
+func (s *faults) doubt(err *fault.FetchError) {
 	select {
 	case s.doubts <- err:
 	default: // one is being looked into; the client tells again
@@ -20,7 +20,7 @@ func (s *Session) doubt(err *fault.FetchError) {
 }
 
 // lookInto clears the doubts up.
-func (s *Session) lookInto(<-chan struct{}) {
+func (s *faults) lookInto(<-chan struct{}) {
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -36,7 +36,7 @@ func (s *Session) lookInto(<-chan struct{}) {
 
 // stillThere asks for a topic until it is there, as it was. The topic that is not there for the
 // start time-out is gone, and one that was made anew is another.
-func (s *Session) stillThere(d *fault.FetchError) error {
+func (s *faults) stillThere(d *fault.FetchError) error {
 	s.log.Warn("vicuna: a broker does not know a topic that it leads; the others are asked for settings.StartTimeout whether the topic is still there", "topic", d.Topic, "partition", d.Partition, "error", d.Err)
 	known := s.o.History.topic(d.Topic)
 	var unknown time.Time // since when

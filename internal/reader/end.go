@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/commit"
@@ -11,9 +12,21 @@ import (
 	"github.com/vicuna-go/vicuna/internal/membership"
 )
 
+// ender ends a session: at the end of the run, or before it, after a source that has completed.
+type ender struct {
+	*Session // written by furnish
+	// ended: the session has begun to end. Whoever sets it ends the session.
+	ended atomic.Bool
+	// closed when a session that has ended before its run has left its group
+	left      chan struct{}
+	leftWith  error         // what went wrong with that; read after left
+	stopLeave func()        // ends the goroutine that waits for that
+	complete  chan struct{} // closed when the source has completed
+}
+
 // end is the end of the run.
-func (s *Session) end(ctx context.Context) error {
-	defer s.o.Release(s)
+func (s *ender) end(ctx context.Context) error {
+	defer s.o.Release(s.Session)
 	if s.stopLeave != nil {
 		defer s.stopLeave()
 	}
@@ -26,7 +39,7 @@ func (s *Session) end(ctx context.Context) error {
 
 // shut ends the session: what is finished is committed, and the group is left. Its caller has set
 // ended.
-func (s *Session) shut(ctx context.Context) error {
+func (s *ender) shut(ctx context.Context) error {
 	s.finish()
 	if s.cl == nil {
 		s.door.Void()
@@ -34,7 +47,7 @@ func (s *Session) shut(ctx context.Context) error {
 	}
 	if s.run.Draining() && !s.run.Stopped() {
 		select {
-		case <-s.toldEnd: // what it finishes is committed
+		case <-s.callers.toldEnd: // what it finishes is committed
 		case <-ctx.Done():
 		}
 	}
@@ -66,35 +79,35 @@ func (s *Session) shut(ctx context.Context) error {
 	select {
 	case <-closed:
 	case <-timer.C: // a function of the user's that the client waits for, and so everybody
-		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.handling()}, After: limit})
+		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.callers.handling()}, After: limit})
 	}
 	return err
 }
 
 // endAll ends all assignments, and returns what is to be committed last. It is called in turn: a
 // revoke that comes now does not return before the commit of what is ended here is made.
-func (s *Session) endAll(ctx context.Context) (going parts, offsets []commit.Offset) {
+func (s *ender) endAll(ctx context.Context) (going parts, offsets []commit.Offset) {
 	s.decide(func() { going = s.parts.End() })
 	var ends []feed.End
 	if s.lane != nil {
 		// it has waited for that long; a wait for what user code still has would take the commit's
 		// own time
 		ends = s.lane.feed.Finish(ctx)
-		s.warnNotFinished(ends)
+		s.watcher.warnNotFinished(ends)
 	}
-	s.savePositions(going, ends)
-	offsets = s.lastOffsets(going, ends)
-	s.leaveOut(going, ends)
+	s.offsets.savePositions(going, ends)
+	offsets = s.offsets.lastOffsets(going, ends)
+	s.offsets.leaveOut(going, ends)
 	return going, offsets
 }
 
 // closeAll stops the goroutines, tells of the end, and leaves.
-func (s *Session) closeAll(ctx, last context.Context, going parts) {
+func (s *ender) closeAll(ctx, last context.Context, going parts) {
 	for _, stop := range s.stopping {
 		stop()
 	}
-	s.stopped(last, going)
-	if err := s.events.Wait(last); err != nil {
+	s.callers.stopped(last, going)
+	if err := s.callers.events.Wait(last); err != nil {
 		s.log.Warn("vicuna: the function of consumer.Events has not returned in the close time-out; the run ends without it", "source", s.name)
 	}
 	s.close(ctx)
@@ -104,7 +117,7 @@ func (s *Session) closeAll(ctx, last context.Context, going parts) {
 
 // awaitRevokes lets a revoke commit what it has ended before the group is left, until ctx ends.
 // Then its commits have ended, too: nothing is committed after the end of the run.
-func (s *Session) awaitRevokes(ctx context.Context) {
+func (s *ender) awaitRevokes(ctx context.Context) {
 	select {
 	case s.revokes <- struct{}{}:
 		<-s.revokes
@@ -123,7 +136,7 @@ func (s *Session) awaitRevokes(ctx context.Context) {
 }
 
 // close leaves the group and closes the client.
-func (s *Session) close(ctx context.Context) {
+func (s *ender) close(ctx context.Context) {
 	defer s.kill()
 	if !s.o.Subscription.Manual {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), membership.LeaveTimeout)

@@ -45,10 +45,10 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 	}
 	for _, st := range out.Start {
 		if st.After == 0 {
-			s.startAgain(st.Part)
+			s.substreams.startAgain(st.Part)
 			continue
 		}
-		time.AfterFunc(st.After, func() { s.startAgain(st.Part) })
+		time.AfterFunc(st.After, func() { s.substreams.startAgain(st.Part) })
 	}
 	return out.Seek
 }

@@ -13,10 +13,16 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
+// faults decides which errors of the client's end a run.
+type faults struct {
+	*Session
+	doubts chan *fault.FetchError // topics that a leader does not know; a place of one
+}
+
 // errors looks at what a poll says beside records. The client tries again by itself what may become
 // better: brokers that are gone, leaders that move. What it tells is either for information or will
 // not become better.
-func (s *Session) errors(fetches kgo.Fetches) {
+func (s *faults) errors(fetches kgo.Fetches) {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if err := s.explain(topics.Partition{Topic: topic, Partition: partition}, err); err != nil {
 			s.run.Fail(err)
@@ -25,7 +31,7 @@ func (s *Session) errors(fetches kgo.Fetches) {
 }
 
 // explain returns how a fetch error ends the run; nil where it does not.
-func (s *Session) explain(tp topics.Partition, err error) error {
+func (s *faults) explain(tp topics.Partition, err error) error {
 	var loss *kgo.ErrDataLoss
 	var group *kgo.ErrGroupSession
 	switch {
@@ -64,7 +70,7 @@ func (s *Session) explain(tp topics.Partition, err error) error {
 }
 
 // nextOf is the offset to be fetched next of a partition, -1 where that is not known.
-func (s *Session) nextOf(tp topics.Partition) int64 {
+func (s *faults) nextOf(tp topics.Partition) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.parts.Get(tp); p != nil {
@@ -81,7 +87,7 @@ func passingFetch(err error) bool {
 
 // isDropped reports whether the client tells why it has not asked for a partition's offset: where
 // it begins was, or is being, asked beside it.
-func (s *Session) isDropped(tp topics.Partition) bool {
+func (s *faults) isDropped(tp topics.Partition) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.parts.Get(tp)
@@ -94,7 +100,7 @@ func (s *Session) isDropped(tp topics.Partition) bool {
 
 // explainGroup says which failures of the group's session end the run: those that another attempt
 // would meet again.
-func (s *Session) explainGroup(err error) error {
+func (s *faults) explainGroup(err error) error {
 	if fault.Any(err, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch) {
 		return nil
 	}

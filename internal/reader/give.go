@@ -18,7 +18,7 @@ func offsetsOf(recs []*kgo.Record) feed.Offsets {
 }
 
 // newLot is the lot of a delivery; nil where nothing is used again.
-func (s *Session) newLot(recs []*kgo.Record) memory.Recyclable {
+func (s *poller) newLot(recs []*kgo.Record) memory.Recyclable {
 	if !s.o.recycles() {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (s *Session) newLot(recs []*kgo.Record) memory.Recyclable {
 
 // give delivers records, unless they are not wanted any more: then whoever takes the partition next
 // begins with them.
-func (s *Session) give(b batch, lease *memory.Lease) {
+func (s *poller) give(b batch, lease *memory.Lease) {
 	p, f, recs := b.part, b.part.Flow, b.records
 	n := len(recs)
 	if s.o.Ahead > 0 {
@@ -64,7 +64,7 @@ func (s *Session) give(b batch, lease *memory.Lease) {
 }
 
 // pace stops the fetching of a partition whose tracker is full, or that holds too much.
-func (s *Session) pace(p *part, a *assignment) {
+func (s *poller) pace(p *part, a *assignment) {
 	paused := false
 	s.decide(func() { paused = p.Flow.assignment == a && s.parts.Delivered(p) })
 	if paused {
@@ -73,7 +73,7 @@ func (s *Session) pace(p *part, a *assignment) {
 }
 
 // rewind goes back to what was given up while its partition stays, and to what was missed.
-func (s *Session) rewind() {
+func (s *poller) rewind() {
 	if !s.needsRewind() {
 		return
 	}
@@ -97,7 +97,7 @@ func (s *Session) rewind() {
 
 // rewindLane puts fresh assignments in the place of those from which something was given up; the
 // caller holds the lock.
-func (s *Session) rewindLane(l *lane) error {
+func (s *poller) rewindLane(l *lane) error {
 	rewound, err := l.feed.Rewind()
 	for _, r := range rewound {
 		p := s.parts.Get(r.Partition())
@@ -113,7 +113,7 @@ func (s *Session) rewindLane(l *lane) error {
 }
 
 // needsRewind reports whether the client has to go back.
-func (s *Session) needsRewind() bool {
+func (s *poller) needsRewind() bool {
 	if s.lane != nil {
 		return s.lane.feed.NeedsRewind() || s.goBack.Load()
 	}

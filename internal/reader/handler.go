@@ -10,6 +10,17 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
+// callers calls the user's functions within rebalances, one at a time, and tells of what has
+// happened.
+type callers struct {
+	*Session
+	handlers chan struct{} // held by whoever calls a function of the Handler
+	events   core.Serial   // has a lock of its own
+	toldEnd  chan struct{} // closed when the handler was told that the end begins
+	// the user's function that a rebalance waits for; under the session's lock
+	calling string
+}
+
 // HandlerFunc is a user's function within a rebalance.
 type HandlerFunc func(ctx context.Context, v *View, ps []topics.Partition) error
 
@@ -28,21 +39,21 @@ const (
 )
 
 // handle calls a function of the user's, when none of the others is being called.
-func (s *Session) handle(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition) {
+func (s *callers) handle(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition) {
 	if f != nil {
 		s.handleWith(ctx, what, f, ps, s.view(s.Positions(), s.Assignment()))
 	}
 }
 
 // handleWith is handle with what the function may see.
-func (s *Session) handleWith(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition, v *View) {
+func (s *callers) handleWith(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition, v *View) {
 	s.handlers <- struct{}{}
 	defer func() { <-s.handlers }()
 	s.call(ctx, what, f, ps, v)
 }
 
 // call is handleWith for whoever holds handlers.
-func (s *Session) call(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition, v *View) {
+func (s *callers) call(ctx context.Context, what string, f HandlerFunc, ps []topics.Partition, v *View) {
 	s.setCalling(what)
 	defer s.setCalling("")
 	slow := s.cfg.HandlerWarning()
@@ -69,14 +80,14 @@ func (s *Session) call(ctx context.Context, what string, f HandlerFunc, ps []top
 }
 
 // setCalling notes the user's function that a rebalance waits for.
-func (s *Session) setCalling(what string) {
+func (s *callers) setCalling(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calling = what
 }
 
 // handling names the function that is being called within a rebalance.
-func (s *Session) handling() string {
+func (s *callers) handling() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calling == "" {
@@ -86,7 +97,7 @@ func (s *Session) handling() string {
 }
 
 // stopped calls the handler at the end of the run.
-func (s *Session) stopped(ctx context.Context, going parts) {
+func (s *callers) stopped(ctx context.Context, going parts) {
 	if len(going) == 0 {
 		return
 	}
@@ -106,7 +117,7 @@ func (s *Session) stopped(ctx context.Context, going parts) {
 }
 
 // tell tells of what has happened, later.
-func (s *Session) tell(kind Change, ps []topics.Partition) {
+func (s *callers) tell(kind Change, ps []topics.Partition) {
 	f := s.o.Events
 	if f == nil {
 		return
@@ -125,7 +136,7 @@ func (s *Session) tell(kind Change, ps []topics.Partition) {
 // tellRevoking tells that partitions are about to go, those of them that were not told of yet.
 // Nothing more of them is delivered by now. There is no event for it: those are told afterwards,
 // when what is finished may count no more.
-func (s *Session) tellRevoking(ctx context.Context, ps []topics.Partition, deadline time.Time) {
+func (s *callers) tellRevoking(ctx context.Context, ps []topics.Partition, deadline time.Time) {
 	f := s.o.Handler.Revoking
 	if f == nil {
 		return
@@ -156,7 +167,7 @@ func (s *Session) tellRevoking(ctx context.Context, ps []topics.Partition, deadl
 // tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the
 // source has completed. It has a goroutine of its own, since it may be called within the user's
 // function that has drained the run; the end of the session waits for it.
-func (s *Session) tellEnding(quit <-chan struct{}) {
+func (s *callers) tellEnding(quit <-chan struct{}) {
 	defer close(s.toldEnd)
 	within := s.run.Limits().Drain
 	select {
@@ -166,7 +177,7 @@ func (s *Session) tellEnding(quit <-chan struct{}) {
 		return
 	case <-s.run.DrainC():
 		s.log.Info("vicuna: a consumer is being drained", "source", s.name, "group", s.cfg.Group())
-	case <-s.complete:
+	case <-s.ender.complete:
 		within = s.run.Limits().Close
 	}
 	s.tellRevoking(s.run.Context(), s.Assignment(), time.Now().Add(within))

@@ -43,13 +43,13 @@ func (s *Session) NewHandout(isl *core.Island) *Handout {
 // giveOut makes sub-streams of partitions. One that has a sub-stream which has not ended gets no
 // second: a loader whose answer came too late for the client is asked again, and both answers let
 // the sub-stream begin.
-func (s *Session) giveOut(ps []topics.Partition) {
+func (s *substreams) giveOut(ps []topics.Partition) {
 	var subs []*Sub
 	s.decide(func() {
 		for _, tp := range ps {
 			if p, given := s.parts.Give(tp); given {
 				p.Flow.givenOut, p.Flow.toldWaiting = time.Now(), false
-				subs = append(subs, &Sub{s, p})
+				subs = append(subs, &Sub{s.Session, p})
 			}
 		}
 	})
@@ -57,7 +57,7 @@ func (s *Session) giveOut(ps []topics.Partition) {
 }
 
 // startAgain makes another sub-stream of a partition, unless that has gone since.
-func (s *Session) startAgain(p *part) {
+func (s *substreams) startAgain(p *part) {
 	s.mu.Lock()
 	there := s.parts.Attachable(p)
 	s.mu.Unlock()

@@ -29,7 +29,7 @@ func countIn(metadata string) (n int32, ok bool) {
 }
 
 // label is what is committed with the offsets of a topic.
-func (s *Session) label(topic string) (string, bool) {
+func (s *starter) label(topic string) (string, bool) {
 	if s.cfg.StartFrom() != settings.Latest {
 		return "", false
 	}
@@ -38,7 +38,7 @@ func (s *Session) label(topic string) (string, bool) {
 }
 
 // onCommits reads the group's commits of the partitions that this member was given.
-func (s *Session) onCommits(resp *kmsg.OffsetFetchResponse) {
+func (s *starter) onCommits(resp *kmsg.OffsetFetchResponse) {
 	for _, g := range resp.Groups {
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
@@ -77,7 +77,7 @@ func (st *starts) learned(topic string) (int32, bool) {
 
 // beganWith is how many partitions a topic had when the subscription began; false where that is not
 // known.
-func (s *Session) beganWith(topic string) (int32, bool) {
+func (s *starter) beganWith(topic string) (int32, bool) {
 	t := s.o.History.topic(topic)
 	n, known := t.partitions, t.partitions > 0
 	if by, ok := s.starts.learned(topic); ok && (!known || by < n) {
@@ -87,7 +87,7 @@ func (s *Session) beganWith(topic string) (int32, bool) {
 }
 
 // latest looks up where partitions begin for settings.Latest that the group has no offsets of.
-func (s *Session) latest(ctx context.Context, open []topics.Partition) (map[topics.Partition]int64, error) {
+func (s *starter) latest(ctx context.Context, open []topics.Partition) (map[topics.Partition]int64, error) {
 	select {
 	case <-s.starts.known:
 	case <-ctx.Done():

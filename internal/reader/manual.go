@@ -14,7 +14,7 @@ import (
 
 // loadOffsets replaces the group's offsets by the user's, which it returns. Whoever calls it lets
 // the sub-streams begin, once their partitions are known.
-func (s *Session) loadOffsets(ctx context.Context, at topics.ByPartition[kgo.Offset]) (map[topics.Partition]int64, error) {
+func (s *starter) loadOffsets(ctx context.Context, at topics.ByPartition[kgo.Offset]) (map[topics.Partition]int64, error) {
 	var ps []topics.Partition
 	for topic, ids := range at {
 		for id := range ids {
@@ -49,11 +49,11 @@ func (s *Session) loadOffsets(ctx context.Context, at topics.ByPartition[kgo.Off
 }
 
 // callLoad calls the user's function.
-func (s *Session) callLoad(ctx context.Context, ps []topics.Partition) (_ map[topics.Partition]int64, err error) {
-	s.setCalling("offset loader")
+func (s *starter) callLoad(ctx context.Context, ps []topics.Partition) (_ map[topics.Partition]int64, err error) {
+	s.callers.setCalling("offset loader")
 	defer s.run.Here()()
 	defer func() {
-		s.setCalling("")
+		s.callers.setCalling("")
 		if p := recover(); p != nil {
 			err = &core.PanicError{Value: p, Stack: debug.Stack()}
 		}

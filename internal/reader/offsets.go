@@ -9,8 +9,11 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
+// offsets is what may be committed.
+type offsets struct{ *Session }
+
 // committable is what may be committed now.
-func (s *Session) committable() []commit.Offset {
+func (s *offsets) committable() []commit.Offset {
 	if s.o.Ahead > 0 {
 		return nil // it is committed before it is delivered
 	}
@@ -38,7 +41,7 @@ func (s *Session) committable() []commit.Offset {
 }
 
 // offsetOf makes the offset to commit of a partition's mark; the caller holds the lock.
-func (s *Session) offsetOf(p *part, m tracker.Mark) commit.Offset {
+func (s *offsets) offsetOf(p *part, m tracker.Mark) commit.Offset {
 	o := commit.Offset{Partition: p.Partition, Mark: m, Owner: p.Flow.owner, From: p.Flow.began, Counts: p.Flow.began >= 0}
 	if s.o.Metadata {
 		o.HasMetadata = true
@@ -50,7 +53,7 @@ func (s *Session) offsetOf(p *part, m tracker.Mark) commit.Offset {
 // lastOffsets is what is to be committed last of partitions whose assignments have ended, by
 // whoever has ended them: a revoke and the end of the session may come at the same time, and only
 // one of them is told how an assignment has ended. What the other knows of the partition is older.
-func (s *Session) lastOffsets(going parts, ends []feed.End) (offsets []commit.Offset) {
+func (s *offsets) lastOffsets(going parts, ends []feed.End) (offsets []commit.Offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := endsOf(ends)
@@ -95,7 +98,7 @@ func endsOf(ends []feed.End) map[topics.Partition]feed.End {
 }
 
 // leaveOut takes those out of the end's partitions that a revoke has ended: it tells of them.
-func (s *Session) leaveOut(going parts, ends []feed.End) {
+func (s *offsets) leaveOut(going parts, ends []feed.End) {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +111,7 @@ func (s *Session) leaveOut(going parts, ends []feed.End) {
 
 // toTell are the partitions of which a revoke tells: not those that the end of the session has
 // taken over, and tells of.
-func (s *Session) toTell(ps []topics.Partition, going parts, ends []feed.End) []topics.Partition {
+func (s *rebalancer) toTell(ps []topics.Partition, going parts, ends []feed.End) []topics.Partition {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -12,10 +13,18 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
+// poller fetches and delivers: the one goroutine that polls the client, and what wakes it.
+type poller struct {
+	*Session // written by furnish
+
+	pollMu sync.Mutex
+	cancel context.CancelFunc // of the poll under way; under pollMu
+}
+
 // poll fetches and delivers. From a poll until it has delivered what that brought, the client keeps
 // rebalances waiting: records of one assignment are never delivered to the partition's next one.
 // That takes no time worth mentioning, since delivering never waits.
-func (s *Session) poll(<-chan struct{}) {
+func (s *poller) poll(<-chan struct{}) {
 	defer s.cl.AllowRebalance()
 	if !s.awaitBounds() { // what came before them could lie after them
 		return
@@ -33,7 +42,7 @@ func (s *Session) poll(<-chan struct{}) {
 		if s.over() {
 			return
 		}
-		s.errors(fetches)
+		s.faults.errors(fetches)
 		for i := range fetches {
 			s.take(&fetches[i])
 		}
@@ -48,7 +57,7 @@ func (s *Session) poll(<-chan struct{}) {
 
 // pauseAfterErrors lets some time pass after a poll that brought nothing but errors. The client
 // tells of a topic that is not there at every poll, and would be asked again without a break.
-func (s *Session) pauseAfterErrors() {
+func (s *poller) pauseAfterErrors() {
 	timer := time.NewTimer(errorPause)
 	defer timer.Stop()
 	select {
@@ -61,7 +70,7 @@ func (s *Session) pauseAfterErrors() {
 const errorPause = 50 * time.Millisecond
 
 // fitFetches sets the size of fetches now and then.
-func (s *Session) fitFetches() {
+func (s *poller) fitFetches() {
 	s.fetchSize.Polled(s.budget.Full(), func() memory.Fetching {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -70,7 +79,7 @@ func (s *Session) fitFetches() {
 }
 
 // beginPoll makes the context of a poll, which wakePoll ends.
-func (s *Session) beginPoll() context.Context {
+func (s *poller) beginPoll() context.Context {
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.pollMu.Lock()
 	defer s.pollMu.Unlock()
@@ -78,14 +87,14 @@ func (s *Session) beginPoll() context.Context {
 	return ctx
 }
 
-func (s *Session) endPoll() {
+func (s *poller) endPoll() {
 	s.pollMu.Lock()
 	defer s.pollMu.Unlock()
 	s.cancel()
 }
 
 // wakePoll makes a poll that waits return.
-func (s *Session) wakePoll() {
+func (s *poller) wakePoll() {
 	s.pollMu.Lock()
 	defer s.pollMu.Unlock()
 	if s.cancel != nil {
@@ -98,7 +107,7 @@ func (s *Session) wakePoll() {
 const patience = 250 * time.Millisecond
 
 // room waits until there is room in the budget; false: there is nothing more to fetch for.
-func (s *Session) room() bool {
+func (s *poller) room() bool {
 	if !s.budget.Full() {
 		s.mu.Lock()
 		s.parts.Relax()
@@ -130,7 +139,7 @@ func (s *Session) room() bool {
 }
 
 // strain pauses those that hold more than their share, where that helps the others.
-func (s *Session) strain() {
+func (s *poller) strain() {
 	strained := false
 	s.decide(func() { strained = s.parts.Strain() })
 	if strained {
@@ -140,7 +149,7 @@ func (s *Session) strain() {
 
 // idle lets holders emit (a Batch) while the budget is full and nothing is on its way to them: they
 // would wait for more for ever.
-func (s *Session) idle(spent bool) {
+func (s *poller) idle(spent bool) {
 	s.decide(func() {
 		lanes := s.parts.Lanes()
 		if s.lane != nil && len(lanes) == 0 {
@@ -152,7 +161,7 @@ func (s *Session) idle(spent bool) {
 
 // crowded reports whether polling has to wait. Once those that hold too much are paused, the others
 // have as much again.
-func (s *Session) crowded() bool {
+func (s *poller) crowded() bool {
 	s.mu.Lock()
 	strained := s.parts.Strained()
 	s.mu.Unlock()
@@ -163,7 +172,7 @@ func (s *Session) crowded() bool {
 }
 
 // take delivers what one broker's response has brought.
-func (s *Session) take(f *kgo.Fetch) {
+func (s *poller) take(f *kgo.Fetch) {
 	var response *memory.Lease
 	for ti := range f.Topics {
 		t := &f.Topics[ti]
@@ -195,7 +204,7 @@ func (s *Session) take(f *kgo.Fetch) {
 }
 
 // deliver gives the stream what was fetched of a partition, or stages it to be committed ahead.
-func (s *Session) deliver(topic string, p *kgo.FetchPartition, lease *memory.Lease) {
+func (s *poller) deliver(topic string, p *kgo.FetchPartition, lease *memory.Lease) {
 	tp := topics.Partition{Topic: topic, Partition: p.Partition}
 	s.fetched.Add(int64(len(p.Records)))
 	if s.outages.Any() {
@@ -230,7 +239,7 @@ type batch struct {
 
 // seen notes what was fetched of a partition, and returns what is to be delivered of it. At most
 // once that is staged.
-func (s *Session) seen(tp topics.Partition, recs []*kgo.Record, bytes int64, lease *memory.Lease) (b batch, wanted bool) {
+func (s *poller) seen(tp topics.Partition, recs []*kgo.Record, bytes int64, lease *memory.Lease) (b batch, wanted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, wanted := s.parts.Fetched(tp, recs[0].Offset)
@@ -261,7 +270,7 @@ func (s *Session) seen(tp topics.Partition, recs []*kgo.Record, bytes int64, lea
 }
 
 // within cuts off what lies after the end of a bounded run; the caller holds the lock.
-func (s *Session) within(tp topics.Partition, recs []*kgo.Record) []*kgo.Record {
+func (s *poller) within(tp topics.Partition, recs []*kgo.Record) []*kgo.Record {
 	end, known := s.parts.Bounds().Of(tp)
 	if !known || recs[len(recs)-1].Offset < end {
 		return recs

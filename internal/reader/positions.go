@@ -51,7 +51,7 @@ func (st *starts) set(ends map[topics.Partition]int64) {
 // left it. With settings.Earliest nothing is lost where it does not: so where somebody commits the
 // group alone decides, since what was finished and not committed has to be committed by whoever
 // reads it again; and partitions of the user's choice, without a group, begin anew in each run.
-func (s *Session) remembers() bool {
+func (s *starter) remembers() bool {
 	switch {
 	case s.cfg.StartFrom() == settings.Latest, s.o.Subscription.Offsets != nil:
 		return true
@@ -64,7 +64,7 @@ func (s *Session) remembers() bool {
 // onOffsets is called with the offsets at which fetching is about to begin: the group's, or a
 // position that is still to be looked up (below zero). What it changes in at is where it does. An
 // error ends the assignment; ctx does when that is over.
-func (s *Session) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *starter) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	<-s.ready
 	if s.cl == nil {
 		return at, nil
@@ -80,7 +80,7 @@ func (s *Session) onOffsets(ctx context.Context, at map[string]map[int32]kgo.Off
 }
 
 // locate finds out where partitions begin.
-func (s *Session) locate(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
+func (s *starter) locate(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
 	if err := s.refused(ctx, at); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Session) locate(ctx context.Context, at topics.ByPartition[kgo.Offset])
 	known := s.noteLocated(at, committed, begins)
 	if s.o.Manual != nil {
 		topics.Sort(known)
-		s.giveOut(known)
+		s.substreams.giveOut(known)
 	}
 	if len(begins) > 0 && s.o.keepsOffsets() {
 		s.door.Wake()
@@ -121,7 +121,7 @@ func (s *Session) locate(ctx context.Context, at topics.ByPartition[kgo.Offset])
 
 // sortOut says what the group has committed of each partition (-1: nothing that counts), where
 // partitions begin that the handle remembers, and which are open.
-func (s *Session) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.Partition]int64) (committed, begins map[topics.Partition]int64, open []topics.Partition) {
+func (s *starter) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.Partition]int64) (committed, begins map[topics.Partition]int64, open []topics.Partition) {
 	committed, begins = map[topics.Partition]int64{}, map[topics.Partition]int64{}
 	for topic, ids := range at {
 		for id, o := range ids {
@@ -145,7 +145,7 @@ func (s *Session) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.P
 }
 
 // noteLocated says that the partitions' beginnings are known, and lists them.
-func (s *Session) noteLocated(at topics.ByPartition[kgo.Offset], committed, begins map[topics.Partition]int64) (known []topics.Partition) {
+func (s *starter) noteLocated(at topics.ByPartition[kgo.Offset], committed, begins map[topics.Partition]int64) (known []topics.Partition) {
 	marks := s.cfg.StartFrom() == settings.Latest && s.o.keepsOffsets()
 	s.decide(func() {
 		for topic, ids := range at {
@@ -173,7 +173,7 @@ func (s *Session) noteLocated(at topics.ByPartition[kgo.Offset], committed, begi
 
 // refused adds the partitions that the client has left out, because the group would not tell their
 // offsets at that moment: it asks for all of them once, and would never read those.
-func (s *Session) refused(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
+func (s *starter) refused(ctx context.Context, at topics.ByPartition[kgo.Offset]) error {
 	var ps []topics.Partition
 	s.mu.Lock()
 	for _, p := range s.parts.All() {
@@ -202,7 +202,7 @@ func (s *Session) refused(ctx context.Context, at topics.ByPartition[kgo.Offset]
 }
 
 // insist asks again, while that may help and what is asked for is still wanted.
-func (s *Session) insist(ctx context.Context, ask func() error) error {
+func (s *starter) insist(ctx context.Context, ask func() error) error {
 	told := false
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := ask()
@@ -232,7 +232,7 @@ func (s *Session) insist(ctx context.Context, ask func() error) error {
 }
 
 // savePositions remembers where partitions go on whose assignments have ended.
-func (s *Session) savePositions(going parts, ends []feed.End) {
+func (s *offsets) savePositions(going parts, ends []feed.End) {
 	of := endsOf(ends)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,7 +249,7 @@ func (s *Session) savePositions(going parts, ends []feed.End) {
 
 // goesOn is the offset of the first record of a partition that is not finished, or, at most once,
 // that the stream did not get; false where nothing of it is known. The caller holds the lock.
-func (s *Session) goesOn(p *part, e feed.End, ended bool) (int64, bool) {
+func (s *offsets) goesOn(p *part, e feed.End, ended bool) (int64, bool) {
 	next := p.Next
 	switch {
 	case s.o.Ahead > 0:

@@ -14,10 +14,13 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
+// rebalancer is the client's callbacks: partitions come, and go.
+type rebalancer struct{ *Session }
+
 // clientOptions are what the session adds to the settings': what is read, and who is told of
 // rebalances. All three callbacks are set: where Lost is not, the client calls Revoked, and would
 // commit.
-func (s *Session) clientOptions() []kgo.Opt {
+func (s *rebalancer) clientOptions() []kgo.Opt {
 	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
 	s.kill = kill
 	// Transactions' markers have offsets, which are to be committed and counted like others. They
@@ -35,16 +38,16 @@ func (s *Session) clientOptions() []kgo.Opt {
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onRevoked(ctx, topics.List(ps)) }),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, ps map[string][]int32) { s.onLost(ctx, topics.List(ps)) }),
 		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
-			s.onCommits(resp)
+			s.starter.onCommits(resp)
 			return nil
 		}),
-		kgo.AdjustFetchOffsetsFn(s.onOffsets),
+		kgo.AdjustFetchOffsetsFn(s.starter.onOffsets),
 	)
 }
 
 // onAssigned is called before anything of the partitions is fetched; in each rebalance, also where
 // there are none.
-func (s *Session) onAssigned(ctx context.Context, ps []topics.Partition) {
+func (s *rebalancer) onAssigned(ctx context.Context, ps []topics.Partition) {
 	<-s.ready
 	if s.cl == nil {
 		return
@@ -63,15 +66,15 @@ func (s *Session) onAssigned(ctx context.Context, ps []topics.Partition) {
 }
 
 // add takes partitions in, and tells of them.
-func (s *Session) add(ctx context.Context, ps []topics.Partition) error {
+func (s *rebalancer) add(ctx context.Context, ps []topics.Partition) error {
 	if err := s.assign(ps); err != nil {
 		return err
 	}
 	s.log.Info("vicuna: partitions were assigned", "group", s.cfg.Group(), "member", s.memberID(), "partitions", topics.Summary(ps))
-	s.handle(ctx, "assigned handler", s.o.Handler.Assigned, ps)
-	s.tell(Assigned, ps)
+	s.callers.handle(ctx, "assigned handler", s.o.Handler.Assigned, ps)
+	s.callers.tell(Assigned, ps)
 	if s.handout != nil && s.o.Manual == nil {
-		s.giveOut(ps)
+		s.substreams.giveOut(ps)
 	}
 	s.bell.Ring()
 	return nil
@@ -80,7 +83,7 @@ func (s *Session) add(ctx context.Context, ps []topics.Partition) error {
 // assign makes the partitions known, in one step with what the client is told of them: from then on
 // they can be paused. Where there is one lane their records are taken at once, else when somebody
 // runs their sub-streams.
-func (s *Session) assign(ps []topics.Partition) (err error) {
+func (s *rebalancer) assign(ps []topics.Partition) (err error) {
 	member := s.memberID()
 	s.decide(func() {
 		for _, tp := range ps {
@@ -104,7 +107,7 @@ func (s *Session) assign(ps []topics.Partition) (err error) {
 
 // onRevoked takes partitions away: what is in flight is finished, within the time that the settings
 // give, and committed.
-func (s *Session) onRevoked(ctx context.Context, ps []topics.Partition) {
+func (s *rebalancer) onRevoked(ctx context.Context, ps []topics.Partition) {
 	<-s.ready
 	going := s.taken(ps)
 	if len(going) == 0 {
@@ -119,25 +122,25 @@ func (s *Session) onRevoked(ctx context.Context, ps []topics.Partition) {
 	}
 	begin := time.Now()
 	ends := s.drain(ctx, going, ps)
-	if err := s.door.Ending(ctx, func() []commit.Offset { return s.lastOffsets(going, ends) }); err != nil {
+	if err := s.door.Ending(ctx, func() []commit.Offset { return s.offsets.lastOffsets(going, ends) }); err != nil {
 		s.run.Fail(err)
 	}
-	s.savePositions(going, ends)
+	s.offsets.savePositions(going, ends)
 	<-s.revokes
 	s.log.Info("vicuna: partitions were revoked", "group", s.cfg.Group(), "member", s.memberID(), "partitions", topics.Summary(ps), "took", time.Since(begin).Round(time.Millisecond))
 	told := s.toTell(ps, going, ends)
 	if len(told) > 0 {
-		s.handle(ctx, "revoked handler", s.o.Handler.Revoked, told)
+		s.callers.handle(ctx, "revoked handler", s.o.Handler.Revoked, told)
 	}
 	s.gone(ctx, going, ps)
 	if len(told) > 0 {
-		s.tell(Revoked, told)
+		s.callers.tell(Revoked, told)
 	}
 }
 
 // onLost is called when partitions are somebody else's already: nothing is waited for, nothing
 // committed.
-func (s *Session) onLost(ctx context.Context, ps []topics.Partition) {
+func (s *rebalancer) onLost(ctx context.Context, ps []topics.Partition) {
 	<-s.ready
 	s.standing.Without() // whether it had any or not
 	if going := s.taken(ps); len(going) > 0 {
@@ -147,7 +150,7 @@ func (s *Session) onLost(ctx context.Context, ps []topics.Partition) {
 
 // thrownOut reports whether the group has put this client out since it gave it the partitions. The
 // client may have joined anew by then, as another member, and call it a revoke.
-func (s *Session) thrownOut(going parts) bool {
+func (s *rebalancer) thrownOut(going parts) bool {
 	member := s.memberID()
 	for _, p := range going {
 		if p.Flow.owner.Member() != member {
@@ -158,7 +161,7 @@ func (s *Session) thrownOut(going parts) bool {
 }
 
 // lose drops what is in flight of partitions that are somebody else's.
-func (s *Session) lose(ctx context.Context, ps []topics.Partition, going parts) {
+func (s *rebalancer) lose(ctx context.Context, ps []topics.Partition, going parts) {
 	for _, p := range going {
 		p.Flow.owner.Leave()
 	}
@@ -170,23 +173,23 @@ func (s *Session) lose(ctx context.Context, ps []topics.Partition, going parts) 
 		}
 	}
 	for _, p := range going {
-		s.completeSub(p)
+		s.substreams.completeSub(p)
 	}
-	s.savePositions(going, ends)
+	s.offsets.savePositions(going, ends)
 	s.log.Warn("vicuna: partitions were lost: another member may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", topics.Summary(ps))
-	s.handle(ctx, "lost handler", s.o.Handler.Lost, ps)
+	s.callers.handle(ctx, "lost handler", s.o.Handler.Lost, ps)
 	s.gone(ctx, going, ps)
-	s.tell(Lost, ps)
+	s.callers.tell(Lost, ps)
 }
 
 // taken marks the partitions that are ours as being taken away.
-func (s *Session) taken(ps []topics.Partition) (going parts) {
+func (s *rebalancer) taken(ps []topics.Partition) (going parts) {
 	s.decide(func() { going = s.parts.Revoke(ps) })
 	return going
 }
 
 // byLane says which of the partitions go which way.
-func (s *Session) byLane(going parts) map[*lane][]topics.Partition {
+func (s *rebalancer) byLane(going parts) map[*lane][]topics.Partition {
 	of := map[*lane][]topics.Partition{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +203,7 @@ func (s *Session) byLane(going parts) map[*lane][]topics.Partition {
 
 // drain waits until nothing of the partitions is in flight, or the time is up. Then it holds
 // revokes, until its caller has committed what it returns.
-func (s *Session) drain(ctx context.Context, going parts, ps []topics.Partition) (ends []feed.End) {
+func (s *rebalancer) drain(ctx context.Context, going parts, ps []topics.Partition) (ends []feed.End) {
 	begin := time.Now()
 	within := s.cfg.RevokeTimeout()
 	of := s.byLane(going)
@@ -209,7 +212,7 @@ func (s *Session) drain(ctx context.Context, going parts, ps []topics.Partition)
 		// all of them hurry at the same time
 		revocations = append(revocations, l.feed.Revoke(within-time.Since(begin), keys...))
 	}
-	s.tellRevoking(ctx, ps, begin.Add(within))
+	s.callers.tellRevoking(ctx, ps, begin.Add(within))
 	s.revokes <- struct{}{}
 	for _, r := range revocations {
 		ends = append(ends, r.Wait()...)
@@ -221,17 +224,17 @@ func (s *Session) drain(ctx context.Context, going parts, ps []topics.Partition)
 	if left > 0 {
 		s.dropped.Add(int64(left))
 		s.log.Warn("vicuna: partitions are given up with records in flight after settings.RevokeTimeout: they will be delivered again", "records", left, "waited", time.Since(begin).Round(time.Millisecond),
-			"partitions", s.unfinished(ends, begin))
-		s.warnNotFinished(ends)
+			"partitions", s.watcher.unfinished(ends, begin))
+		s.watcher.warnNotFinished(ends)
 	}
 	for _, p := range going {
-		s.completeSub(p)
+		s.substreams.completeSub(p)
 	}
 	return ends
 }
 
 // gone forgets partitions.
-func (s *Session) gone(ctx context.Context, going parts, ps []topics.Partition) {
+func (s *rebalancer) gone(ctx context.Context, going parts, ps []topics.Partition) {
 	for _, p := range going {
 		p.Flow.owner.Leave() // before what was committed of it is forgotten
 	}
@@ -246,7 +249,7 @@ func (s *Session) gone(ctx context.Context, going parts, ps []topics.Partition) 
 		}
 	})
 	if m := s.o.Manual; m != nil && m.Revoked != nil {
-		s.handle(ctx, "function for revoked partitions", func(context.Context, *View, []topics.Partition) error {
+		s.callers.handle(ctx, "function for revoked partitions", func(context.Context, *View, []topics.Partition) error {
 			m.Revoked(ps)
 			return nil
 		}, ps)

@@ -15,7 +15,7 @@ import (
 // nothing has changed: it calls neither lost nor assigned. But somebody else may have had them in
 // between, and what the former member has in flight may not be committed. So here they are lost,
 // and assigned: reading goes on where the group is.
-func (s *Session) rejoined(ctx context.Context) error {
+func (s *rebalancer) rejoined(ctx context.Context) error {
 	ps, from, unasked := s.ofFormerMember()
 	if len(unasked) > 0 {
 		s.lose(ctx, unasked, s.taken(unasked))
@@ -35,7 +35,7 @@ func (s *Session) rejoined(ctx context.Context) error {
 			return err
 		}
 	}
-	committed, err := s.askCommitted(ctx, ps)
+	committed, err := s.starter.askCommitted(ctx, ps)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Session) rejoined(ctx context.Context) error {
 		at.Set(p, kgo.NewOffset().At(offset))
 	}
 	if s.o.Manual != nil {
-		if _, err := s.loadOffsets(ctx, at); err != nil {
+		if _, err := s.starter.loadOffsets(ctx, at); err != nil {
 			return err
 		}
 		if err := s.add(ctx, ps); err != nil {
@@ -57,7 +57,8 @@ func (s *Session) rejoined(ctx context.Context) error {
 	}
 	s.goOnAt(ps, at, committed)
 	if s.o.Manual != nil {
-		s.giveOut(ps) // the client asks for no offsets of what it has kept, so nobody else does
+		// the client asks for no offsets of what it has kept, so nobody else does
+		s.substreams.giveOut(ps)
 	}
 	s.bell.Ring()
 	return nil
@@ -65,7 +66,7 @@ func (s *Session) rejoined(ctx context.Context) error {
 
 // goOnAt lets partitions that the client reads go on at offsets. No poll comes in between: the
 // client keeps them waiting.
-func (s *Session) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Offset], committed map[topics.Partition]int64) {
+func (s *rebalancer) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Offset], committed map[topics.Partition]int64) {
 	s.decide(func() {
 		for _, tp := range ps {
 			p, o := s.parts.Get(tp), at[tp.Topic][tp.Partition].EpochOffset().Offset
@@ -85,7 +86,7 @@ func (s *Session) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Offset
 }
 
 // askCommitted asks for the group's offsets until they are told.
-func (s *Session) askCommitted(ctx context.Context, ps []topics.Partition) (committed map[topics.Partition]int64, err error) {
+func (s *starter) askCommitted(ctx context.Context, ps []topics.Partition) (committed map[topics.Partition]int64, err error) {
 	err = s.insist(ctx, func() (err error) {
 		committed, err = s.ask.Committed(kadm.RequireStable(ctx), ps)
 		return err
@@ -97,7 +98,7 @@ func (s *Session) askCommitted(ctx context.Context, ps []topics.Partition) (comm
 // each goes on if nothing was ever committed: what comes before is done. -1: with what the client
 // reads next. unasked are those of which the client had not learned where they begin: it goes on
 // asking, so nobody else may set its place meanwhile, which it would prefer to the answer.
-func (s *Session) ofFormerMember() (ps []topics.Partition, from map[topics.Partition]int64, unasked []topics.Partition) {
+func (s *rebalancer) ofFormerMember() (ps []topics.Partition, from map[topics.Partition]int64, unasked []topics.Partition) {
 	member := s.memberID()
 	from = map[topics.Partition]int64{}
 	s.mu.Lock()

@@ -24,8 +24,22 @@ import (
 	"github.com/vicuna-go/vicuna/settings"
 )
 
-// Session is one run of a handle; see the package's comment.
+// Session is one run of a handle: what its rooms have in common, which embed it, and the rooms.
+// Each has a file or two, and what is its own business; see the package's comment.
 type Session struct {
+	// The rooms; written by New.
+	starter    *starter
+	poller     *poller
+	rebalancer *rebalancer
+	substreams *substreams
+	offsets    *offsets
+	ahead      *ahead
+	tails      *tails
+	callers    *callers
+	watcher    *watcher
+	faults     *faults
+	ender      *ender
+
 	// Written while the graph is built.
 	o       Options
 	cfg     settings.ConsumerConfig
@@ -55,40 +69,22 @@ type Session struct {
 	joins     membership.Joins
 	standing  membership.Standing
 	outages   outage.Outages
-	events    core.Serial
-	starts    starts
-	doubts    chan *fault.FetchError
 
 	bounded   chan struct{} // closed when the ends of a bounded run are known
 	boundOnce sync.Once     // closes bounded
 	done      atomic.Bool   // everything was read up to there, and finished; written by decide
 
-	// ended: the session has begun to end, at the end of the run, or before, after a source that
-	// has completed. Whoever sets it ends the session.
-	ended atomic.Bool
-	// closed when a session that has ended before its run has left its group
-	left      chan struct{}
-	leftWith  error  // what went wrong with that; read after left
-	stopLeave func() // ends the goroutine that waits for that
-
-	handlers chan struct{} // held by whoever calls a function of the Handler
 	// revokes is held by a revoke from when it ends assignments until their offsets are committed.
-	revokes  chan struct{}
-	complete chan struct{} // closed when the source has completed
-	toldEnd  chan struct{} // closed when the handler was told that the end begins
+	revokes chan struct{}
 
 	// goBack: partitions that were missed are to be read again. A callback sets it, and the poller
 	// clears it.
 	goBack atomic.Bool
 
-	pollMu   sync.Mutex
-	cancel   context.CancelFunc // of the poll under way; under pollMu
-	stopping []func()           // written by start
+	stopping []func() // written by start
 
-	mu       sync.Mutex // guards the next three, and all flows
-	parts    *partitions.Table[*flow]
-	calling  string              // the user's function that a rebalance waits for
-	outlived map[*lane]*outlived // sub-streams whose partitions are gone
+	mu    sync.Mutex // guards parts, all flows, and what the rooms below say that it does
+	parts *partitions.Table[*flow]
 
 	fetched atomic.Int64 // records; the poller adds
 	dropped atomic.Int64 // records; whoever takes partitions away adds
@@ -98,11 +94,9 @@ type Session struct {
 func New(b *core.Builder, o Options, problems ...error) *Session {
 	s := &Session{
 		o: o, cfg: o.Settings, run: b.Run, name: o.Name, log: o.Log,
-		ready: make(chan struct{}), left: make(chan struct{}), handlers: make(chan struct{}, 1), revokes: make(chan struct{}, 1),
-		complete: make(chan struct{}), toldEnd: make(chan struct{}), bounded: make(chan struct{}), bell: &feed.Bell{},
-		doubts: make(chan *fault.FetchError, 1), outlived: map[*lane]*outlived{},
+		ready: make(chan struct{}), revokes: make(chan struct{}, 1), bounded: make(chan struct{}), bell: &feed.Bell{},
 	}
-	s.starts.known = make(chan struct{})
+	s.furnish()
 	s.ctx, s.finish = context.WithCancel(b.Run.SourceContext())
 	if s.cfg.Group() == "" && (o.NeedsGroup || !o.Subscription.Manual) {
 		problems = append(problems, fault.ErrNoGroup)
@@ -125,7 +119,7 @@ func New(b *core.Builder, o Options, problems ...error) *Session {
 	s.budget = memory.NewBudget(memory.Load{Bytes: int64(bytes), Records: int64(records)}, s.bell.Ring)
 	s.parts = partitions.New[*flow](partitions.Options{Share: s.budget.Share, Patience: patience})
 	s.door = commit.NewDoor(commit.Options{
-		Group: s.cfg.Group(), Timeout: s.cfg.CommitTimeout(), Log: s.log, Committable: s.committable, Fail: s.run.Fail,
+		Group: s.cfg.Group(), Timeout: s.cfg.CommitTimeout(), Log: s.log, Committable: s.offsets.committable, Fail: s.run.Fail,
 	})
 	switch {
 	case o.Commits:
@@ -137,8 +131,23 @@ func New(b *core.Builder, o Options, problems ...error) *Session {
 		s.door.Arm(settings.NewCommitter())
 	}
 	b.Run.OnStart(s.start)
-	b.Run.OnLast(s.end)
+	b.Run.OnLast(s.ender.end)
 	return s
+}
+
+// furnish makes the rooms.
+func (s *Session) furnish() {
+	s.starter = &starter{Session: s, starts: starts{known: make(chan struct{})}}
+	s.poller = &poller{Session: s}
+	s.rebalancer = &rebalancer{s}
+	s.substreams = &substreams{Session: s, outlived: map[*lane]*outlived{}}
+	s.offsets = &offsets{s}
+	s.ahead = &ahead{s}
+	s.tails = &tails{s}
+	s.callers = &callers{Session: s, handlers: make(chan struct{}, 1), toldEnd: make(chan struct{})}
+	s.watcher = &watcher{s}
+	s.faults = &faults{Session: s, doubts: make(chan *fault.FetchError, 1)}
+	s.ender = &ender{Session: s, left: make(chan struct{}), complete: make(chan struct{})}
 }
 
 // Single says that all partitions go one way.
@@ -163,7 +172,7 @@ func (s *Session) start() {
 	if s.o.Subscription.Manual {
 		make = kclient.NewReaderClient
 	}
-	cl, err := make(s.cfg, s.clientOptions()...)
+	cl, err := make(s.cfg, s.rebalancer.clientOptions()...)
 	if err != nil {
 		close(s.ready)
 		s.run.Fail(err)
@@ -188,7 +197,7 @@ func (s *Session) store() commit.Store {
 	if s.o.Subscription.Manual {
 		return &commit.Admin{Client: s.ask.Admin(), Group: s.cfg.Group()}
 	}
-	s.member = commit.NewMember(s.cl, &s.joins, s.cfg.Group(), s.cfg.InstanceID(), s.label)
+	s.member = commit.NewMember(s.cl, &s.joins, s.cfg.Group(), s.cfg.InstanceID(), s.starter.label)
 	return s.member
 }
 
@@ -197,20 +206,20 @@ func (s *Session) serveAll() {
 	if s.o.Commits {
 		s.serve("commit", s.door.Loop)
 	}
-	s.serve("watch", s.watch)
+	s.serve("watch", s.watcher.watch)
 	if s.o.Ahead > 0 {
-		s.serve("commit ahead", s.commitAhead)
+		s.serve("commit ahead", s.ahead.commitAhead)
 	}
-	s.serve("begin", s.begin)
-	s.serve("look into", s.lookInto)
+	s.serve("begin", s.starter.begin)
+	s.serve("look into", s.faults.lookInto)
 	s.serve("attend", s.attend)
-	s.serve("revoking", s.tellEnding)
-	s.serve("poll", s.poll)
+	s.serve("revoking", s.callers.tellEnding)
+	s.serve("poll", s.poller.poll)
 	if s.o.ToEnd {
-		s.serve("tails", s.watchTails)
+		s.serve("tails", s.tails.watchTails)
 	}
 	// not among those that the session stops, since it may be the one that ends it
-	s.stopLeave = s.run.Serve(s.name+" leave", s.leaveWhenComplete)
+	s.ender.stopLeave = s.run.Serve(s.name+" leave", s.ender.leaveWhenComplete)
 }
 
 // serve is for what goes on until after the last island.

@@ -9,9 +9,12 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
+// watcher tells of records and sub-streams that do not come to their end.
+type watcher struct{ *Session }
+
 // watch tells of records that stay undone: of each partition's first one when it has been undone
 // for settings.StuckAfter, and again each time as long has passed.
-func (s *Session) watch(quit <-chan struct{}) {
+func (s *watcher) watch(quit <-chan struct{}) {
 	after := s.cfg.StuckAfter()
 	tick := time.NewTicker(max(after/looksInTime, time.Millisecond))
 	defer tick.Stop()
@@ -43,7 +46,7 @@ const looksInTime = 8
 
 // warnStuck tells of a partition's first record that is not done, and reports whether it has: where
 // that is so for long enough.
-func (s *Session) warnStuck(a inFlight, after time.Duration) bool {
+func (s *watcher) warnStuck(a inFlight, after time.Duration) bool {
 	if s.warnUnanswered(a, after) {
 		return true
 	}
@@ -65,7 +68,7 @@ func (s *Session) warnStuck(a inFlight, after time.Duration) bool {
 
 // warnUnanswered tells of a partition's first record that is not done, and reports whether it has:
 // where the record has waited for so long, for nothing but that.
-func (s *Session) warnUnanswered(a inFlight, after time.Duration) bool {
+func (s *watcher) warnUnanswered(a inFlight, after time.Duration) bool {
 	u, ok := a.Unanswered()
 	if !ok || u.Age < after {
 		return false
@@ -82,7 +85,7 @@ func (s *Session) warnUnanswered(a inFlight, after time.Duration) bool {
 const mostNamed = 10
 
 // warnNotFinished tells of partitions that are given up because of such records.
-func (s *Session) warnNotFinished(ends []feed.End) {
+func (s *watcher) warnNotFinished(ends []feed.End) {
 	var names []string
 	n := 0
 	for _, e := range ends {

@@ -11,6 +11,12 @@ import (
 	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
+// substreams gives each partition a way of its own, as long as the run lasts.
+type substreams struct {
+	*Session
+	outlived map[*lane]*outlived // sub-streams whose partitions are gone; under the session's lock
+}
+
 // Partition is the one that the sub-stream is of.
 func (sub *Sub) Partition() topics.Partition { return sub.part.Partition }
 
@@ -23,16 +29,16 @@ func (sub *Sub) Name() string { return sub.s.name + " " + sub.part.String() }
 // Build takes part in the building of the sub-stream's graph, with the way to its island: records
 // come when it runs, and at its end another sub-stream may follow.
 func (sub *Sub) Build(b *core.Builder, l *Lane) {
-	b.Run.OnStart(func() { sub.s.attach(sub.part, l) })
+	b.Run.OnStart(func() { sub.s.substreams.attach(sub.part, l) })
 	b.Run.OnLast(func(ctx context.Context) error {
-		sub.s.detach(ctx, sub.part, l)
+		sub.s.substreams.detach(ctx, sub.part, l)
 		sub.s.handout.close()
 		return nil
 	})
 }
 
 // attach lets a partition's records go to a sub-stream that has begun.
-func (s *Session) attach(p *part, l *lane) {
+func (s *substreams) attach(p *part, l *lane) {
 	attached, waited := false, false
 	var err error
 	s.decide(func() {
@@ -65,14 +71,14 @@ func (s *Session) attach(p *part, l *lane) {
 
 // detach is the end of a sub-stream. Where the partition stays, another one follows, from the first
 // record that was not finished.
-func (s *Session) detach(ctx context.Context, p *part, l *lane) {
+func (s *substreams) detach(ctx context.Context, p *part, l *lane) {
 	l.feed.Await(ctx)
 	// In turn: a revoke finds the partition with its lane, or with what that has left. Where the
 	// turn does not come in time a commit waits for brokers that say nothing; a revoke that comes
 	// now commits less than it could.
 	release, _ := s.door.Hold(ctx)
 	ends := l.feed.Finish(ctx)
-	s.warnNotFinished(ends)
+	s.watcher.warnNotFinished(ends)
 	l.rest()
 	s.decide(func() {
 		s.parts.Closed(p)
@@ -86,7 +92,7 @@ func (s *Session) detach(ctx context.Context, p *part, l *lane) {
 }
 
 // leftBy notes what a sub-stream has left of its partition; the caller holds the lock.
-func (s *Session) leftBy(p *part, ends []feed.End) partitions.Ended {
+func (s *substreams) leftBy(p *part, ends []feed.End) partitions.Ended {
 	f := p.Flow
 	how := partitions.Ended{Undone: -1, Over: s.run.Draining() || s.run.Stopped()}
 	// a revoke has ended it, and commits it
@@ -105,7 +111,7 @@ func (s *Session) leftBy(p *part, ends []feed.End) partitions.Ended {
 }
 
 // completeSub ends the sub-stream of a partition that was taken away.
-func (s *Session) completeSub(p *part) {
+func (s *substreams) completeSub(p *part) {
 	if s.lane != nil {
 		return
 	}
@@ -132,7 +138,7 @@ type outlived struct {
 
 // watchSubStreams tells once of partitions that nobody reads because their sub-streams do not
 // begin, and of sub-streams whose graphs do not end though their partitions are gone.
-func (s *Session) watchSubStreams(after time.Duration) {
+func (s *watcher) watchSubStreams(after time.Duration) {
 	if s.handout == nil {
 		return
 	}
@@ -146,7 +152,7 @@ func (s *Session) watchSubStreams(after time.Duration) {
 			waiting = append(waiting, p.Partition)
 		}
 	}
-	for _, o := range s.outlived {
+	for _, o := range s.substreams.outlived {
 		if !o.told && now.Sub(o.since) >= after {
 			o.told = true
 			lasting = append(lasting, o.Partition)

@@ -6,6 +6,9 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
+// tails finds out that the last offsets of a bounded run hold no record.
+type tails struct{ *Session }
+
 // A bounded run reads each partition up to the end that it had, and the last offsets before that
 // may hold nothing that can be read: records that were compacted away, alone or with their batches,
 // or aborted ones whose marker lies after the start of another open transaction. The client goes on
@@ -37,7 +40,7 @@ type tail struct {
 }
 
 // watchTails finds out that partitions have nothing more to read before the end of a bounded run.
-func (s *Session) watchTails(quit <-chan struct{}) {
+func (s *tails) watchTails(quit <-chan struct{}) {
 	if !s.awaitBounds() {
 		return
 	}
@@ -53,7 +56,7 @@ func (s *Session) watchTails(quit <-chan struct{}) {
 		case <-s.ctx.Done():
 			return
 		}
-		if s.crowded() {
+		if s.poller.crowded() {
 			clear(resting) // nothing is fetched, so it says nothing that nothing comes
 			continue
 		}
@@ -69,7 +72,7 @@ func (s *Session) watchTails(quit <-chan struct{}) {
 
 // atRest are the partitions that are to be asked now; resting is what it knows of them from the
 // last time, and for the next.
-func (s *Session) atRest(resting map[topics.Partition]tail) (due []tail) {
+func (s *tails) atRest(resting map[topics.Partition]tail) (due []tail) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

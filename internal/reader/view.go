@@ -55,7 +55,7 @@ func (s *Session) Belongs() bool { return s.standing.Has() }
 
 // Questions asks the brokers through the run's client; nil where it has none, or is ending.
 func (s *Session) Questions() *lookup.Questions {
-	if s.ended.Load() {
+	if s.ender.ended.Load() {
 		return nil
 	}
 	select {

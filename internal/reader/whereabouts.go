@@ -14,7 +14,7 @@ import (
 // stageOf names what is at work on a record: the stage whose call for it runs now; else, as its
 // place is not known, the stages that have calls running and the chains that have been at work on
 // one chunk for longer than busy. "" where nothing is: it waits, for user code's Commit perhaps.
-func (s *Session) stageOf(p topics.Partition, offset int64, busy time.Duration) string {
+func (s *watcher) stageOf(p topics.Partition, offset int64, busy time.Duration) string {
 	if name := s.run.CallOn(p.Topic, p.Partition, offset); name != "" {
 		return name
 	}
@@ -26,7 +26,7 @@ func (s *Session) stageOf(p topics.Partition, offset int64, busy time.Duration) 
 }
 
 // whereabouts says where a record is: topic[partition]@offset in stage so-and-so for so long.
-func (s *Session) whereabouts(p topics.Partition, offset int64, age time.Duration) string {
+func (s *watcher) whereabouts(p topics.Partition, offset int64, age time.Duration) string {
 	text := fmt.Sprintf("%v@%d", p, offset)
 	if stage := s.stageOf(p, offset, age/2); stage != "" {
 		text += " in stage " + stage
@@ -36,7 +36,7 @@ func (s *Session) whereabouts(p topics.Partition, offset int64, age time.Duratio
 
 // unfinished says of each partition that was given up with records in flight how many those are,
 // and where the first one is.
-func (s *Session) unfinished(ends []feed.End, begin time.Time) []string {
+func (s *watcher) unfinished(ends []feed.End, begin time.Time) []string {
 	var texts []string
 	for _, e := range ends {
 		if e.Outstanding == 0 {
