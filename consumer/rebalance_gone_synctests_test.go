@@ -57,8 +57,8 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 				second := w.Member()
 				second.Start(second.Works(nil))
 				w.Until("the rebalance", func() bool { return w.State() == "PreparingRebalance" })
-				// The heartbeat has told, and none is on its way: the client takes one that cannot be
-				// sent for a lost membership, whatever else is cut.
+				// The heartbeat has told, and none is on its way: the client takes one that cannot
+				// be sent for a lost membership, whatever else is cut.
 				<-time.After(time.Second + 50*time.Millisecond)
 				work.Open()
 				w.Journal.AwaitAnyCommit(t, 0)
