@@ -99,7 +99,7 @@ func TestCommitIsNotForPlainSources(t *testing.T) {
 	})
 }
 
-// Records that were filtered out are finished: the offset goes on behind them, even where none gets
+// Records that were filtered out are finished: the offset goes on after them, even where none gets
 // to the Committer.
 func TestCommitFilteredOut(t *testing.T) {
 	for name, keep := range map[string]func(*strMessage) bool{

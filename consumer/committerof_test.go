@@ -112,7 +112,7 @@ func TestCommitterSinkOfCountsOffsets(t *testing.T) {
 // anything is read.
 func TestCommitterSinkOfNoOffset(t *testing.T) {
 	bad := settings.NewCommitter(settings.MaxBatch(-1))
-	graph := stream.FromSlice([]*hidden{{}}).To(consumer.CommitterSinkOf[*hidden](bad))
+	graph := stream.FromSlice([]*hidden{{offset: nil}}).To(consumer.CommitterSinkOf[*hidden](bad))
 	err := graph.Run(t.Context())
 	var none *consumer.OffsetTypeError
 	require.ErrorAs(t, err, &none)

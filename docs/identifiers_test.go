@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vicuna-go/vicuna/internal/syntax"
 )
 
 // packages are the ones that pages speak of.
@@ -62,7 +64,11 @@ func declare(t *testing.T, there map[string]bool, name, dir string) {
 		for _, d := range file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				there[name+"."+receiver(d)+d.Name.Name] = true
+				if r := syntax.Receiver(d); r != "" {
+					there[name+"."+r+"."+d.Name.Name] = true
+				} else {
+					there[name+"."+d.Name.Name] = true
+				}
 			case *ast.GenDecl:
 				for _, s := range d.Specs {
 					declareSpec(there, name, s)
@@ -88,29 +94,4 @@ func declareSpec(there map[string]bool, name string, s ast.Spec) {
 			}
 		}
 	}
-}
-
-// receiver is the type that a method belongs to, with a dot.
-func receiver(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return ""
-	}
-	switch r := ast.Unparen(d.Recv.List[0].Type).(type) {
-	case *ast.StarExpr:
-		return typeName(r.X) + "."
-	default:
-		return typeName(r) + "."
-	}
-}
-
-func typeName(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.Ident:
-		return e.Name
-	case *ast.IndexExpr:
-		return typeName(e.X)
-	case *ast.IndexListExpr:
-		return typeName(e.X)
-	}
-	return ""
 }

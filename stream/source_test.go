@@ -221,3 +221,31 @@ func TestFromSeq(t *testing.T) {
 	require.ErrorAs(t, err, &placed)
 	require.Equal(t, "broken", placed.Stage)
 }
+
+// A drain that begins within the last element of a chunk, when the next one is not made yet, has
+// cut the numbers short.
+func TestFromRangeIsCutShortBetweenChunks(t *testing.T) {
+	for name, row := range map[string]struct {
+		to  int
+		end error
+	}{
+		"more were to come": {512, stream.ErrDrained},
+		"it was the last":   {256, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			started := make(chan *stream.Control, 1)
+			ctl, err := stream.Map(stream.FromRange(0, row.to), func(n int) int {
+				if n == 255 {
+					ctl := <-started
+					// from within: it begins, and is not waited for
+					_ = ctl.Drain(context.Background())
+				}
+				return n
+			}).To(stream.Ignore[int]()).Start(t.Context())
+			require.NoError(t, err)
+			started <- ctl
+			<-ctl.Done()
+			require.ErrorIs(t, ctl.Err(), row.end)
+		})
+	}
+}

@@ -6,7 +6,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
-// ErrNoGraph: a zero Graph was built. Package stream exports it.
+// ErrNoGraph says that a zero Graph was built. Package stream exports it.
 var ErrNoGraph = errors.New("vicuna: the graph is empty: it has no source and no sink")
 
 // Graph is a blueprint that can run: every source has its sink.

@@ -45,8 +45,8 @@ func Operator[A, B any](src Source[A], kind string,
 	})
 }
 
-// ErrTaken: a live source was built a second time, or outside its parent. Package stream exports
-// it.
+// ErrTaken says that a live source was built a second time, or outside its parent. Package stream
+// exports it.
 var ErrTaken = errors.New("vicuna: a live sub-source can run once, inside its parent")
 
 // Live makes the source of a sub-stream: it is built once, inside parent.

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -36,7 +37,7 @@ func (m *Member) newRequest(all []Offset) *request {
 // fail is the outcome of all offsets that have none yet.
 func (r *request) fail(err error) {
 	for i := range r.results {
-		if r.results[i] == errNoAnswer {
+		if errors.Is(r.results[i], errNoAnswer) {
 			r.results[i] = err
 		}
 	}

@@ -41,29 +41,33 @@ const (
 )
 
 // Hold waits for the turn and keeps it until release is called: nobody commits meanwhile, and
-// nothing is on its way. false: ctx has ended first, and release does nothing. A nil ctx waits for
-// as long as it takes.
+// nothing is on its way. false: ctx has ended first, and release does nothing.
 func (d *Door) Hold(ctx context.Context) (release func(), ok bool) {
-	var done <-chan struct{}
-	if ctx != nil {
-		done = ctx.Done()
-	}
 	select {
 	case d.turn <- struct{}{}:
 		return func() { <-d.turn }, true
-	case <-done:
+	case <-ctx.Done():
 		return func() {}, false
 	}
 }
 
+// queue is Hold for as long as it takes.
+func (d *Door) queue() (release func()) {
+	d.turn <- struct{}{}
+	return func() { <-d.turn }
+}
+
 // Pass waits until what is on its way has its answer.
 func (d *Door) Pass() {
-	release, _ := d.Hold(nil)
-	release()
+	d.queue()()
 }
 
 // Take takes a turn. An error is for good, or says that the turn has not come in time.
 func (d *Door) Take(t Turn) (m Made, err error) {
+	if t.Wait == nil {
+		defer d.queue()()
+		return d.take(t)
+	}
 	release, ok := d.Hold(t.Wait)
 	if !ok {
 		return Made{Again: true}, context.Cause(t.Wait)
@@ -139,7 +143,7 @@ func (d *Door) Last(ctx context.Context, collect func() []Offset) error {
 	if !ok {
 		// Whoever has the turn waits for the group, or for a broker that does not answer; the cut
 		// ends that.
-		release, _ = d.Hold(nil)
+		release = d.queue()
 		defer release()
 		collect()
 		return d.late(ctx)

@@ -17,11 +17,11 @@ type (
 	message struct {
 		body
 		Offset envelope.Committable
-		at     *offset
+		_      *offset
 	}
 	body struct {
 		Value string
-		kgo   *kgo.Record
+		_     *kgo.Record
 	}
 	row struct {
 		Number  int
@@ -30,7 +30,7 @@ type (
 	embedding    struct{ envelope.Committable }
 	embeddingRow struct{ *row }
 	hiding       struct {
-		number int
+		_      int
 		offset envelope.Committable
 	}
 	carrying  struct{ hiding }

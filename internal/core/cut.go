@@ -151,7 +151,8 @@ func (l *Ledger) gone(t Token) (gone bool, how fate) {
 	}
 	gone = true
 	for _, s := range c.members {
-		out, inner := true, returned
+		var out bool
+		inner := returned
 		if s.first.composite() {
 			out, inner = l.gone(s.first)
 		} else {

@@ -54,7 +54,7 @@ func TestEmitLeavesOutWhatWasGivenBack(t *testing.T) {
 	require.Equal(t, []uint64{2, 3, 4, 5, 6}, c.as[0].all(&c.as[0].returned))
 	require.Empty(t, c.as[1].all(&c.as[1].returned))
 	for i := range holders {
-		require.Zero(t, len(holders[i].toks))
+		require.Empty(t, holders[i].toks)
 	}
 }
 

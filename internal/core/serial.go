@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -84,7 +85,7 @@ func (s *Serial) Wait(ctx context.Context) error {
 
 // rethrow lets a panic go on: whoever gives a Serial a function that may panic catches it himself.
 func rethrow(err error) {
-	if p, panicked := err.(*PanicError); panicked {
+	if p, panicked := errors.AsType[*PanicError](err); panicked {
 		panic(p)
 	}
 }

@@ -23,7 +23,7 @@ func (r *Run) Begin(ctx context.Context) {
 	launch(func() { _ = r.Supervise(ctx) }, func(err error) {
 		if err != nil { // of this package's own: whoever waits for the end is told
 			r.Fail(err)
-			r.conclude(r.drainTimeout())
+			_ = r.conclude(r.drainTimeout()) // it is told to whoever waits
 			r.end()
 		}
 	})

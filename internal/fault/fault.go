@@ -176,14 +176,14 @@ func (e *UserError) Error() string {
 
 func (e *UserError) Unwrap() error { return e.Err }
 
-// notAssigned is ErrNotAssigned with the partition.
-type notAssigned struct{ p topics.Partition }
+// notAssignedError is ErrNotAssigned with the partition.
+type notAssignedError struct{ p topics.Partition }
 
 // NotAssigned says that a partition is not assigned; it is an ErrNotAssigned.
-func NotAssigned(p topics.Partition) error { return &notAssigned{p} }
+func NotAssigned(p topics.Partition) error { return &notAssignedError{p} }
 
-func (e *notAssigned) Error() string { return ErrNotAssigned.Error() + ": " + e.p.String() }
-func (e *notAssigned) Unwrap() error { return ErrNotAssigned }
+func (e *notAssignedError) Error() string { return ErrNotAssigned.Error() + ": " + e.p.String() }
+func (e *notAssignedError) Unwrap() error { return ErrNotAssigned }
 
 // Any reports whether err is one of those.
 func Any(err error, of ...*kerr.Error) bool {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"github.com/vicuna-go/vicuna/internal/syntax"
 )
 
 // code is what the repository's packages declare, those of modules inside it and files of all build
@@ -73,7 +75,7 @@ func (c *code) add(dir string, file *ast.File, isTest bool) {
 			case isTest && d.Recv == nil && isTestName(d.Name.Name):
 				p.tests[d.Name.Name] = true
 			case !isTest:
-				p.declare(receiver(d), d.Name)
+				p.declare(syntax.Receiver(d), d.Name)
 			}
 		case *ast.GenDecl:
 			if !isTest { // what tests declare nobody can use
@@ -121,28 +123,6 @@ func members(t ast.Expr) []*ast.Field {
 		return t.Methods.List
 	}
 	return nil
-}
-
-// receiver is the name of the type that a method is of, empty for a function.
-func receiver(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	for {
-		switch of := t.(type) {
-		case *ast.StarExpr:
-			t = of.X
-		case *ast.IndexExpr:
-			t = of.X
-		case *ast.IndexListExpr:
-			t = of.X
-		case *ast.Ident:
-			return of.Name
-		default:
-			return ""
-		}
-	}
 }
 
 // isTestName is true for what go test runs to tell right from wrong. A benchmark does not.

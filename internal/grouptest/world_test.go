@@ -118,7 +118,6 @@ func TestOutputs(t *testing.T) {
 // A member that is cut off is put out of its group, and comes back when its wire is mended.
 func TestWire(t *testing.T) {
 	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
-		w.Log.Expect("")
 		m := w.Member()
 		m.Start(m.Works(nil))
 		m.AwaitPartitions(1)

@@ -5,6 +5,8 @@ import (
 	"go/token"
 	"slices"
 	"strings"
+
+	"github.com/vicuna-go/vicuna/internal/syntax"
 )
 
 // checkDoc is the rule doc: the comment of a declaration begins with the declaration's name,
@@ -47,7 +49,7 @@ func checkFunctionDoc(f *file, d *ast.FuncDecl, report reporter) {
 		beginsWith(f, d.Doc, report, name)
 		return
 	}
-	exported := d.Name.IsExported() && (d.Recv == nil || ast.IsExported(receiver(d)) && !slices.Contains(standard, name))
+	exported := d.Name.IsExported() && (d.Recv == nil || ast.IsExported(syntax.Receiver(d)) && !slices.Contains(standard, name))
 	if exported && f.library() {
 		report(f, d.Pos(), "%s has no comment", functionName(d))
 	}

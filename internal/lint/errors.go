@@ -5,6 +5,8 @@ import (
 	"go/token"
 	"strconv"
 	"strings"
+
+	"github.com/vicuna-go/vicuna/internal/syntax"
 )
 
 // checkError is the rule error: an error that users see begins with "vicuna:".
@@ -28,9 +30,9 @@ func checkError(t *tree, report reporter) {
 			case *ast.GenDecl:
 				checkSentinels(f, d, report)
 			case *ast.FuncDecl:
-				if d.Name.Name == "Error" && ast.IsExported(receiver(d)) && d.Body != nil && d.Type.Params.NumFields() == 0 {
+				if d.Name.Name == "Error" && ast.IsExported(syntax.Receiver(d)) && d.Body != nil && d.Type.Params.NumFields() == 0 {
 					if text, ok := firstText(d.Body); !ok || !isOurs(text) {
-						report(f, d.Pos(), "what %s.Error returns does not begin with \"vicuna:\"", receiver(d))
+						report(f, d.Pos(), "what %s.Error returns does not begin with \"vicuna:\"", syntax.Receiver(d))
 					}
 				}
 			}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vicuna-go/vicuna/internal/syntax"
 )
 
 // tree is the Go source below a folder, that of modules inside it and of all build tags included.
@@ -121,29 +123,7 @@ func functionName(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return d.Name.Name
 	}
-	return receiver(d) + "." + d.Name.Name
-}
-
-// receiver is the name of the type that a method is of, "" for a function.
-func receiver(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	for {
-		switch of := t.(type) {
-		case *ast.StarExpr:
-			t = of.X
-		case *ast.IndexExpr:
-			t = of.X
-		case *ast.IndexListExpr:
-			t = of.X
-		case *ast.Ident:
-			return of.Name
-		default:
-			return ""
-		}
-	}
+	return syntax.Receiver(d) + "." + d.Name.Name
 }
 
 // calls is true for an expression pkg.name, where pkg is the package's own name.

@@ -60,20 +60,13 @@ func (t *Table[F]) Finish() (all bool) {
 		l, seen := lanes[p.Flow.Lane()]
 		lanes[p.Flow.Lane()] = lane{(l.read || !seen) && read, (l.settled || !seen) && p.Flow.Settled()}
 	}
-	var complete []Lane
 	for l, is := range lanes {
 		settled := is.read && is.settled && !l.Rewinds()
 		all = all && settled
-		switch {
-		case settled:
-			complete = append(complete, l)
-		case is.read:
-			t.out.Hurry = append(t.out.Hurry, Hurry{l, AtEnd, true})
+		t.out.Hurry = append(t.out.Hurry, Hurry{l, AtEnd, is.read && !settled})
+		if settled {
+			t.out.Complete = append(t.out.Complete, l)
 		}
-	}
-	for _, l := range complete {
-		t.out.Hurry = append(t.out.Hurry, Hurry{l, AtEnd, false})
-		t.out.Complete = append(t.out.Complete, l)
 	}
 	t.out.CompleteAll = t.out.CompleteAll || all
 	return all

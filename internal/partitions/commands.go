@@ -60,6 +60,8 @@ const (
 	Spent
 	// AtEnd: everything was read.
 	AtEnd
+	// Over: the source has completed. The table does not decide it.
+	Over
 )
 
 // String returns the reason's name.
@@ -69,8 +71,10 @@ func (u Urgency) String() string {
 		return "starved"
 	case Spent:
 		return "spent"
-	default:
+	case AtEnd:
 		return "at end"
+	default:
+		return "over"
 	}
 }
 

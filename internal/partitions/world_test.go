@@ -48,12 +48,13 @@ type world struct {
 	budget  *memory.Budget
 	lanes   map[string]*fakeLane
 	every   map[string]*part // also those that are gone
-	fetched map[string]bool  // by the client, of those that it has
-	shut    map[string]bool  // by a gate
+	hurries map[partitions.Hurry]bool
+	fetched map[string]bool // by the client, of those that it has
+	shut    map[string]bool // by a gate
 }
 
 func newWorld(total memory.Load) *world {
-	w := &world{lanes: map[string]*fakeLane{}, every: map[string]*part{}, fetched: map[string]bool{}, shut: map[string]bool{}}
+	w := &world{lanes: map[string]*fakeLane{}, every: map[string]*part{}, hurries: map[partitions.Hurry]bool{}, fetched: map[string]bool{}, shut: map[string]bool{}}
 	w.budget = memory.NewBudget(total, func() {})
 	w.Table = partitions.New[*fakeFlow](partitions.Options{
 		Share:    func(n int) memory.Load { return w.budget.Share(n) },
@@ -141,9 +142,14 @@ func (w *world) carryOut() string {
 		lines = append(lines, fmt.Sprintf("start %s after %v", nameOf(s.Part.Partition), s.After))
 	}
 	for _, h := range c.Hurry {
-		if h.On {
-			lines = append(lines, fmt.Sprintf("hurry %s: %v", h.Lane.(*fakeLane).name, h.Why))
+		key, verb := partitions.Hurry{Lane: h.Lane, Why: h.Why}, "hurry"
+		if !h.On {
+			verb = "rest"
 		}
+		if w.hurries[key] != h.On { // else it is told again what it knows
+			lines = append(lines, fmt.Sprintf("%s %s: %v", verb, h.Lane.(*fakeLane).name, h.Why))
+		}
+		w.hurries[key] = h.On
 	}
 	for _, l := range c.Complete {
 		lines = append(lines, "complete "+l.(*fakeLane).name)

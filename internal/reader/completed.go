@@ -92,7 +92,7 @@ func (s *ender) completed() bool {
 	if !s.lane.feed.Over() {
 		return false
 	}
-	s.lane.hurry(partitions.AtEnd, true)
+	s.lane.hurry(partitions.Over, true)
 	return true
 }
 

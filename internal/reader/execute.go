@@ -10,13 +10,14 @@ import (
 )
 
 // decide calls what looks at the partitions or tells of what has happened to them, and carries out
-// what follows. It is the only way to the table for whoever changes anything, and the only place
-// where the client is told to pause, to resume and to go back, where lanes hurry and complete, and
-// where sub-streams are given out.
+// what follows. It is the only way to the table for whatever may have commands follow, and the only
+// place where the client is told to pause and to resume, where lanes hurry and complete, and where
+// sub-streams are given out.
 //
 // The client is told under the lock, since who comes second has the last word with it, too. What
-// may ask something of the streams comes after it. It returns where the client is to go back to,
-// which only the poller does.
+// may ask something of the streams comes after it; each reason to hurry is therefore one
+// goroutine's: Starved and AtEnd are attend's, Spent the poller's. It returns where the client is
+// to go back to, which only the poller does.
 func (s *Session) decide(look func()) (back []partitions.Seek) {
 	s.mu.Lock()
 	look()

@@ -36,7 +36,7 @@ func (s *poller) give(b batch, lease *memory.Lease) {
 	s.budget.Charge(b.bytes, n)
 	// In one step with what is known of the partition: between the two it would seem to be read and
 	// finished.
-	wanted := false
+	wanted, paused := false, false
 	s.decide(func() {
 		wanted = !p.Going() && f.assignment == b.assignment &&
 			b.assignment.Deliver(feed.Delivery[*kgo.Record]{
@@ -52,23 +52,15 @@ func (s *poller) give(b batch, lease *memory.Lease) {
 		default:
 			s.parts.Refused(p, recs[0].Offset)
 		}
+		paused = wanted && s.parts.Delivered(p)
 	})
 	if !wanted {
 		s.budget.Free(b.bytes, n)
 		return
 	}
-	if s.o.ToEnd || s.o.Ahead > 0 {
-		s.bell.Ring() // the island may have finished them already; less is staged
-	}
-	s.pace(p, b.assignment)
-}
-
-// pace stops the fetching of a partition whose tracker is full, or that holds too much.
-func (s *poller) pace(p *part, a *assignment) {
-	paused := false
-	s.decide(func() { paused = p.Flow.assignment == a && s.parts.Delivered(p) })
-	if paused {
-		s.bell.Ring() // there may be room again
+	if paused || s.o.ToEnd || s.o.Ahead > 0 {
+		// there may be room again; the island may have finished them already; less is staged
+		s.bell.Ring()
 	}
 }
 
@@ -122,8 +114,8 @@ func (s *poller) needsRewind() bool {
 	if s.parts.NeedsSeek() {
 		return true
 	}
-	for _, l := range s.parts.Lanes() {
-		if l.(*lane).feed.NeedsRewind() {
+	for _, p := range s.parts.All() {
+		if p.Attached() && p.Flow.lane.feed.NeedsRewind() {
 			return true
 		}
 	}

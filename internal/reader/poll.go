@@ -217,7 +217,7 @@ func (s *poller) deliver(topic string, p *kgo.FetchPartition, lease *memory.Leas
 	switch {
 	case wanted && s.o.Ahead > 0:
 		s.decide(func() {
-			if b.part.Flow.assignment == b.assignment {
+			if b.part.Flow.assignment == b.assignment { // else it has ended since
 				s.parts.Delivered(b.part)
 			}
 		})

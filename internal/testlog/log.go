@@ -5,13 +5,10 @@ package testlog
 
 import (
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/vicuna-go/vicuna/settings"
 )
@@ -19,10 +16,9 @@ import (
 // Log keeps what is logged at Info and above, as lines of text: level=WARN msg="…" key=value. The
 // zero value is ready for use, by pointer; its methods are safe for concurrent use.
 type Log struct {
-	mu       sync.Mutex
-	lines    []string
-	expected []string
-	changed  chan struct{} // closed and made anew at each line; nil while nobody waits
+	mu      sync.Mutex
+	lines   []string
+	changed chan struct{} // closed and made anew at each line; nil while nobody waits
 }
 
 // Logger returns a logger whose lines are kept.
@@ -100,32 +96,6 @@ func (l *Log) Await(t testing.TB, text string) string {
 			t.Fatalf("nothing with %q was logged in %v, but\n%s", text, patience, l)
 		}
 	}
-}
-
-// Expect names warnings and errors, by a text in them, that RequireCalm takes no notice of.
-func (l *Log) Expect(texts ...string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.expected = append(l.expected, texts...)
-}
-
-// Alarms returns the warnings and errors that were not expected.
-func (l *Log) Alarms() (lines []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		alarm := strings.Contains(line, " level=WARN ") || strings.Contains(line, " level=ERROR ")
-		if alarm && !slices.ContainsFunc(l.expected, func(text string) bool { return strings.Contains(line, text) }) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// RequireCalm fails the test where a warning or an error was logged that was not expected.
-func (l *Log) RequireCalm(t testing.TB) {
-	t.Helper()
-	require.Empty(t, l.Alarms(), "warnings and errors that were not expected")
 }
 
 // Tail returns the last n lines, for the report of a failed test.
