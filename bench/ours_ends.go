@@ -49,6 +49,7 @@ func virtualEnd(ctx context.Context, what, shape string, call time.Duration) (wo
 		worst = max(worst, time.Duration(ms)*time.Millisecond)
 	}
 	if len(figures) == 0 {
+		//nolint:errorlint // nil is usual: it has passed, and printed nothing
 		return 0, fmt.Errorf("%s gives no figure (it ended with: %v):\n%s", test, failed, out.Bytes())
 	}
 	return worst, nil

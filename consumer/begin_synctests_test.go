@@ -20,7 +20,7 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-var kerrUnknownTopic = kerr.UnknownTopicOrPartition
+var errUnknownTopic = kerr.UnknownTopicOrPartition
 
 // A run goes on through what may pass for the start time-out, and says so once; then it ends with
 // what stood in the way.

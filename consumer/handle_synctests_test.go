@@ -4,7 +4,6 @@ package consumer_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -336,7 +335,7 @@ func TestHandlersAndEvents(t *testing.T) {
 				lines := d.all()
 				require.Len(t, lines, len(want), lines)
 				for i, w := range want {
-					require.Equal(t, len(w), len(lines[i]), lines)
+					require.Len(t, lines[i], len(w), lines)
 					require.Equal(t, w[:8], lines[i][:8], lines)
 				}
 				told := events.all()
@@ -467,7 +466,7 @@ func TestEventsPanic(t *testing.T) {
 		var p *stream.PanicError
 		require.ErrorAs(t, err, &p)
 		var user *consumer.UserError
-		require.True(t, errors.As(err, &user))
+		require.ErrorAs(t, err, &user)
 	})
 }
 

@@ -3,6 +3,7 @@
 package consumer_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -93,7 +94,7 @@ func TestHandlerAndEvents(t *testing.T) {
 		p := takeover(second, second.Works(nil))
 		first.Drain()
 		require.Equal(t, []string{
-			"assigned in[0]", "assigned in[1]", "revoked in[" + string(rune('0'+p)) + "]", "stopped in[" + string(rune('0'+other(p))) + "]",
+			"assigned in[0]", "assigned in[1]", "revoked in[" + strconv.Itoa(int(p)) + "]", "stopped in[" + strconv.Itoa(int(other(p))) + "]",
 		}, events)
 		second.Drain()
 	})

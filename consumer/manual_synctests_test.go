@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
@@ -21,19 +19,6 @@ import (
 )
 
 type offsetMap = map[consumer.TopicPartition]int64
-
-// commitAs commits offsets without being a member.
-func commitAs(t testing.TB, w *grouptest.World, group string, offsets map[int32]int64) {
-	t.Helper()
-	cl, err := kgo.NewClient(w.ClientOptions()...)
-	require.NoError(t, err)
-	defer cl.Close()
-	var os kadm.Offsets
-	for p, o := range offsets {
-		os.Add(kadm.Offset{Topic: "in", Partition: p, At: o, LeaderEpoch: -1})
-	}
-	require.NoError(t, kadm.NewClient(cl).CommitAllOffsets(t.Context(), group, os))
-}
 
 // loads keeps the calls of a loader.
 type loads struct {

@@ -66,7 +66,7 @@ func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 				w.Until("both to have one", func() bool { return len(first.Has()) == 1 && len(second.Has()) == 1 })
 				w.Write(0, 100, 110)
 				w.Write(1, 100, 110)
-				require.Nil(t, first.Run.Err())
+				require.NoError(t, first.Run.Err())
 				third := w.Member()
 				second.Drain()
 				third.Start(third.Works(nil))

@@ -328,7 +328,7 @@ func TestLatestOfATopicThatIsNotKnownAtFirst(t *testing.T) {
 			})
 			grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 				w.Fill(1, 0, 10)
-				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "in", Err: kerrUnknownTopic, Count: 5})
+				w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "in", Err: errUnknownTopic, Count: 5})
 				got := &grouptest.Deliveries{}
 				c := consumer.New(latestOf(w), consumer.Topics("in"))
 				w.Start(graph(c, got.Take))

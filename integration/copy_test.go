@@ -139,6 +139,7 @@ func (c *copying) await(what string, wanted func(verify.Progress) bool) {
 			since, last = time.Now(), p
 		}
 		if ended == nil && time.Since(since) > stallTimeout {
+			//nolint:errorlint // the last round has failed or not; the run has stalled
 			ended = fmt.Errorf("%w: for %v %d outputs were missing and %d inputs not committed (last round: %v)", errStalled, stallTimeout, p.Missing, p.Open, p.LastError)
 		}
 		return ended != nil || wanted(p)

@@ -31,7 +31,7 @@ func outcomes(t *testing.T, err error) producer.OutcomeError {
 }
 
 func countOutcomes(err error) (n int) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it goes through the tree itself
 	case *producer.OutcomeError:
 		return 1
 	case interface{ Unwrap() []error }:

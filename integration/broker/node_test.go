@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,7 +119,7 @@ func TestNodeThatEndsAtOnceSaysWhy(t *testing.T) {
 	defer l.Close()
 	err = n.Start(t.Context())
 	require.ErrorIs(t, err, errExited)
-	require.True(t, strings.Contains(err.Error(), "address already in use"), "the log is not shown: %v", err)
+	require.ErrorContains(t, err, "address already in use", "the log is not shown")
 	require.Zero(t, n.Pid())
 	require.NoError(t, l.Close())
 	require.NoError(t, n.Start(t.Context()))

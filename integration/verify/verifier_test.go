@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"testing"
@@ -99,7 +100,7 @@ func requireOnly(t *testing.T, err error, want ...error) {
 
 func contains(errs []error, err error) bool {
 	for _, e := range errs {
-		if e == err {
+		if errors.Is(e, err) {
 			return true
 		}
 	}
