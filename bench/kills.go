@@ -206,5 +206,5 @@ func (p *copier) kill() error {
 func (p *copier) end() {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Kill() // most have ended
-	<-p.ended //nolint:errcheck // killed, mostly
+	<-p.ended                //nolint:errcheck // killed, mostly
 }

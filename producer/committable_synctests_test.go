@@ -225,7 +225,7 @@ func TestFailedRecordIsNotCommitted(t *testing.T) {
 					g := &group{}
 					ctl := grouptest.Start(t, stream.Map(of(g, src.Source()), func(m *consumed) offsetPair {
 						rec := *envelope.New(m.Value, "k", "v")
-						var e = envelope.Single[string, string, committable](rec, nil)
+						e := envelope.Single[string, string, committable](rec, nil)
 						if m.Value == "b" {
 							e = last(rec)
 						}
