@@ -12,8 +12,8 @@
 // what only that build compiles, and the modules inside the repository, so that none of them rots
 // unseen. With -race only the tests run.
 //
-// Benchmarks run once each beside the tests, and so do the scenarios of bench/: that they still
-// work is known before somebody wants to measure with them.
+// Then each benchmark runs once, and so does each scenario of bench/: that they still work is known
+// before somebody wants to measure with them.
 //
 // With -count or -cpu each test runs so many times, and with so many processors, as go test has it.
 //
@@ -21,6 +21,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -81,8 +82,9 @@ type runner struct {
 	lines          []string // one for each run, and the names of what failed in it
 }
 
-// once has go test run each benchmark with an iteration, after the tests of its package.
-var once = []string{"-bench=.", "-benchtime=1x"}
+// once has go test run each benchmark with one iteration and no test. It is a run of its own, as
+// with -bench go test takes one package after the other.
+var once = []string{"-run=^$", "-bench=.", "-benchtime=1x"}
 
 // smoke is the test of bench/ that runs each scenario once.
 const smoke = "TestEachScenarioOnce"
@@ -93,8 +95,15 @@ func (r *runner) library(race bool, again repetition) error {
 	if race {
 		args = []string{again.timeout(raceTimeout), "-shuffle=on", "-race"}
 	}
-	args = append(append(args, once...), again.args()...)
+	args = append(args, again.args()...)
 	r.test("default build", ".", append(args, "./...")...)
+	measured, err := withBenchmarks(".")
+	if err != nil {
+		return err
+	}
+	if len(measured) > 0 {
+		r.test("benchmarks", ".", slices.Concat(args, once, measured)...)
+	}
 	changed, err := changedByTag(".")
 	if err != nil {
 		return err
@@ -208,11 +217,41 @@ func changedByTag(dir string) ([]string, error) {
 	return changed, nil
 }
 
+// withBenchmarks lists the packages whose tests hold a benchmark.
+func withBenchmarks(dir string) ([]string, error) {
+	packages, err := list(dir, "-f", "{{.ImportPath}}\t{{.Dir}}\t{{join .TestGoFiles \"\\t\"}}\t{{join .XTestGoFiles \"\\t\"}}", "./...")
+	if err != nil {
+		return nil, err
+	}
+	var with []string
+	for _, p := range packages {
+		fields := strings.Split(p, "\t")
+		for _, file := range fields[2:] {
+			if file == "" {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(fields[1], file))
+			if err != nil {
+				return nil, err
+			}
+			if bytes.Contains(text, []byte("\nfunc Benchmark")) {
+				with = append(with, fields[0])
+				break
+			}
+		}
+	}
+	return with, nil
+}
+
 // listFiles gives a line for each package: its import path and its files.
 func listFiles(dir string, flags ...string) ([]string, error) {
-	args := append(append([]string{"list"}, flags...),
-		"-f", "{{.ImportPath}} {{.GoFiles}} {{.CgoFiles}} {{.SFiles}} {{.TestGoFiles}} {{.XTestGoFiles}}", "./...")
-	cmd := exec.Command("go", args...)
+	return list(dir, append(flags,
+		"-f", "{{.ImportPath}} {{.GoFiles}} {{.CgoFiles}} {{.SFiles}} {{.TestGoFiles}} {{.XTestGoFiles}}", "./...")...)
+}
+
+// list gives the lines of go list.
+func list(dir string, args ...string) ([]string, error) {
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
