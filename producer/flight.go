@@ -228,10 +228,11 @@ func (f *flight) flush() {
 }
 
 // fault takes the failure of a record: the first one ends the run, unless failures are skipped; it
-// reports whether they are.
+// reports whether they are. What fails after the run was stopped, or since the client was closed,
+// says nothing of the record: it is not skipped, as its offset would go on over it.
 func (f *flight) fault(t core.Token, err error) (skipped bool) {
 	f.refused.Add(1)
-	if f.skip {
+	if f.skip && !f.run.Stopped() && !errors.Is(err, ErrClosed) {
 		f.info.Skip()
 		return true
 	}

@@ -35,5 +35,6 @@ func On(cl *Client) Option {
 // default is to end the stream.
 //
 // What failed may have been written, and what comes after it is: the order of a partition may have
-// gaps.
+// gaps. What was never tried, since the run was stopped or the client closed, is not skipped: its
+// offset stays where it is.
 func SkipFailed() Option { return option(func(o *options) { o.skipFailed = true }) }
