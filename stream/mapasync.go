@@ -55,7 +55,7 @@ func MapAsyncDivert[A, B any](src Source[A], n int, f func(context.Context, A) (
 			return err
 		})
 		if err != nil {
-			if how, until = c.failed(r, &cfg, err); how == core.GiveUp || how == core.Again {
+			if how, until = c.failed(r, &cfg, err); how != core.Finish {
 				return o, how, until
 			}
 			o.failed = &Failed[A]{Value: a, Attempts: c.before + 1, Err: err}
@@ -82,10 +82,9 @@ func mapAsync[A, B any](src Source[A], kind string, n int, unordered bool, f fun
 			return b, core.Emit, until
 		}
 		switch how, until = c.failed(r, &cfg, err); {
-		case how == core.GiveUp || how == core.Again:
-		case cfg.policy.skip && !r.Stopped(): // its context may be why it failed
+		case how != core.Finish:
+		case cfg.policy.skip:
 			c.info.Skip()
-			how = core.Finish
 		default:
 			r.FailAt(c.info, c.token, err)
 			how = core.GiveUp
@@ -102,8 +101,13 @@ type call struct {
 }
 
 // failed decides what becomes of an element whose call has failed: it is called again after a
-// pause, or given up, or (Finish) it is the policy's.
+// pause, or given up, or (Finish) it is the policy's. After a hard stop it is given up: the context
+// of the call has ended, and nothing is skipped or diverted that may have failed for that.
 func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome, until time.Time) {
+	if r.Stopped() {
+		r.FailAt(c.info, c.token, err)
+		return core.GiveUp, until
+	}
 	if !cfg.policy.again(c.before+1, err) {
 		return core.Finish, until
 	}

@@ -82,7 +82,7 @@ func Skip() Policy { return Policy{skip: true} }
 // element goes ahead of it, so that nobody waits for the pause; the order within each partition
 // stays. An element of several partitions, as a [Batch], goes ahead when all of them are being
 // taken away. In a stage with workers the results of partitions that are being taken away go ahead
-// of elements that wait.
+// of elements that wait, and what has begun of them before the stage is let in beside those.
 func Retry(b Backoff) Policy { return Policy{backoff: &b} }
 
 // Else says what follows when the retries are used up, or the error is not one to retry: Stop or
@@ -150,9 +150,6 @@ func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error)
 	case ended:
 	case err == nil:
 		return true
-	case at.Island.Halted():
-		// its context has ended: nothing is skipped that may have failed for that
-		at.Island.Fail(info, err)
 	case cfg.policy.skip:
 		info.Skip()
 	default:
@@ -163,7 +160,8 @@ func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error)
 
 // inPlaceAttempts begins the element in hand and calls f until it succeeds or the policy ends it.
 // ended: the element has come to its end here, without a result: it was given back, given up or
-// refused.
+// refused. A failure after a hard stop is no other: the context of the call has ended, and nothing
+// is skipped or diverted that may have failed for that.
 func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) (failed int, ended bool, err error) {
 	isl := at.Island
 	if !cfg.begin(isl) {
@@ -174,6 +172,10 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 			return failed, false, nil
 		}
 		failed++
+		if isl.Halted() {
+			isl.Fail(info, err)
+			return failed, true, err
+		}
 		if !cfg.policy.again(failed, err) {
 			return failed, false, err
 		}

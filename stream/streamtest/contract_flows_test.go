@@ -1,6 +1,7 @@
 package streamtest_test
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -140,17 +141,21 @@ var flows = map[string]func(*testing.T){
 
 	"TryMapDivert": suite(flow(func(s stream.Source[int], f call) stream.Source[int] {
 		return stream.TryMapDivert(s, func(ctx context.Context, v int) (int, error) {
-			must(f, v)
-			return v, failOdd(v)
+			return v, cmp.Or(f(ctx, v), failOdd(v))
 		}, stream.Ignore[stream.Failed[int]]())
-	}, each(func(v int) []int { return []int{v}[v%2:] })), fused()...),
+	}, each(func(v int) []int { return []int{v}[v%2:] })), fused(st.Diverts())...),
+
+	"TryMapDivert with retry": suite(flow(func(s stream.Source[int], f call) stream.Source[int] {
+		return stream.TryMapDivert(s, func(ctx context.Context, v int) (int, error) {
+			return v, cmp.Or(f(ctx, v), failOdd(v))
+		}, stream.Ignore[stream.Failed[int]](), stream.OnError(stream.Retry(stream.Backoff{If: func(error) bool { return false }})))
+	}, each(func(v int) []int { return []int{v}[v%2:] })), st.Ordered(), st.Concurrent(), st.Ahead(512), st.Diverts()),
 
 	"MapAsyncDivert": suite(flow(func(s stream.Source[int], f call) stream.Source[int] {
 		return stream.MapAsyncDivert(s, 4, func(ctx context.Context, v int) (int, error) {
-			must(f, v)
-			return v, failOdd(v)
+			return v, cmp.Or(f(ctx, v), failOdd(v))
 		}, stream.Ignore[stream.Failed[int]]())
-	}, each(func(v int) []int { return []int{v}[v%2:] })), st.Ordered(), st.Concurrent(), st.Ahead(1024), st.Parallel(4)),
+	}, each(func(v int) []int { return []int{v}[v%2:] })), st.Ordered(), st.Concurrent(), st.Ahead(1024), st.Parallel(4), st.Diverts()),
 
 	"TryMap with retry": suite(flow(func(s stream.Source[int], f call) stream.Source[int] {
 		return stream.TryMap(s, func(ctx context.Context, v int) (int, error) { return -v, f(ctx, v) },

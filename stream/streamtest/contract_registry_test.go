@@ -40,9 +40,11 @@ var registry = func() map[string]func(*testing.T) {
 	maps.Copy(all, flows)
 	maps.Copy(all, joins)
 	maps.Copy(all, withContext)
-	tryMap, retry := all["TryMap"], all["TryMap with retry"]
-	delete(all, "TryMap with retry")
-	all["TryMap"] = func(t *testing.T) { t.Run("plain", tryMap); t.Run("retry", retry) }
+	for _, name := range []string{"TryMap", "TryMapDivert"} {
+		plain, retry := all[name], all[name+" with retry"]
+		delete(all, name+" with retry")
+		all[name] = func(t *testing.T) { t.Run("plain", plain); t.Run("retry", retry) }
+	}
 	return all
 }()
 

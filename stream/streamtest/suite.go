@@ -10,7 +10,8 @@ type Feature func(*features)
 
 type features struct {
 	ordered, again, concurrent  bool
-	fails, panics, holds        bool
+	fails, diverts              bool
+	panics, holds               bool
 	ends, endless, blind, hands bool
 	late                        bool
 	ahead                       int
@@ -37,6 +38,10 @@ func Concurrent() Feature { return func(f *features) { f.again, f.concurrent = t
 
 // Fails declares that the stage's user function can return an error, and that it ends the run.
 func Fails() Feature { return func(f *features) { f.fails = true } }
+
+// Diverts declares that the stage's user function can return an error, and that the element then goes
+// to another sink.
+func Diverts() Feature { return func(f *features) { f.diverts = true } }
 
 // Panics declares that a panic in the stage's user function ends the run with a *stream.PanicError.
 func Panics() Feature { return func(f *features) { f.panics = true } }

@@ -59,6 +59,10 @@ var broken = map[string]struct {
 		return stream.TryMap(s, func(ctx context.Context, v int) (int, error) { return v, f(ctx, v) }, stream.OnError(stream.Skip())).Take(1000)
 	}, same), st.Ordered(), st.Ends(), st.Fails())},
 
+	"finishes what the hard stop has cut off": {"hard_stop_in_a_call", suite(flow(func(s stream.Source[int], f call) stream.Source[int] {
+		return stream.TryMap(s, func(ctx context.Context, v int) (int, error) { _ = f(ctx, v); return v, nil })
+	}, same), st.Ordered(), st.Diverts())},
+
 	"does not hurry": {"hurry", suite(holding(flow(func(s stream.Source[int], _ call) stream.Source[[]int] {
 		return stream.Map(stream.Via(s, handmade(keeping(true)).New(nil, nil)), func(v int) []int { return []int{v} })
 	}, func(in []int) (out [][]int) {

@@ -45,6 +45,8 @@ func TestFlow[A, B any](t *testing.T, c FlowCase[A, B], features ...Feature) {
 	s.run(t, "hard stop", s.hardStop)
 	if s.fails {
 		s.run(t, "own fault", s.ownFault)
+	}
+	if s.fails || s.diverts {
 		s.run(t, "hard stop in a call", s.hardStopInCall)
 	}
 	if s.panics {
@@ -246,17 +248,20 @@ func (s *flowSuite[A, B]) hardStop(t *testing.T) {
 	require.Len(t, g.all(), 1)
 }
 
+// hardStopInCall: the context of a call lasts until the hard stop, and a call that it has ended has
+// finished nothing.
 func (s *flowSuite[A, B]) hardStopInCall(t *testing.T) {
 	ctxs := make(chan context.Context, 1)
-	flow := s.New(t, func(ctx context.Context, _ A) error {
+	r := newRecorded(s.inputs(tracked))
+	call := func(ctx context.Context, _ A) error {
 		select {
 		case ctxs <- ctx:
 		default:
 		}
 		<-ctx.Done()
 		return ctx.Err()
-	})
-	ctl := start(t, stream.Via(s.endless(t), flow).To(stream.Ignore[B]()))
+	}
+	ctl := start(t, stream.Via(r.source(), s.New(t, call)).To(stream.Ignore[B]()))
 	ctx := <-ctxs
 	drain, cancel := context.WithCancelCause(t.Context())
 	cancel(errCause)
@@ -266,6 +271,9 @@ func (s *flowSuite[A, B]) hardStopInCall(t *testing.T) {
 	ctl.Stop()
 	require.Error(t, over(t, ctl))
 	require.ErrorIs(t, context.Cause(ctx), stream.ErrStopped)
+	for i, m := range r.look() {
+		require.False(t, m.done, "the token of element %d is done, and its call was cut off: %+v", i, m)
+	}
 }
 
 func (s *flowSuite[A, B]) backPressure(t *testing.T) {

@@ -199,16 +199,20 @@ func (s *graphSuite[T]) ownFault(t *testing.T) {
 	requirePlace(t, err)
 }
 
+// hardStopInCall: the context of a call lasts until the hard stop, and a call that it has ended has
+// finished nothing.
 func (s *graphSuite[T]) hardStopInCall(t *testing.T) {
 	ctxs := make(chan context.Context, 1)
-	ctl := start(t, s.New(t, stream.FromSlice(s.inputs(many)), func(ctx context.Context, _ T) error {
+	r := newRecorded(s.inputs(tracked))
+	call := func(ctx context.Context, _ T) error {
 		select {
 		case ctxs <- ctx:
 		default:
 		}
 		<-ctx.Done()
 		return ctx.Err()
-	}))
+	}
+	ctl := start(t, s.New(t, r.source(), call))
 	ctx := <-ctxs
 	drain, cancel := context.WithCancelCause(t.Context())
 	cancel(errCause)
@@ -218,6 +222,9 @@ func (s *graphSuite[T]) hardStopInCall(t *testing.T) {
 	ctl.Stop()
 	require.Error(t, over(t, ctl))
 	require.ErrorIs(t, context.Cause(ctx), stream.ErrStopped)
+	for i, m := range r.look() {
+		require.False(t, m.done, "the token of element %d is done, and its call was cut off: %+v", i, m)
+	}
 }
 
 func (s *graphSuite[T]) panic(t *testing.T) {
