@@ -73,7 +73,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	tries := make([]int32, s.Size())
 	var claimed atomic.Uint64
 	w, begins := m.workers(recv, info, uint64(s.Size()), &claimed, &s.tail, &s.head)
-	s.taken, s.refused = begins.resume, w.review
+	s.taken, s.refused, s.wide = begins.resume, w.review, w.inTheWay
 	w.claim = func() (uint64, bool) {
 		for {
 			c := claimed.Load()
@@ -105,6 +105,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 		if how == Again {
 			tries[i]++
 			w.pause(slot, t, until, s.cancelled.Load)
+			w.letIn(at.Island)
 			return
 		}
 		ins[i], tries[i] = none, 0
@@ -176,7 +177,8 @@ type cells[A, B any] struct {
 
 	// From receiver to sender: freeTail is the receiver's, freeHead the sender's, limit is set
 	// before the run starts.
-	limit    uint64 // cells in use, at most
+	limit    uint64      // cells in use, at most
+	wide     func() bool // whether all that there are may be in use now
 	free     []uint32
 	freeTail atomic.Uint64
 	freeHead uint64
@@ -223,7 +225,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 	c.limit = uint64(n)
 	r.OnStart(func() { c.limit = uint64(m.window(at)) })
 	w, begins := m.workers(recv, info, uint64(n), &c.claim, &c.inTail, &c.taken)
-	c.told, c.refused = begins.resume, w.review
+	c.told, c.refused, c.wide = begins.resume, w.review, w.inTheWay
 	w.claim = func() (uint64, bool) {
 		for {
 			k := c.claim.Load()
@@ -251,6 +253,7 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			if how == Again {
 				c.tries[cell]++
 				w.pause(cell, t, until, c.cancelled.Load)
+				w.letIn(at.Island)
 				return
 			}
 		}
@@ -308,7 +311,8 @@ func (c *cells[A, B]) space() bool {
 
 // hasRoom reports whether another element may be taken in; the sender asks.
 func (c *cells[A, B]) hasRoom() bool {
-	return c.freeHead+uint64(len(c.free))-c.freeTail.Load() < c.limit
+	used := c.freeHead + uint64(len(c.free)) - c.freeTail.Load()
+	return used < c.limit || used < uint64(len(c.free)) && c.wide()
 }
 
 func (c *cells[A, B]) checkCancelled() {

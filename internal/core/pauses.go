@@ -89,6 +89,20 @@ func (w *workers) pause(work uint64, t Token, until time.Time, stale func() bool
 	}
 }
 
+// inTheWay reports whether elements wait for another attempt while assignments are being revoked:
+// what has begun of those, and stands before the stage, is not to wait until there is room.
+func (w *workers) inTheWay() bool {
+	return w.pauses.waiting.Load() > 0 && w.run.Ledger.leaving.Load() > 0
+}
+
+// letIn makes the sender look whether there is room, after a pause has begun: a revoke may have
+// begun before it.
+func (w *workers) letIn(send *Island) {
+	if w.inTheWay() {
+		send.Wake()
+	}
+}
+
 // keep puts a piece among the pauses, the ready ones where its pause is over, and reports whether
 // it is now the first whose pause ends. The caller holds the lock, and has counted it as waiting.
 func (w *workers) keep(pw pausedWork) (first bool) {
@@ -154,7 +168,9 @@ func (w *workers) endPauses(all bool) (next time.Time, any bool) {
 		next = p.paused[0].until
 	}
 	p.mu.Unlock()
-	if p.ready.Load() > 0 {
+	// After a raise also what was held back is to begin, while others wait for another attempt: see
+	// crowded.
+	if all || p.ready.Load() > 0 {
 		w.more()
 	}
 	return next, any

@@ -102,7 +102,6 @@ func TestPausesHoldNoWorker(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 1, s.tries[0].Load())
 		h := s.r.Hurry("test")
-		s.w.more()
 		synctest.Wait()
 		require.EqualValues(t, 18, s.done.Load(), "nothing is held back in an end")
 		h.Release()

@@ -15,7 +15,8 @@ type Slots[T any] struct {
 	toks  []Token
 	state []atomic.Uint32
 	mask  uint64
-	limit uint64 // slots in use, at most; there may be more for the mask's sake
+	limit uint64      // slots in use, at most; there may be more for the mask's sake
+	wide  func() bool // whether all that there are may be in use now; nil is never
 
 	// The two ends, fixed when it is built.
 	send     *Island
@@ -113,7 +114,8 @@ func (s *Slots[T]) space() bool {
 
 func (s *Slots[T]) hasSpace() bool {
 	s.chead = s.head.Load()
-	return s.tail.Load()-s.chead < s.limit || s.cancelled.Load()
+	used := s.tail.Load() - s.chead
+	return used < s.limit || s.cancelled.Load() || used < uint64(len(s.vals)) && s.wide != nil && s.wide()
 }
 
 // Token is the slot's.

@@ -2,6 +2,7 @@ package streamtest_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -123,6 +124,12 @@ func TestRevokeGoesAheadOfARetry(t *testing.T) {
 		"diverting": func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph {
 			return stream.TryMapDivert(src, s.call, stream.Ignore[stream.Failed[*message]](), hourly).To(j.sink())
 		},
+		"of the only worker": func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph {
+			return stream.MapAsync(src, 1, s.call, hourly).To(j.sink())
+		},
+		"of the only worker, diverting": func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph {
+			return stream.MapAsyncDivert(src, 1, s.call, stream.Ignore[stream.Failed[*message]](), hourly).To(j.sink())
+		},
 		"further upstream": func(src stream.Source[*message], s *stumbling, j *journal) stream.Graph {
 			same := func(_ context.Context, m *message) (*message, error) { return m, nil }
 			return s.flow(stream.MapAsync(src.Buffer(1), 2, same).Buffer(3).Tap(func(*message) {}).Async()).To(j.sink())
@@ -187,6 +194,57 @@ func TestRevokeGoesAheadOfARetry(t *testing.T) {
 				require.NoError(t, c.Drain(t.Context()))
 			})
 		})
+	}
+}
+
+// As many elements of a kept partition wait for another attempt as there are workers, so that
+// nothing new is called: what of a revoked one has begun before the workers is called all the same,
+// as soon as somebody waits for it.
+func TestRevokeBesideCrowdedWorkers(t *testing.T) {
+	type source = stream.Source[*message]
+	type call = func(context.Context, *message) (*message, error)
+	for name, workers := range map[string]func(source, int, call) source{
+		"ordered":   func(src source, n int, f call) source { return stream.MapAsync(src, n, f, hourly) },
+		"unordered": func(src source, n int, f call) source { return stream.MapAsyncUnordered(src, n, f, hourly) },
+		"diverting": func(src source, n int, f call) source {
+			return stream.MapAsyncDivert(src, n, f, stream.Ignore[stream.Failed[*message]](), hourly)
+		},
+	} {
+		for _, c := range []struct {
+			n    int
+			slow time.Duration // how long the calls take that fail: they do after the revoke has begun
+		}{{1, 0}, {4, 0}, {64, 0}, {1, 10 * time.Second}, {4, 10 * time.Second}} {
+			t.Run(fmt.Sprint(name, "/", c.n, "/", c.slow), func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
+					n := c.n
+					src, j := streamtest.NewTracked[int](2), &journal{}
+					src.Append(0, upTo(n)...)
+					var healed atomic.Bool
+					f := func(_ context.Context, m *message) (*message, error) {
+						if m.Partition == 0 && !healed.Load() {
+							wait(c.slow)
+							return nil, errFault
+						}
+						return m, nil
+					}
+					ctl := started(t, workers(begun(src.Source()), n, f).To(j.sink()))
+					wait(time.Second)
+					src.Append(1, upTo(100)...)
+					wait(time.Second)
+					require.Empty(t, j.of(1), "all workers' elements wait for another attempt")
+					begin := time.Now()
+					require.Equal(t, []streamtest.Revoked{{Partition: 1}}, src.Revoke(time.Minute, 1))
+					require.Less(t, time.Since(begin), c.slow+time.Second)
+					require.Len(t, j.of(1), 100, "all has begun")
+					require.EqualValues(t, 100, src.Committed(1))
+					require.Empty(t, j.of(0))
+					healed.Store(true)
+					wait(3 * time.Hour)
+					require.Len(t, j.of(0), n)
+					require.NoError(t, ctl.Drain(t.Context()))
+				})
+			})
+		}
 	}
 }
 
