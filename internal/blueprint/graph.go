@@ -2,6 +2,7 @@ package blueprint
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/vicuna-go/vicuna/internal/core"
 )
@@ -18,15 +19,25 @@ type Graph struct {
 // islands, or in child runs.
 func NewGraph(build func(b *core.Builder)) Graph { return Graph{build: build} }
 
-// Into builds the graph into a run, which is over if that fails: the error has all that is wrong.
+// Into builds the graph into a run, which is over if that fails: the error has all that is wrong. A
+// function of the user's that panics while it composes a part is wrong too, and nothing that was
+// opened before it stays open.
 func (g Graph) Into(r *core.Run) error {
 	b := &core.Builder{Run: r}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = r.Discard(core.ErrGoexit)
+		}
+	}()
 	if g.build == nil {
 		b.Fail(ErrNoGraph)
+	} else if err := core.Safely(func() error { g.build(b); return nil }); err != nil {
+		b.Fail(fmt.Errorf("vicuna: the graph cannot be built: %w", err))
 	} else {
-		g.build(b)
 		b.CheckCommitters()
 	}
+	returned = true
 	if err := b.Err(); err != nil {
 		return r.Discard(err)
 	}
