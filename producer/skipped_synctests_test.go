@@ -19,8 +19,8 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// SkipFailed is about records: what an end of the run or of the client leaves unsent is not skipped,
-// and no offset goes on over it, whichever stage writes, and however it ends.
+// SkipFailed is about records: what an end of the run or of the client leaves unsent is not
+// skipped, and no offset goes on over it, whichever stage writes, and however it ends.
 func TestSkipFailedSkipsNothingUnsent(t *testing.T) {
 	type (
 		values   = stream.Source[*consumed]

@@ -27,6 +27,8 @@ type StageError struct {
 	Located   bool
 	// Err is what went wrong.
 	Err error
+
+	run *identity // that of the run whose stage it is
 }
 
 func (e *StageError) Error() string {

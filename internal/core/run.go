@@ -21,6 +21,7 @@ type Run struct {
 	// before the stages are built.
 	Aside int
 
+	id     *identity
 	parent *Run
 	within *Run // the run inside whose function this one is run
 
@@ -30,15 +31,18 @@ type Run struct {
 	registry
 }
 
+// identity tells a run from others: an error that has it does not keep the run in memory.
+type identity struct{ _ byte }
+
 // NewRun prepares a run. Its user functions' context has ctx's values; ctx's cancellation means
 // drain, and is watched by Supervise.
 func NewRun(ctx context.Context, limits Limits) *Run { return newRun(ctx, limits, newHurries()) }
 
 func newRun(ctx context.Context, limits Limits, hs *hurries) *Run {
-	r := &Run{Ledger: newLedger()}
+	r := &Run{Ledger: newLedger(), id: new(identity)}
 	r.Ledger.run = r
 	r.lifecycle.init(context.WithValue(context.WithoutCancel(ctx), runKey{}, r), limits)
-	r.goroutines.init(func(stage string, err error) { r.Fail(&StageError{Stage: stage, Err: err}) })
+	r.goroutines.init(func(stage string, err error) { r.Fail(&StageError{Stage: stage, Err: err, run: r.id}) })
 	r.hurries = hs
 	hs.join(r)
 	return r
@@ -101,11 +105,13 @@ func (r *Run) CollectPending() {
 	}
 }
 
-// FailAt is Fail with the place: the stage, and the record of the token.
+// FailAt is Fail with the place: the stage, and the record of the token. An error that has a place
+// in this run keeps it; that of another run, which a function has run and waited for, is in one of
+// this run too.
 func (r *Run) FailAt(s *StageInfo, t Token, err error) {
 	var placed *StageError
-	if !errors.As(err, &placed) {
-		placed = &StageError{Stage: "source", Err: err}
+	if !errors.As(err, &placed) || placed.run != r.id {
+		placed = &StageError{Stage: "source", Err: err, run: r.id}
 		if s != nil {
 			placed.Stage = s.Name
 		}

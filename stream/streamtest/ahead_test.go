@@ -212,7 +212,7 @@ func TestRevokeBesideCrowdedWorkers(t *testing.T) {
 	} {
 		for _, c := range []struct {
 			n    int
-			slow time.Duration // how long the calls take that fail: they do after the revoke has begun
+			slow time.Duration // of the calls that fail: they do after the revoke has begun
 		}{{1, 0}, {4, 0}, {64, 0}, {1, 10 * time.Second}, {4, 10 * time.Second}} {
 			t.Run(fmt.Sprint(name, "/", c.n, "/", c.slow), func(t *testing.T) {
 				bubble.Test(t, func(t *testing.T) {

@@ -39,8 +39,8 @@ func Concurrent() Feature { return func(f *features) { f.again, f.concurrent = t
 // Fails declares that the stage's user function can return an error, and that it ends the run.
 func Fails() Feature { return func(f *features) { f.fails = true } }
 
-// Diverts declares that the stage's user function can return an error, and that the element then goes
-// to another sink.
+// Diverts declares that the stage's user function can return an error, and that the element then
+// goes to another sink.
 func Diverts() Feature { return func(f *features) { f.diverts = true } }
 
 // Panics declares that a panic in the stage's user function ends the run with a *stream.PanicError.
