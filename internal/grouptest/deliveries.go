@@ -128,7 +128,7 @@ type Verdict struct {
 	Lost      int // is not there
 	Doubled   int // is there too often, counted as often as that
 	Overtaken int // has come for the first time after a later one of its series
-	Foreign   int // is of no record that was sent, or no part that there should be
+	Foreign   int // is no part of a record that was sent, or names another partition
 	// Of commits, where they are held against the deliveries: how many there were, how many came
 	// before all that they cover, and how many went back.
 	Commits, Early, Backwards int
@@ -195,7 +195,7 @@ func (d *Deliveries) Verify(sent map[int32]int64) (v Verdict) {
 	for _, p := range slices.Sorted(maps.Keys(d.by)) {
 		for _, x := range d.by[p] {
 			v.Delivered++
-			_, n, _ := place(x.Value)
+			p, n, _ := place(x.Value)
 			series := x.Series
 			if series == "" {
 				series = fmt.Sprint(p)
@@ -204,6 +204,8 @@ func (d *Deliveries) Verify(sent map[int32]int64) (v Verdict) {
 			switch times[x.Value]++; {
 			case !wanted[x.Value]:
 				v.wrong(&v.Foreign, "%+v is nobody's", x)
+			case p != x.Partition:
+				v.wrong(&v.Foreign, "%+v is of another partition", x)
 			case times[x.Value] > 1:
 				v.wrong(&v.Doubled, "%+v has come before", x)
 			case begun && n < before:

@@ -44,7 +44,7 @@ func TestJournal(t *testing.T) {
 }
 
 // What is not right is found: a commit before what it covers, an offset that goes back, and each
-// kind of wrong delivery.
+// kind of wrong delivery, also one that says that it is another partition's.
 func TestVerdict(t *testing.T) {
 	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
 		w.Fill(1, 0, 5)
@@ -83,6 +83,9 @@ func TestVerdict(t *testing.T) {
 		}
 		require.Equal(t, 1, late.Verify(map[int32]int64{0: 3}).Overtaken)
 		require.Zero(t, late.Verify(map[int32]int64{0: 3}).Lost)
+		astray := &grouptest.Deliveries{}
+		astray.Put(grouptest.Delivery{Partition: 1, Value: grouptest.Value(0, 0)})
+		require.Equal(t, 1, astray.Verify(map[int32]int64{0: 1}).Foreign)
 	})
 }
 
