@@ -179,7 +179,7 @@ func TestCommitOfAManualAssignment(t *testing.T) {
 			c := consumer.New(w.Settings(), consumer.Partitions(at))
 			require.NoError(t, grouptest.Offsets(c.CommitWithMetadataSource(note).Take(10)).To(consumer.CommitterSink(quickly())).Run(t.Context()))
 			require.EqualValues(t, 10*(i+1), w.Committed(1))
-			require.Equal(t, "note "+strconv.Itoa(10*i+9), metadata(t, w, 1))
+			require.Equal(t, "note 1/"+strconv.Itoa(10*i+9), metadata(t, w, 1))
 		}
 	})
 }

@@ -31,7 +31,7 @@ func metadata(t *testing.T, w *grouptest.World, p int32) string {
 	return o.Metadata
 }
 
-func note(r *strRecord) (string, error) { return "note " + strconv.FormatInt(r.Offset(), 10), nil }
+func note(r *strRecord) (string, error) { return "note " + r.Value, nil }
 
 // The metadata of an offset is that of the last record before it, also where records are finished
 // out of order, or were filtered out.
@@ -43,11 +43,11 @@ func TestCommitMetadata(t *testing.T) {
 			return m, nil
 		}).Filter(func(m *strMessage) bool { return m.Record.Offset()%7 == 0 })
 		require.NoError(t, grouptest.Offsets(src).To(consumer.CommitterSink(settings.NewCommitter(settings.MaxBatch(3)))).Run(t.Context()))
-		require.Equal(t, "note 99", metadata(t, w, 0))
-		require.Equal(t, "note 39", metadata(t, w, 1))
+		require.Equal(t, "note 0/99", metadata(t, w, 0))
+		require.Equal(t, "note 1/39", metadata(t, w, 1))
 		for p := range int32(2) {
 			for _, c := range w.Journal.CommitsOf(p, 0) {
-				require.Equal(t, fmt.Sprintf("note %d", c.Offset-1), c.Metadata)
+				require.Equal(t, fmt.Sprintf("note %d/%d", p, c.Offset-1), c.Metadata)
 			}
 		}
 	})
@@ -61,7 +61,7 @@ func TestCommitMetadataWithOffsetContext(t *testing.T) {
 		require.NoError(t, stream.Map(src.Pairs(), func(p stream.Pair[string, envelope.Committable]) stream.Pair[string, envelope.Committable] { return p }).
 			To(consumer.CommitterSinkWithOffsetContext[string](onlyAtTheEnd())).Run(t.Context()))
 		require.EqualValues(t, 100, w.Committed(0))
-		require.Equal(t, "note 99", metadata(t, w, 0))
+		require.Equal(t, "note 0/99", metadata(t, w, 0))
 	})
 }
 
@@ -110,7 +110,7 @@ func TestCommitMetadataFails(t *testing.T) {
 				require.Equal(t, name == "panics", errors.As(err, &panicked))
 				require.Len(t, got, 25)
 				require.EqualValues(t, 25, w.Committed(1))
-				require.Equal(t, "note 24", metadata(t, w, 1))
+				require.Equal(t, "note 1/24", metadata(t, w, 1))
 			})
 		})
 	}
@@ -139,7 +139,7 @@ func TestCommitMetadataAfterARestart(t *testing.T) {
 			src := w.Consumer().CommitWithMetadataSource(note).Take(10)
 			require.NoError(t, grouptest.Offsets(src).To(consumer.CommitterSink(quickly())).Run(t.Context()))
 			require.EqualValues(t, 10*(i+1), w.Committed(0))
-			require.Equal(t, "note "+strconv.Itoa(10*(i+1)-1), metadata(t, w, 0))
+			require.Equal(t, "note 0/"+strconv.Itoa(10*(i+1)-1), metadata(t, w, 0))
 		}
 	})
 }
