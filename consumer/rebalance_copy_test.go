@@ -27,14 +27,22 @@ type copying struct {
 	out     *grouptest.Deliveries // the pieces, as they are appended
 	stop    func()                // ends the writing
 	ordered bool                  // the copies keep the order
+	flow    bool                  // they pass a flow, and commit after it
 	commits settings.Committer
 	members int // every other one recycles
+	// work is what a copy does with each piece besides taking its time; nil: nothing.
+	work func(context.Context, piece) error
 }
 
 // eachCopying runs a test in each of the protocols, with some records of each partition written
 // each few milliseconds.
 func eachCopying(t *testing.T, test func(t *testing.T, w *copying, kind grouptest.Protocol)) {
-	grouptest.Each(t, grouptest.Protocols, copyPartitions, func(t *testing.T, world *grouptest.World, kind grouptest.Protocol) {
+	copyingIn(t, grouptest.Protocols, test)
+}
+
+// copyingIn is eachCopying in some of the protocols.
+func copyingIn(t *testing.T, protocols []grouptest.Protocol, test func(t *testing.T, w *copying, kind grouptest.Protocol)) {
+	grouptest.Each(t, protocols, copyPartitions, func(t *testing.T, world *grouptest.World, kind grouptest.Protocol) {
 		world.CreateTopic(t, "out", copyPartitions)
 		w := &copying{World: world, out: world.Outputs("out", pieceParts)}
 		w.stop = w.Writing(10*time.Millisecond, w.next)
@@ -68,11 +76,13 @@ func (p piece) String() string {
 func (p piece) wanted() bool { return (p.number+int64(p.copy))%5 != 0 }
 
 // pieces is the copies' FlatMap: none to three.
-func pieces(m *strMessage) iter.Seq[piece] {
+func pieces(m *strMessage) iter.Seq[piece] { return piecesOf(&m.Record, m.Offset) }
+
+func piecesOf(r *strRecord, offset envelope.Committable) iter.Seq[piece] {
 	return func(yield func(piece) bool) {
-		number := m.Record.Offset()
+		number := r.Offset()
 		for i := range int(number % 4) {
-			if !yield(piece{partition: m.Partition(), number: number, copy: i, offset: m.Offset}) {
+			if !yield(piece{partition: r.Partition(), number: number, copy: i, offset: offset}) {
 				return
 			}
 		}
@@ -95,12 +105,13 @@ type copier struct {
 	w *copying
 }
 
-func (w *copying) member(kind grouptest.Protocol, i int) *copier {
+func (w *copying) member(kind grouptest.Protocol, i int, more ...settings.ConsumerOption) *copier {
 	var handle []consumer.Option
 	if w.members++; w.members%2 == 0 {
 		handle = []consumer.Option{consumer.Recycle()}
 	}
-	return &copier{w.MemberWith(kind.Member(i, settings.ClientID(strconv.Itoa(i))), handle...), w}
+	opts := append(kind.Member(i, settings.ClientID(strconv.Itoa(i))), more...)
+	return &copier{w.MemberWith(opts, handle...), w}
 }
 
 // start starts the member's copy.
@@ -108,17 +119,34 @@ func (m *copier) start() {
 	split := stream.FlatMap(m.Handle.CommittableSource(), pieces).Filter(piece.wanted)
 	var envelopes stream.Source[envelope.Envelope[string, string, envelope.Committable]]
 	if m.w.ordered {
-		envelopes = stream.MapAsync(split, 16, unevenly)
+		envelopes = stream.MapAsync(split, 16, m.w.unevenly)
 	} else {
-		envelopes = stream.MapAsyncUnordered(split, 16, unevenly)
+		envelopes = stream.MapAsyncUnordered(split, 16, m.w.unevenly)
 	}
-	ps := m.w.Producer(m.Wire.Option(), settings.Compression(kgo.NoCompression()))
-	m.Start(envelopes.To(producer.CommittableSink(ps, m.w.commits)))
+	if !m.w.flow {
+		m.Start(envelopes.To(producer.CommittableSink(m.producer(), m.w.commits)))
+		return
+	}
+	results := stream.Via(envelopes, producer.FlexiFlow[envelope.Committable](m.producer()))
+	done := stream.TryMap(results, func(_ context.Context, r envelope.Results[string, string, envelope.Committable]) (envelope.Committable, error) {
+		return r.Pass(), r.Failed()
+	})
+	m.Start(done.To(consumer.CommitterSink(m.w.commits)))
+}
+
+// producer is what the member writes with: on its own wire, and so that what it writes can be seen.
+func (m *copier) producer() settings.Producer[string, string] {
+	return m.w.Producer(m.Wire.Option(), settings.Compression(kgo.NoCompression()))
 }
 
 // unevenly takes much longer now and then, so that at any time there are results in each partition
 // that have overtaken another.
-func unevenly(ctx context.Context, p piece) (envelope.Envelope[string, string, envelope.Committable], error) {
+func (w *copying) unevenly(ctx context.Context, p piece) (envelope.Envelope[string, string, envelope.Committable], error) {
+	if w.work != nil {
+		if err := w.work(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	takes := time.Duration(rand.IntN(8)) * 250 * time.Microsecond
 	if rand.IntN(200) == 0 {
 		takes = 50 * time.Millisecond
