@@ -238,7 +238,7 @@ func (s *committableSink[K, V, P, A]) finished(offset any) {
 	s.here.Count()
 }
 
-func (s *committableSink[K, V, P, A]) settled(e *entry, err error) {
+func (s *committableSink[K, V, P, A]) outcome(e *entry, err error) {
 	fine := err == nil || s.fault(e.token, err)
 	if w, ok := e.envelope.(*whole); ok {
 		w.failed = w.failed || !fine

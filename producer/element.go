@@ -142,7 +142,7 @@ type call struct {
 	tally    *tally
 }
 
-func (c *call) settled(e *entry, err error) {
+func (c *call) outcome(e *entry, err error) {
 	if err == nil {
 		c.metadata = e.metadata()
 	}
@@ -175,7 +175,7 @@ type callback struct {
 	tally  *tally
 }
 
-func (c *callback) settled(e *entry, err error) {
+func (c *callback) outcome(e *entry, err error) {
 	var m envelope.Metadata
 	if err == nil {
 		m = e.metadata()
@@ -208,7 +208,7 @@ type Future struct {
 	tally    *tally
 }
 
-func (f *Future) settled(e *entry, err error) {
+func (f *Future) outcome(e *entry, err error) {
 	if err == nil {
 		f.metadata = e.metadata()
 	}
@@ -446,7 +446,7 @@ func (p *Element[K, V]) finish(ctx context.Context) {
 	idle, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	p.tally.idle.Store(&stop)
-	err := p.settle(ctx, idle)
+	err := p.awaitOutcomes(ctx, idle)
 	if p.tally.flying.Load() > 0 && p.owned {
 		select {
 		case <-idle.Done(): // the closed client has failed the rest: their callers are told
@@ -459,8 +459,8 @@ func (p *Element[K, V]) finish(ctx context.Context) {
 	p.closeErr = err
 }
 
-// settle waits until everything sent has its outcome, or ctx ends.
-func (p *Element[K, V]) settle(ctx, idle context.Context) error {
+// awaitOutcomes waits until everything sent has its outcome, or ctx ends.
+func (p *Element[K, V]) awaitOutcomes(ctx, idle context.Context) error {
 	if p.owned {
 		return p.client.Close(ctx)
 	}

@@ -51,7 +51,7 @@ func entryOf(r *kgo.Record) *entry { return (*entry)(unsafe.Pointer(r)) }
 // owner is told the outcome, by the client's promises, one at a time; it must not wait. err is nil
 // for an acknowledged record.
 type owner interface {
-	settled(e *entry, err error)
+	outcome(e *entry, err error)
 }
 
 // produce hands an entry to the client. Its record is encoded, its window taken. A wrapped client
@@ -76,13 +76,13 @@ func (c *Client) produce(caller context.Context, e *entry, now time.Time) {
 // give hands an entry to the client, or to its lane where that is closed.
 func (c *Client) give(caller context.Context, e *entry, now time.Time) {
 	l := e.lane
-	l.handed.Add(1)
-	for l.held.Load() {
-		l.handed.Add(-1)
+	l.given.Add(1)
+	for l.closed.Load() {
+		l.given.Add(-1)
 		if l.hold(e, now) {
 			return
 		}
-		l.handed.Add(1)
+		l.given.Add(1)
 	}
 	ctx := e.rec.Context
 	if ctx == nil {
@@ -124,7 +124,7 @@ func (c *Client) promise(r *kgo.Record, err error) {
 		r.Offset = -1 // nobody has told; the client says 0
 	}
 	c.window.give(e.bytes)  // first: who is told the last outcome finds nothing in flight
-	e.owner.settled(e, err) // e may be used again from here on
+	e.owner.outcome(e, err) // e may be used again from here on
 }
 
 // slabSize is how many entries are made at a time: the price of making and of collecting them is

@@ -86,15 +86,15 @@ type flight struct {
 	slabs slabs
 
 	// Written by promises alone.
-	_       [64]byte
-	settled atomic.Int64 // the promises'
-	_       [64]byte
+	_        [64]byte
+	outcomes atomic.Int64 // the promises'
+	_        [64]byte
 }
 
 func newFlight(b *core.Builder, isl *core.Island, info *core.StageInfo, cl *Client, o options) *flight {
 	f := &flight{client: cl, run: b.Run, isl: isl, info: info, skip: o.skipFailed, last: make(chan struct{})}
-	info.Buffers(func() int { return int(f.sent.Load() - f.settled.Load()) })
-	info.Writes(func() int64 { return max(0, f.settled.Load()-f.refused.Load()) })
+	info.Buffers(func() int { return int(f.sent.Load() - f.outcomes.Load()) })
+	info.Writes(func() int64 { return max(0, f.outcomes.Load()-f.refused.Load()) })
 	isl.OnHurry(f.flush) // what lingers goes now
 	return f
 }
@@ -163,7 +163,7 @@ const longLinger = 50 * time.Millisecond
 // false: the run was stopped first. Produce would wait for it too, where a stop cannot reach it.
 func (f *flight) room() bool {
 	limit := int64(f.client.is.MaxBufferedRecords) * 9 / 10
-	fits := func() bool { return f.sent.Load()-f.settled.Load() < limit }
+	fits := func() bool { return f.sent.Load()-f.outcomes.Load() < limit }
 	if f.run.Stopped() {
 		return false
 	}
@@ -248,8 +248,8 @@ func (f *flight) fault(t core.Token, err error) (skipped bool) {
 
 // landed counts an outcome; it comes last in a promise.
 func (f *flight) landed() {
-	n := f.settled.Load() + 1
-	f.settled.Store(n)
+	n := f.outcomes.Load() + 1
+	f.outcomes.Store(n)
 	if f.crowded.Load() {
 		f.isl.Wake()
 	}
@@ -262,7 +262,7 @@ func (f *flight) landed() {
 	}
 }
 
-func (f *flight) empty() bool { return f.settled.Load() == f.sent.Load() }
+func (f *flight) empty() bool { return f.outcomes.Load() == f.sent.Load() }
 
 // drain waits, after the last element, until every record has its outcome.
 func (f *flight) drain() {
@@ -284,7 +284,7 @@ func (f *flight) finish(ctx context.Context, undelivered func() int64) error {
 		err = f.collect(ctx)
 	}
 	f.detached.Store(true)
-	o := f.client.unknown(f.sent.Load()-f.settled.Load(), err)
+	o := f.client.unknown(f.sent.Load()-f.outcomes.Load(), err)
 	o.Failed = f.failed.Load()
 	if undelivered != nil && f.run.Stopped() {
 		o.Undelivered = undelivered()

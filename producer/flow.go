@@ -153,7 +153,7 @@ func (f *flow[K, V, P, A, B]) push(a A) {
 		if m != nil {
 			if slot, ok := f.reserve(a); ok {
 				f.slots.Publish(slot)
-				f.settle(slot, &envelope.PassThroughResult[K, V, P]{PassThrough: m.PassThrough})
+				f.fill(slot, &envelope.PassThroughResult[K, V, P]{PassThrough: m.PassThrough})
 			}
 			return
 		}
@@ -171,7 +171,7 @@ func (f *flow[K, V, P, A, B]) reserve(a A) (uint64, bool) {
 	return slot, ok
 }
 
-func (f *flow[K, V, P, A, B]) settle(slot uint64, r envelope.Results[K, V, P]) {
+func (f *flow[K, V, P, A, B]) fill(slot uint64, r envelope.Results[K, V, P]) {
 	var a A
 	if f.carried != nil {
 		i := slot % uint64(len(f.carried))
@@ -211,7 +211,7 @@ func (f *flow[K, V, P, A, B]) unserialised(a A, r envelope.Results[K, V, P], err
 	f.info.Skip()
 	if slot, ok := f.reserve(a); ok {
 		f.slots.Publish(slot)
-		f.settle(slot, r)
+		f.fill(slot, r)
 	}
 }
 
@@ -237,7 +237,7 @@ func (f *flow[K, V, P, A, B]) multi(a A, m *envelope.MultiMessage[K, V, P]) {
 	}
 	f.slots.Publish(slot)
 	if n == 0 {
-		f.settle(slot, r)
+		f.fill(slot, r)
 		return
 	}
 	all := &multi[K, V, P]{left: len(entries), result: r}
@@ -266,9 +266,9 @@ func (f *flow[K, V, P, A, B]) newResult() *envelope.Result[K, V, P] {
 	return r
 }
 
-func (f *flow[K, V, P, A, B]) settled(e *entry, err error) {
+func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 	if err == nil || f.fault(e.token, err) {
-		f.outcome(e, err)
+		f.resolve(e, err)
 	} else {
 		f.giveUp(e)
 	}
@@ -276,12 +276,12 @@ func (f *flow[K, V, P, A, B]) settled(e *entry, err error) {
 	f.landed()
 }
 
-func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
+func (f *flow[K, V, P, A, B]) resolve(e *entry, err error) {
 	switch r := e.envelope.(type) {
 	case *envelope.Message[K, V, P]:
 		res := f.newResult()
 		res.Record, res.Metadata, res.PassThrough, res.Err = &r.Record, e.metadata(), r.PassThrough, err
-		f.settle(e.slot, res)
+		f.fill(e.slot, res)
 	case *multi[K, V, P]:
 		part := &r.result.Parts[e.part]
 		part.Metadata, part.Err = e.metadata(), err
@@ -300,7 +300,7 @@ func (f *flow[K, V, P, A, B]) outcome(e *entry, err error) {
 		default:
 			f.halfway.Add(-r.acknowledged)
 			r.result.Err = errors.Join(r.errs...)
-			f.settle(e.slot, r.result)
+			f.fill(e.slot, r.result)
 		}
 	}
 }

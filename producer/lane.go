@@ -62,10 +62,10 @@ type lane struct {
 	client *Client
 	topic  string
 
-	held atomic.Bool // senders queue; written under mu, or by the refusal
+	closed atomic.Bool // senders queue; written under mu, or by the refusal
 
-	_      [64]byte
-	handed atomic.Int64 // records given to the client, and calls about to; the senders'
+	_     [64]byte
+	given atomic.Int64 // records given to the client, and calls about to; the senders'
 
 	_        [64]byte
 	returned atomic.Int64 // promises that have run; written by the promises alone
@@ -111,7 +111,7 @@ func (r refusals) Refused(topic string) {
 	if !l.refusing.Swap(true) {
 		r.client.refusing.Add(1)
 	}
-	l.held.Store(true)
+	l.closed.Store(true)
 	l.signal()
 }
 
@@ -140,7 +140,7 @@ func (sentBack) Err() error            { return context.Canceled }
 // hold queues an entry; false: the lane is free by now.
 func (l *lane) hold(e *entry, now time.Time) bool {
 	l.mu.Lock()
-	if !l.held.Load() {
+	if !l.closed.Load() {
 		l.mu.Unlock()
 		return false
 	}
@@ -155,7 +155,7 @@ func (l *lane) hold(e *entry, now time.Time) bool {
 // comesBack takes a record that was refused, or sent back, into the lane; false: its outcome
 // stands. Only promises call it.
 func (l *lane) comesBack(e *entry, err error) bool {
-	if !l.held.Load() {
+	if !l.closed.Load() {
 		return false
 	}
 	var bytes int64
@@ -188,7 +188,7 @@ func (e *entry) comeBack() {
 // counted counts a promise that has run; only promises call it.
 func (l *lane) counted() {
 	l.returned.Store(l.returned.Load() + 1)
-	if l.held.Load() {
+	if l.closed.Load() {
 		l.signal()
 	}
 }
@@ -203,7 +203,7 @@ func (l *lane) signal() {
 // advance sends the next group if the last one has come back.
 func (l *lane) advance() {
 	l.signalled.Store(false)
-	for l.held.Load() {
+	for l.closed.Load() {
 		group, last := l.next()
 		if len(group) == 0 {
 			return
@@ -228,13 +228,13 @@ func (l *lane) next() (group []*entry, freeing bool) {
 	now := time.Now()
 	freeing = l.limit > 0 && l.refused == 0 && !l.refusing.Load() && now.Sub(l.refusedAt) > limitKept
 	if !freeing {
-		if l.handed.Load() != l.returned.Load() {
+		if l.given.Load() != l.returned.Load() {
 			return nil, false
 		}
-		l.settle(now)
+		l.takeUp(now)
 	}
 	if freeing && len(l.queue) == 0 {
-		l.held.Store(false)
+		l.closed.Store(false)
 		return nil, true
 	}
 	n := len(l.queue)
@@ -243,12 +243,12 @@ func (l *lane) next() (group []*entry, freeing bool) {
 	}
 	group, l.queue = l.queue[:n:n], l.queue[n:]
 	l.alone.Store(n == 1 && !freeing)
-	l.handed.Add(int64(n))
+	l.given.Add(int64(n))
 	return group, freeing
 }
 
-// settle takes up what has come back. Nothing of the topic is in the client.
-func (l *lane) settle(now time.Time) {
+// takeUp takes up what has come back. Nothing of the topic is in the client.
+func (l *lane) takeUp(now time.Time) {
 	if l.refusing.Swap(false) {
 		l.client.refusing.Add(-1)
 		l.refusedAt = now

@@ -70,7 +70,7 @@ func (s *plainSink[K, V]) push(rec *envelope.Record[K, V]) {
 	s.send(e)
 }
 
-func (s *plainSink[K, V]) settled(e *entry, err error) {
+func (s *plainSink[K, V]) outcome(e *entry, err error) {
 	if err == nil || s.fault(e.token, err) {
 		s.finisher.Done(e.token)
 	} else {

@@ -38,7 +38,7 @@ func (l *lane) watchTopic() {
 			}
 			return
 		}
-		if waiting := l.handed.Load() - l.returned.Load(); waiting > 0 {
+		if waiting := l.given.Load() - l.returned.Load(); waiting > 0 {
 			told = true
 			c.log.Warn("vicuna: the brokers do not know the topic, and its records wait for it until the delivery time-out; "+
 				"look at its name, or create it", "topic", l.topic, "for", time.Since(since).Round(time.Millisecond),

@@ -60,14 +60,14 @@ func (isl *Island) slow() bool {
 // slow receiver, since an end would have to wait for all of them. While somebody waits for an end
 // nothing is held back: what has not begun is refused then.
 type beginning struct {
-	// Fixed when it is made, but for held: set by a worker that may not begin, taken by the
+	// Fixed when it is made, but for waits: set by a worker that may not begin, taken by the
 	// receiver.
 	run   *Run
 	recv  *Island
 	ahead runAhead
 	begun *atomic.Uint64
 	taken *atomic.Uint64
-	held  atomic.Bool
+	waits atomic.Bool
 	more  func()
 }
 
@@ -76,14 +76,14 @@ func (b *beginning) may() bool {
 	if b.ahead.room(b.begun.Load()-b.taken.Load(), b.recv) || b.run.Hurried() {
 		return true
 	}
-	b.held.Store(true)
+	b.waits.Store(true)
 	// the receiver may have come in between
 	return b.ahead.room(b.begun.Load()-b.taken.Load(), b.recv)
 }
 
 // resume is called by the receiver when it has taken results.
 func (b *beginning) resume() {
-	if b.held.Load() && b.held.Swap(false) {
+	if b.waits.Load() && b.waits.Swap(false) {
 		b.more()
 	}
 }

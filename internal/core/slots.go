@@ -10,7 +10,7 @@ import "sync/atomic"
 // element; the receiver is woken only when the slot that it waits for is filled.
 type Slots[T any] struct {
 	// The ring, fixed but for limit, which is set before the run starts. A slot is the sender's
-	// when it is reserved, then its settler's, then the receiver's.
+	// when it is reserved, then its filler's, then the receiver's.
 	vals  []T
 	toks  []Token
 	state []atomic.Uint32
