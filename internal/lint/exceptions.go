@@ -30,6 +30,8 @@ func exceptions() []exception {
 		{"go", "internal/grouptest", "test code, which writes and waits beside what it tests"},
 		{"go", "stream/streamtest", "a suite is test code, which waits beside a run for its end"},
 
+		{"leak", "integration", "its TestMain ends the broker, and each service under test is a process of its own"},
+
 		{"background", "internal/grouptest", "test code: what a test asks the broker when it ends outlives the test's context"},
 		{"background", "producer gone", "an ended context, of which every method that says so is overridden"},
 

@@ -19,6 +19,7 @@ func rules() []rule {
 		{"background", checkBackground},
 		{"width", checkWidth},
 		{"sleep", checkSleep},
+		{"leak", checkLeak},
 		{"init", checkInit},
 		{"error", checkError},
 		{"doc", checkDoc},

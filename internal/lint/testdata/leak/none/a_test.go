@@ -1,0 +1,5 @@
+package none // want `nothing looks for goroutines`
+
+import "testing"
+
+func TestSomething(t *testing.T) {}

@@ -1,0 +1,5 @@
+package none
+
+import "testing"
+
+func TestMore(t *testing.T) {}
