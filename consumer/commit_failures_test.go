@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -123,5 +124,31 @@ func TestCommitTimesOut(t *testing.T) {
 		var late *consumer.CommitError
 		require.ErrorAs(t, err, &late)
 		require.Less(t, time.Since(begin), 5*time.Second)
+	})
+}
+
+// A group that has members takes no offsets from whoever reads partitions of his choice, for as
+// long as it has any: the run ends and says so. When they have gone it does.
+func TestChosenPartitionsOfAGroupWithMembers(t *testing.T) {
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Write(0, 0, 10)
+		member := w.Member()
+		member.Start(member.Handle.PlainSource().To(stream.Ignore[*strRecord]()))
+		member.AwaitPartitions(1)
+		c := consumer.New(w.Settings(), consumer.Partitions(w.At(0)), consumer.ToEnd())
+		graph := func() stream.Graph {
+			return c.CommittableSource().To(grouptest.Committing(func(context.Context, *strRecord) error { return nil }))
+		}
+		err := w.Outcome(w.Start(graph()))
+		var refused *consumer.CommitError
+		require.ErrorAs(t, err, &refused)
+		require.False(t, refused.Retriable)
+		require.Equal(t, w.At(0), consumer.TopicPartition{Topic: refused.Topic, Partition: refused.Partition})
+		require.ErrorIs(t, err, kerr.UnknownMemberID)
+		require.ErrorContains(t, err, "group readers has active members, so offsets of chosen partitions cannot be committed to it")
+		require.Zero(t, w.Log.Count("will be tried again"))
+		member.Drain()
+		require.NoError(t, graph().Run(t.Context()))
+		require.EqualValues(t, 10, w.Committed(0))
 	})
 }

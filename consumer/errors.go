@@ -48,9 +48,12 @@ type (
 	// instance id that somebody else has taken, a protocol that the others do not speak. It has the
 	// Group, and wraps Err, the broker's error.
 	GroupError = fault.GroupError
-	// CommitError says that an offset could not be committed, and trying again would not help. It
-	// has the Group, the Topic, Partition (int32) and Offset (int64) that was refused, with an
-	// empty Topic where the whole request was, and wraps Err, the broker's error.
+	// CommitError says that offsets could not be committed. It has the Group, the Topic, Partition
+	// (int32) and Offset (int64) where it is about one offset, else an empty Topic, and the
+	// Partitions (each a [TopicPartition]) whose offsets were not committed. Where it is Retriable
+	// nothing was refused for good, and the commit was not made in the time that there was: Err
+	// says which setting bounds that, and what the brokers have said last. Where it is not, trying
+	// again would not help. It wraps Err, the broker's error.
 	CommitError = fault.CommitError
 	// UserError says that a function of the user's that the consumer calls outside the stream
 	// failed or panicked. What names it ("assigned handler", "offset loader", "metadata function"),

@@ -27,11 +27,16 @@ type Door struct {
 	kill   context.CancelFunc // ends the client's own context
 	beganC chan struct{}      // closed by Begin
 
-	mu        sync.Mutex // guards the next four
+	mu        sync.Mutex // guards the next seven
 	armed     bool
 	interval  time.Duration
 	forgotten map[topics.Partition]struct{} // taken away, and perhaps still in done
-	waiting   []chan answer                 // of Flush
+	waiting   []chan Made                   // of Flush
+	onTheWay  []topics.Partition            // those of the commit that has no answer yet
+	// trouble is what has kept the last commit from succeeding, nil where nothing has; and since
+	// when there is any.
+	trouble      error
+	troubleSince time.Time
 
 	// so many calls of Commit ask for a commit, 0: none do; set before the run starts
 	batch int64
@@ -42,10 +47,10 @@ type Door struct {
 	wake chan struct{}
 	// turn is held by whoever commits; a channel, since a bubble's clock does not wait for a mutex.
 	turn chan struct{}
-	gone chan struct{} // closed after the last commit
+	gone chan struct{} // closed when Last has returned: from then on nobody flushes
 
-	done    map[topics.Partition]committed // what is committed; whoever has the turn
-	outages outage.Outages                 // commits that are tried again
+	done    map[topics.Partition]lastCommit // what is committed; whoever has the turn
+	outages outage.Outages                  // commits that are tried again
 
 	commits, failures atomic.Int64 // written by whoever has the turn
 	moved             atomic.Int64 // offsets; likewise
@@ -64,8 +69,8 @@ type Options struct {
 	Fail func(err error)
 }
 
-// committed is what is known to be committed of a partition.
-type committed struct {
+// lastCommit is what is known to be committed of a partition.
+type lastCommit struct {
 	tracker.Mark
 	unsure bool // a later commit was refused, or has lost its answer: the group may have that
 }
@@ -75,8 +80,9 @@ var _ committing.Group = (*Door)(nil)
 // NewDoor makes the door of a run.
 func NewDoor(o Options) *Door {
 	return &Door{
-		o: o, done: map[topics.Partition]committed{}, forgotten: map[topics.Partition]struct{}{},
-		beganC: make(chan struct{}), armedC: make(chan struct{}), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), gone: make(chan struct{}),
+		o: o, done: map[topics.Partition]lastCommit{}, forgotten: map[topics.Partition]struct{}{},
+		beganC: make(chan struct{}), armedC: make(chan struct{}), wake: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 }
 

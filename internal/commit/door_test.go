@@ -3,6 +3,7 @@ package commit_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -35,6 +36,10 @@ type store struct {
 	err      func(n int, o commit.Offset) error // of the n-th commit
 	onTheWay int
 	most     int // at the same time
+}
+
+func (s *store) Passing(err error) bool {
+	return !errors.Is(err, kerr.GroupAuthorizationFailed)
 }
 
 func (s *store) Commit(_, life context.Context, offsets []commit.Offset) []error {
@@ -148,15 +153,15 @@ func TestUnsure(t *testing.T) {
 			return nil
 		}
 		take := func(o commit.Offset) commit.Made {
-			m, err := h.Take(commit.Turn{Collect: func() []commit.Offset { return []commit.Offset{o} }, Within: t.Context()})
+			m, err := h.Take(commit.Round{Collect: func() []commit.Offset { return []commit.Offset{o} }, Within: t.Context()})
 			require.NoError(t, err)
 			return m
 		}
-		require.False(t, take(at(p0, 5)).Again)
-		require.True(t, take(at(p0, 8)).Again)
+		require.False(t, take(at(p0, 5)).Again())
+		require.True(t, take(at(p0, 8)).Again())
 		back := at(p0, 5)
 		back.Back = true
-		require.False(t, take(back).Again)
+		require.False(t, take(back).Again())
 		require.Len(t, h.made, 3, "the group may have 8")
 		require.Contains(t, h.log.String(), "a commit failed and will be tried again")
 		require.Contains(t, h.log.String(), "commits succeed again")
@@ -174,18 +179,18 @@ func TestOneTurnAtATime(t *testing.T) {
 		h.takes = time.Second
 		for i := range 10 {
 			go func() {
-				_, err := h.Take(commit.Turn{Collect: func() []commit.Offset { return []commit.Offset{at(p0, int64(i+1))} }, Within: t.Context()})
+				_, err := h.Take(commit.Round{Collect: func() []commit.Offset { return []commit.Offset{at(p0, int64(i+1))} }, Within: t.Context()})
 				require.NoError(t, err)
 			}()
 		}
 		go func() { require.NoError(t, h.Now(t.Context(), []commit.Offset{{Partition: p1, Back: true}})) }()
 		pass(time.Minute)
 		require.Equal(t, 1, h.most)
-		release, ok := h.Hold(t.Context())
+		release, ok := h.Acquire(t.Context())
 		require.True(t, ok)
 		late, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, ok = h.Hold(late)
+		_, ok = h.Acquire(late)
 		require.False(t, ok)
 		made := len(h.made)
 		require.ErrorIs(t, h.Now(late, nil), context.DeadlineExceeded)
@@ -245,7 +250,7 @@ func TestLast(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				begin, collected := time.Now(), false
-				err := h.Last(ctx, func() []commit.Offset { collected = true; return []commit.Offset{at(p0, 5)} })
+				err := h.Last(ctx, "settings.CloseTimeout (5s)", func() []commit.Offset { collected = true; return []commit.Offset{at(p0, 5)} })
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.True(t, collected)
 				require.LessOrEqual(t, time.Since(begin), 6*time.Second)

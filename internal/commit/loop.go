@@ -4,14 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
-
-// answer is what Flush is told of a turn of the loop.
-type answer struct {
-	again bool
-	err   error
-}
 
 // Wake implements core.CommitGroup.
 func (d *Door) Wake() {
@@ -22,45 +16,71 @@ func (d *Door) Wake() {
 }
 
 // Flush implements core.CommitGroup. The loop commits: what waits for a broker's answer cannot be
-// given up, waiting for it can.
+// given up, waiting for it can. An answer counts, and so does the end of the door, also where ctx
+// has ended at the same time.
 func (d *Door) Flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	within, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
+	limit := func() string {
+		if ctx.Err() != nil {
+			return "" // it is not ours that was too short
+		}
+		return d.timeout()
+	}
+	var open []topics.Partition
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		next := make(chan answer, 1)
-		if !d.await(next) {
+		next := make(chan Made, 1)
+		if d.Ended() || !d.await(next) {
 			return nil
 		}
 		d.Wake()
-		var got answer
-		select {
-		case got = <-next:
-		case <-d.gone:
-			return nil
-		case <-ctx.Done():
-			return d.late(ctx)
-		}
-		if !got.again || got.err != nil {
+		got, answered := d.answer(within, next)
+		switch {
+		case answered && (got.err != nil || !got.Again()):
 			return got.err
+		case answered:
+			open = got.Open
+			d.pause(within, pause)
 		}
-		select {
-		case <-time.After(pause):
-		case <-d.gone:
+		switch {
+		case d.Ended():
 			return nil
-		case <-ctx.Done():
-			return d.late(ctx)
+		case within.Err() != nil:
+			return d.late(within, limit(), open)
 		}
 	}
 }
 
-// late is the error of who has waited for too long.
-func (d *Door) late(ctx context.Context) error {
-	return &fault.CommitError{Group: d.o.Group, Err: context.Cause(ctx)}
+// answer waits for what has come of a round of the loop; false: the door or ctx has ended before.
+func (d *Door) answer(ctx context.Context, next <-chan Made) (got Made, answered bool) {
+	select {
+	case got = <-next:
+		return got, true
+	case <-d.gone:
+	case <-ctx.Done():
+	}
+	select {
+	case got = <-next:
+		return got, true
+	default:
+		return got, false
+	}
 }
 
-// await asks the loop for an answer after its next turn; false where it has nothing to do: the run
+// pause waits for so long, or until the door or ctx has ended.
+func (d *Door) pause(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-d.gone:
+	case <-ctx.Done():
+	}
+}
+
+// await asks the loop for what comes of its next round; false where it has nothing to do: the run
 // was drained before it began, or its source is still to begin, or nobody commits.
-func (d *Door) await(next chan answer) bool {
+func (d *Door) await(next chan Made) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.armed || !d.hasBegun() {
@@ -70,8 +90,8 @@ func (d *Door) await(next chan answer) bool {
 	return true
 }
 
-// awaited takes those who wait for a turn that is about to begin.
-func (d *Door) awaited() []chan answer {
+// awaited takes those who wait for a round that is about to begin.
+func (d *Door) awaited() []chan Made {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	waiting := d.waiting
@@ -107,13 +127,14 @@ func (d *Door) Loop(quit <-chan struct{}) {
 			every = e
 			tick.Reset(e)
 		}
-		var waiting []chan answer
-		made, err := d.Take(Turn{Within: d.life, Collect: func() []Offset {
+		var waiting []chan Made
+		made, err := d.Take(Round{Within: d.life, Collect: func() []Offset {
 			waiting = d.awaited()
 			return d.o.Committable()
 		}})
 		for _, next := range waiting {
-			next <- answer{made.Again, err}
+			made.err = err
+			next <- made
 		}
 		if err != nil {
 			d.o.Fail(err)

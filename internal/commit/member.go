@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/vicuna-go/vicuna/internal/fault"
 	"github.com/vicuna-go/vicuna/internal/membership"
 )
 
@@ -53,6 +54,10 @@ func (m *Member) Fetched(topic string, id [16]byte) {
 	defer m.mu.Unlock()
 	m.ids[topic] = id
 }
+
+// Passing implements Store. A member that the group does not know any more loses its partitions,
+// and is told so: its commits do not matter then.
+func (m *Member) Passing(err error) bool { return fault.Any(err, ofMembers...) || passing(err) }
 
 // Commit implements Store.
 func (m *Member) Commit(wait, life context.Context, all []Offset) []error {

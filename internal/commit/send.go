@@ -3,47 +3,100 @@ package commit
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // send makes one commit of what is new; the caller has the turn. ctx bounds what comes before the
-// request. What is not ours to commit any more is left out, and counted.
-func (d *Door) send(ctx context.Context, all []Offset) (again bool, gone int, err error) {
+// request. What is not ours to commit any more is left out.
+func (d *Door) send(ctx context.Context, all []Offset) (m Made, err error) {
+	m.Offsets = all
 	fresh := d.fresh(all)
 	if len(fresh) == 0 {
-		return false, 0, nil
+		return m, nil
 	}
 	d.commits.Add(1)
+	d.setOnTheWay(partitionsOf(fresh))
 	results := d.store.Commit(ctx, d.life, fresh)
+	d.setOnTheWay(nil)
 	for i, o := range fresh {
 		e := results[i]
 		d.note(o, e)
 		switch {
 		case e == nil:
 		case errors.Is(e, ErrGone):
-			gone++
-		case passing(e):
-			again = true
-			if !errors.Is(e, kerr.RebalanceInProgress) && d.outages.Begins("commit") {
-				d.o.Log.Warn("vicuna: a commit failed and will be tried again", "group", d.o.Group, "topic", o.Topic, "partition", o.Partition.Partition, "offset", o.Offset, "error", e)
+			m.Gone = append(m.Gone, o.Partition)
+		case d.store.Passing(e):
+			m.Open = append(m.Open, o.Partition)
+			if m.Why == nil {
+				m.Why = e
 			}
+			d.troubled(o, e)
 		default:
-			err = errors.Join(err, &fault.CommitError{Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Err: e})
+			err = errors.Join(err, &fault.CommitError{
+				Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Partitions: []topics.Partition{o.Partition}, Err: e,
+			})
 		}
 	}
-	if again || err != nil {
+	topics.Sort(m.Open)
+	topics.Sort(m.Gone)
+	switch {
+	case m.Again() || err != nil:
 		d.failures.Add(1)
-	} else if took, was := d.outages.Over("commit"); was {
-		d.o.Log.Info("vicuna: commits succeed again", "group", d.o.Group, "after", took)
+	default:
+		d.untroubled()
 	}
-	return again, gone, err
+	return m, err
 }
 
-// fresh leaves out what is committed already, or would go back.
+// troubled notes that an offset could not be committed and may be later, and tells of it, once. A
+// rebalance that refuses commits is no trouble, unless it does so for as long as the commit
+// time-out.
+func (d *Door) troubled(o Offset, err error) {
+	d.mu.Lock()
+	if d.trouble == nil {
+		d.troubleSince = time.Now()
+	}
+	if d.trouble == nil || !givenUp(err) { // that we have given up says less than an answer
+		d.trouble = err
+	}
+	long := time.Since(d.troubleSince) >= d.o.Timeout
+	d.mu.Unlock()
+	if (long || !errors.Is(err, kerr.RebalanceInProgress)) && d.outages.Begins("commit") {
+		d.o.Log.Warn("vicuna: a commit failed and will be tried again",
+			"group", d.o.Group, "topic", o.Topic, "partition", o.Partition.Partition, "offset", o.Offset, "error", err)
+	}
+}
+
+// untroubled notes that a commit has succeeded.
+func (d *Door) untroubled() {
+	d.mu.Lock()
+	d.trouble = nil
+	d.mu.Unlock()
+	if took, was := d.outages.Over("commit"); was {
+		d.o.Log.Info("vicuna: commits succeed again", "group", d.o.Group, "after", took)
+	}
+}
+
+// setOnTheWay notes of which partitions a commit is on its way.
+func (d *Door) setOnTheWay(ps []topics.Partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.onTheWay = ps
+}
+
+// standing is what stands in the way of commits, nil where nothing does, and what is on its way.
+func (d *Door) standing() (trouble error, onTheWay []topics.Partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble, d.onTheWay
+}
+
+// fresh leaves out what is committed already, or would go back; the caller has the turn.
 func (d *Door) fresh(all []Offset) []Offset {
 	d.mu.Lock()
 	for p := range d.forgotten {
@@ -61,7 +114,7 @@ func (d *Door) fresh(all []Offset) []Offset {
 	return fresh
 }
 
-// note remembers the outcome of an offset.
+// note remembers the outcome of an offset; the caller has the turn.
 func (d *Door) note(o Offset, err error) {
 	switch {
 	case err == nil:
@@ -72,7 +125,7 @@ func (d *Door) note(o Offset, err error) {
 		if counts {
 			d.moved.Add(o.Offset - from)
 		}
-		d.done[o.Partition] = committed{Mark: o.Mark}
+		d.done[o.Partition] = lastCommit{Mark: o.Mark}
 	case !errors.Is(err, ErrGone):
 		was, ok := d.done[o.Partition]
 		if !ok {
@@ -81,21 +134,4 @@ func (d *Door) note(o Offset, err error) {
 		was.unsure = true // the group may have it
 		d.done[o.Partition] = was
 	}
-}
-
-// passing reports whether a failed commit may succeed later. A member that the group does not know
-// any more loses its partitions, and is told so: its commits do not matter then.
-func passing(err error) bool {
-	for _, e := range []error{
-		kerr.RebalanceInProgress, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.StaleMemberEpoch, kerr.FencedMemberEpoch,
-		kerr.UnstableOffsetCommit, context.Canceled, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	if code, ok := errors.AsType[*kerr.Error](err); ok {
-		return code.Retriable
-	}
-	return !errors.Is(err, kgo.ErrClientClosed) // a connection that broke
 }

@@ -3,13 +3,15 @@ package commit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
-// Turn is one use of the door.
-type Turn struct {
+// Round is what is done in a turn: collecting offsets, and committing them.
+type Round struct {
 	// Wait bounds the waiting for the turn; nil is for as long as it takes.
 	Wait context.Context
 	// Collect says what is to be committed. It is called once, when the turn has come.
@@ -24,37 +26,53 @@ type Turn struct {
 	Then func()
 }
 
-// Made is what has come of a turn.
+// Made is what has come of a round.
 type Made struct {
-	// Again: it did not come to a commit of everything, and another try may.
-	Again bool
-	// Gone counts offsets that were left out because they are not ours to commit any more.
-	Gone int
 	// Offsets are those that were collected.
 	Offsets []Offset
+	// Gone are partitions that were left out because they are not ours to commit any more.
+	Gone []topics.Partition
+	// Open are partitions whose offsets were not committed, and may be in another try.
+	Open []topics.Partition
+	// Why is what stood in the way of the first of them; nil where none is open.
+	Why error
+
+	err error // what Take returns besides, for those who wait for a round of the loop
 }
 
-// Pauses between the attempts of a turn.
+// Again reports whether another try may commit what is open.
+func (m Made) Again() bool { return m.Why != nil }
+
+// Pauses between the attempts of a round.
 const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = time.Second
 )
 
-// Hold waits for the turn and keeps it until release is called: nobody commits meanwhile, and
-// nothing is on its way. false: ctx has ended first, and release does nothing.
-func (d *Door) Hold(ctx context.Context) (release func(), ok bool) {
+// Acquire waits for the turn and keeps it until release is called: nobody commits meanwhile, and
+// nothing is on its way. false: ctx has ended, and somebody else has the turn; release does nothing
+// then. A turn that is free is had at once, also when ctx has ended: whoever closes trackers has to
+// do so in a turn, whatever time there is left.
+func (d *Door) Acquire(ctx context.Context) (release func(), ok bool) {
 	select {
 	case d.turn <- struct{}{}:
-		return func() { <-d.turn }, true
+		return d.release, true
+	default:
+	}
+	select {
+	case d.turn <- struct{}{}:
+		return d.release, true
 	case <-ctx.Done():
 		return func() {}, false
 	}
 }
 
-// queue is Hold for as long as it takes.
+func (d *Door) release() { <-d.turn }
+
+// queue is Acquire for as long as it takes.
 func (d *Door) queue() (release func()) {
 	d.turn <- struct{}{}
-	return func() { <-d.turn }
+	return d.release
 }
 
 // Pass waits until what is on its way has its answer.
@@ -62,34 +80,34 @@ func (d *Door) Pass() {
 	d.queue()()
 }
 
-// Take takes a turn. An error is for good, or says that the turn has not come in time.
-func (d *Door) Take(t Turn) (m Made, err error) {
-	if t.Wait == nil {
+// Take takes a turn for a round. An error is for good, or says that the turn has not come in time.
+func (d *Door) Take(r Round) (m Made, err error) {
+	if r.Wait == nil {
 		defer d.queue()()
-		return d.take(t)
+		return d.round(r)
 	}
-	release, ok := d.Hold(t.Wait)
+	release, ok := d.Acquire(r.Wait)
 	if !ok {
-		return Made{Again: true}, context.Cause(t.Wait)
+		return Made{}, context.Cause(r.Wait)
 	}
 	defer release()
-	return d.take(t)
+	return d.round(r)
 }
 
-// take is Take for whoever has the turn.
-func (d *Door) take(t Turn) (m Made, err error) {
-	m.Offsets = t.Collect()
-	if !t.Always && !d.Armed() {
-		return m, nil
+// round is Take for whoever has the turn.
+func (d *Door) round(r Round) (m Made, err error) {
+	offsets := r.Collect()
+	if !r.Always && !d.Armed() {
+		return Made{Offsets: offsets}, nil
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		m.Again, m.Gone, err = d.send(t.Within, m.Offsets)
-		if !m.Again || err != nil || t.Retry == nil || !d.rest(t.Retry, pause) {
+		m, err = d.send(r.Within, offsets)
+		if !m.Again() || err != nil || r.Retry == nil || !d.rest(r.Retry, pause) {
 			break
 		}
 	}
-	if t.Then != nil && err == nil && !m.Again && m.Gone == 0 {
-		t.Then()
+	if r.Then != nil && err == nil && !m.Again() && len(m.Gone) == 0 {
+		r.Then()
 	}
 	return m, err
 }
@@ -103,7 +121,7 @@ func (d *Door) rest(ctx context.Context, pause time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil && d.life.Err() == nil
 	case <-ctx.Done():
 	case <-d.life.Done():
 	}
@@ -116,48 +134,54 @@ func (d *Door) rest(ctx context.Context, pause time.Duration) bool {
 func (d *Door) Ending(ctx context.Context, collect func() []Offset) error {
 	retry, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
-	m, err := d.Take(Turn{Collect: collect, Within: d.life, Retry: retry})
-	if err != nil || !m.Again {
+	m, err := d.Take(Round{Collect: collect, Within: d.life, Retry: retry})
+	if err != nil || !m.Again() {
 		return err
 	}
+	why := &lateError{limit: d.timeout(), ended: ended(retry), why: m.Why}
 	for _, o := range m.Offsets {
 		// what was committed ahead is not delivered: that is no matter of doing it twice
 		if o.Back {
-			return &fault.CommitError{Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Err: errNotSetBack}
+			return &fault.CommitError{
+				Group: d.o.Group, Topic: o.Topic, Partition: o.Partition.Partition, Offset: o.Offset, Partitions: m.Open, Retriable: true,
+				Err: fmt.Errorf("%w: %w", errNotSetBack, why),
+			}
 		}
 	}
-	d.o.Log.Warn("vicuna: the last offsets of partitions could not be committed within settings.CommitTimeout: records will be delivered again", "group", d.o.Group, "partitions", len(m.Offsets))
+	d.o.Log.Warn("vicuna: the last offsets of partitions could not be committed within settings.CommitTimeout: records will be delivered again",
+		"group", d.o.Group, "partitions", topics.Summary(m.Open), "for", d.o.Timeout, "error", m.Why)
 	return nil
 }
 
 // errNotSetBack is why a partition that is read at most once goes on too far.
 var errNotSetBack = errors.New("records were committed ahead and not delivered, and the offset could not be set back in time: from this offset on some are never delivered")
 
-// Last is Ending at the end of the run, for which ctx is the time that there is. Nothing is
-// committed after it.
-func (d *Door) Last(ctx context.Context, collect func() []Offset) error {
+// Last is Ending at the end of the run, for which ctx is the time that there is, and limit the name
+// of what bounds it. Nobody flushes any more after it. What may still be committed then is what a
+// revoke has ended that waits for its turn, and what a user's function commits that is told of the
+// end; [Door.End] ends that, too.
+func (d *Door) Last(ctx context.Context, limit string, collect func() []Offset) error {
 	defer close(d.gone)
 	inTime := context.AfterFunc(ctx, d.cut)
 	defer inTime()
-	release, ok := d.Hold(ctx)
+	release, ok := d.Acquire(ctx)
 	if !ok {
 		// Whoever has the turn waits for the group, or for a broker that does not answer; the cut
 		// ends that.
 		release = d.queue()
 		defer release()
-		collect()
-		return d.late(ctx)
+		var open []Offset
+		if all := collect(); d.Armed() {
+			open = d.fresh(all)
+		}
+		return d.late(ctx, limit, partitionsOf(open))
 	}
 	defer release()
-	m, err := d.take(Turn{Collect: collect, Within: ctx, Retry: ctx})
-	if err != nil || !m.Again {
+	m, err := d.round(Round{Collect: collect, Within: ctx, Retry: ctx})
+	if err != nil || !m.Again() {
 		return err
 	}
-	cause := context.Cause(ctx)
-	if cause == nil {
-		cause = context.DeadlineExceeded // there is no time for another try
-	}
-	return &fault.CommitError{Group: d.o.Group, Err: cause}
+	return d.late(ctx, limit, m.Open)
 }
 
 // End ends the commit that is under way; nothing is committed after it.
@@ -181,14 +205,17 @@ func (d *Door) Now(ctx context.Context, offsets []Offset) error {
 	if d.o.Group == "" {
 		return fault.ErrNoGroup
 	}
-	m, err := d.Take(Turn{Wait: ctx, Collect: func() []Offset { return offsets }, Always: true, Within: ctx})
+	waited := false
+	m, err := d.Take(Round{Wait: ctx, Collect: func() []Offset { waited = true; return offsets }, Always: true, Within: ctx})
 	switch {
+	case !waited:
+		return d.late(ctx, "", partitionsOf(offsets))
 	case err != nil:
 		return err
-	case m.Gone > 0:
-		return &fault.CommitError{Group: d.o.Group, Err: ErrGone}
-	case m.Again:
-		return &fault.CommitError{Group: d.o.Group, Err: errors.New("it could not be made at this time; try again")}
+	case len(m.Gone) > 0:
+		return &fault.CommitError{Group: d.o.Group, Partitions: m.Gone, Err: ErrGone}
+	case m.Again():
+		return &fault.CommitError{Group: d.o.Group, Partitions: m.Open, Retriable: true, Err: fmt.Errorf("it could not be made at this time; try again: %w", m.Why)}
 	}
 	return nil
 }
@@ -196,14 +223,14 @@ func (d *Door) Now(ctx context.Context, offsets []Offset) error {
 // Ahead commits offsets of records that were not delivered yet, and calls then while the turn is
 // still held. It reports false where nothing was committed.
 func (d *Door) Ahead(ctx context.Context, collect func() []Offset, then func()) (bool, error) {
-	release, ok := d.Hold(ctx)
+	release, ok := d.Acquire(ctx)
 	if !ok {
 		return false, nil
 	}
 	defer release()
-	committed := false
-	m, err := d.take(Turn{Collect: collect, Always: true, Within: ctx, Then: func() { committed = true }})
-	if committed && len(m.Offsets) > 0 {
+	all := false
+	m, err := d.round(Round{Collect: collect, Always: true, Within: ctx, Then: func() { all = true }})
+	if all && len(m.Offsets) > 0 {
 		then()
 		return true, nil
 	}

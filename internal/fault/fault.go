@@ -139,23 +139,32 @@ func (e *GroupError) Error() string {
 
 func (e *GroupError) Unwrap() error { return e.Err }
 
-// CommitError says that an offset could not be committed, and trying again would not help. It wraps
-// the broker's error.
+// CommitError says that offsets could not be committed. It wraps the broker's error, and how the
+// time ended where there was not enough of it.
 type CommitError struct {
 	Group string
-	// Topic, Partition and Offset are of the offset that was refused; Topic is empty where the
-	// whole request was.
+	// Topic, Partition and Offset are of the offset, where it is about one; else Topic is empty.
 	Topic     string
 	Partition int32
 	Offset    int64
+	// Partitions are those whose offsets were not committed, in order; none where that is not
+	// known.
+	Partitions []topics.Partition
+	// Retriable: nothing was refused for good, and the commit was not made in the time that there
+	// was for it. Where it is false, trying again would not help.
+	Retriable bool
 	Err       error
 }
 
 func (e *CommitError) Error() string {
-	if e.Topic == "" {
-		return fmt.Sprintf("vicuna: group %q: the commit failed: %v", e.Group, e.Err)
+	text := fmt.Sprintf("vicuna: group %q: the commit ", e.Group)
+	switch {
+	case e.Topic != "":
+		text += fmt.Sprintf("of %s[%d]@%d ", e.Topic, e.Partition, e.Offset)
+	case len(e.Partitions) > 0:
+		text += "of " + topics.Summary(e.Partitions) + " "
 	}
-	return fmt.Sprintf("vicuna: group %q: the commit of %s[%d]@%d failed: %v", e.Group, e.Topic, e.Partition, e.Offset, e.Err)
+	return text + "failed: " + e.Err.Error()
 }
 
 func (e *CommitError) Unwrap() error { return e.Err }

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -60,7 +61,7 @@ func (s *ender) shut(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
 	defer cancel()
 	var going parts
-	err := s.door.Last(last, func() (offsets []commit.Offset) {
+	err := s.door.Last(last, fmt.Sprintf("stream.CloseTimeout (%v)", s.run.Limits().Close), func() (offsets []commit.Offset) {
 		going, offsets = s.endAll(ctx)
 		return offsets
 	})

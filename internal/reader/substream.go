@@ -73,10 +73,10 @@ func (s *substreams) attach(p *part, l *lane) {
 // record that was not finished.
 func (s *substreams) detach(ctx context.Context, p *part, l *lane) {
 	l.feed.Await(ctx)
-	// In turn: a revoke finds the partition with its lane, or with what that has left. Where the
+	// In a turn: a revoke finds the partition with its lane, or with what that has left. Where the
 	// turn does not come in time a commit waits for brokers that say nothing; a revoke that comes
 	// now commits less than it could.
-	release, _ := s.door.Hold(ctx)
+	release, _ := s.door.Acquire(ctx)
 	ends := l.feed.Finish(ctx)
 	s.watcher.warnNotFinished(ends)
 	l.rest()
