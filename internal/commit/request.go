@@ -70,7 +70,10 @@ func (r *request) prune(req *kmsg.OffsetCommitRequest) error {
 		topic := &req.Topics[t]
 		kept := topic.Partitions[:0]
 		for _, part := range topic.Partitions {
-			i := r.index[topics.Partition{Topic: topic.Topic, Partition: part.Partition}]
+			i, ok := r.index[topics.Partition{Topic: topic.Topic, Partition: part.Partition}]
+			if !ok {
+				continue // nobody has asked for it, so nobody knows whose it is
+			}
 			o := r.all[i]
 			if !o.Owner.By(req.MemberID) {
 				r.results[i] = ErrGone
