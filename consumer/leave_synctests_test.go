@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
 )
@@ -29,6 +33,21 @@ const (
 var blockers = map[string]func(w *grouptest.World, kind grouptest.Protocol){
 	"a slow member": func(w *grouptest.World, kind grouptest.Protocol) { w.Stranger(40*time.Second, kind.Plain...) },
 	"a dead member": func(w *grouptest.World, kind grouptest.Protocol) { w.DeadStranger(kind.Plain...) },
+}
+
+// eachRelease runs a test in each of the protocols on a broker of today, and in those that there
+// were on older ones: 2.8 tells no ids of topics in a fetch, and 2.7 has none. Neither has commits
+// that name them.
+func eachRelease(t *testing.T, protocols []grouptest.Protocol, partitions int, fn func(t *testing.T, w *grouptest.World, kind grouptest.Protocol)) {
+	t.Helper()
+	grouptest.Each(t, protocols, partitions, fn)
+	classic := slices.DeleteFunc(slices.Clone(protocols), func(p grouptest.Protocol) bool { return !p.Joins })
+	for _, release := range []string{"2.8", "2.7"} {
+		t.Run(release, func(t *testing.T) {
+			t.Helper()
+			grouptest.Each(t, classic, partitions, fn, grouptest.Broker(kafkatest.Version(release)))
+		})
+	}
 }
 
 // keepJoining brings a member that keeps the group in a join, and one for which it joins, and
@@ -72,7 +91,7 @@ func TestEndInAJoin(t *testing.T) {
 	for why, blocker := range blockers {
 		for _, drains := range []bool{true, false} {
 			t.Run(why+", "+map[bool]string{true: "drain", false: "stop"}[drains], func(t *testing.T) {
-				grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+				eachRelease(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
 					w.Write(0, 0, 3000)
 					w.Write(1, 0, 3000)
 					first := w.Member(append(kind.Member(0), settings.RebalanceTimeout(time.Minute))...)
@@ -289,7 +308,7 @@ func TestEndOfAMemberThatWasPutOutInAJoin(t *testing.T) {
 // While another member keeps the group in a join, what is finished of the partitions that stay is
 // committed.
 func TestCommitsInAJoin(t *testing.T) {
-	grouptest.Each(t, grouptest.Incremental, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+	eachRelease(t, grouptest.Incremental, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
 		w.Write(0, 0, 3000)
 		w.Write(1, 0, 3000)
 		first := w.Member(append(kind.Member(0), settings.RebalanceTimeout(time.Minute))...)
@@ -304,6 +323,34 @@ func TestCommitsInAJoin(t *testing.T) {
 			w.Pass(time.Second)
 			require.Greater(t, w.Committed(kept[0]), before)
 			require.InDelta(t, len(first.Took.Offsets(kept[0])), w.Committed(kept[0]), 8)
+		}
+	})
+}
+
+// It is so also beside a topic of which nothing was fetched, and whose offset is not committed yet:
+// the place that was looked up for settings.Latest.
+func TestCommitsInAJoinBesideATopicThatIsEmpty(t *testing.T) {
+	grouptest.Each(t, grouptest.Incremental, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
+		if !kind.Joins {
+			t.Skip("nothing joins")
+		}
+		w.CreateTopic(t, "empty", 1)
+		w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Topic: "empty", Err: kerr.RequestTimedOut, Count: -1})
+		c := consumer.New(w.Settings(kind.Member(0, settings.RebalanceTimeout(time.Minute), settings.StartFrom(settings.Latest))...), consumer.Topics(w.Topic, "empty"))
+		w.Start(c.CommittableSource().To(grouptest.Committing(func(ctx context.Context, _ *strRecord) error { return grouptest.Idle(ctx, 20*time.Millisecond) })))
+		w.Pass(2 * time.Second)
+		w.Write(0, 0, 3000)
+		w.Write(1, 0, 3000)
+		keepJoining(t, w, kind, blockers["a dead member"])
+		ps, err := c.Assignment()
+		require.NoError(t, err)
+		require.Contains(t, ps, consumer.TopicPartition{Topic: "empty"})
+		kept := slices.IndexFunc(ps, func(p consumer.TopicPartition) bool { return p.Topic == w.Topic })
+		require.GreaterOrEqual(t, kept, 0, "%v", ps)
+		for range 5 {
+			before := w.Committed(ps[kept].Partition)
+			w.Pass(time.Second)
+			require.Greater(t, w.Committed(ps[kept].Partition), before)
 		}
 	})
 }

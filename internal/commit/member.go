@@ -32,8 +32,10 @@ type Member struct {
 	label    func(topic string) (text string, ok bool)
 
 	mu sync.Mutex
-	// ids are those of topics, as fetches have told them. Brokers that know them want them in a
-	// commit, and a topic that was made anew has another one. Under mu: the poller writes them.
+	// ids are those of topics. Brokers that know them want them in a commit, and a topic that was
+	// made anew has another one. Brokers before 3.1 do not tell them in a fetch, and take commits
+	// by the topics' names (OffsetCommit 10 is younger than Fetch 13): a zero id is known, too.
+	// Under mu: whoever looks the topics up when the run begins writes them, and the poller.
 	ids map[string][16]byte
 }
 
@@ -45,21 +47,23 @@ func NewMember(cl *kgo.Client, joins *membership.Joins, group, instance string, 
 	return &Member{cl: cl, joins: joins, group: group, instance: instance, label: label, ids: map[string][16]byte{}}
 }
 
-// Fetched notes a topic's id. Any goroutine.
-func (m *Member) Fetched(topic string, id [16]byte) {
-	if id == ([16]byte{}) {
-		return
-	}
+// Identify notes a topic's id, as the brokers' metadata or a fetch has told it: zero, where they
+// know no ids of topics. Any goroutine.
+func (m *Member) Identify(topic string, id [16]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ids[topic] = id
+	if _, known := m.ids[topic]; !known || id != ([16]byte{}) {
+		m.ids[topic] = id
+	}
 }
 
 // Passing implements Store. A member that the group does not know any more loses its partitions,
 // and is told so: its commits do not matter then.
 func (m *Member) Passing(err error) bool { return fault.Any(err, ofMembers...) || passing(err) }
 
-// Commit implements Store.
+// Commit implements Store. It is one request, so all of it goes through the client where the id of
+// one topic is not known. That is so until the run has looked its topics up once: nothing is in
+// flight then that a join could hold up.
 func (m *Member) Commit(wait, life context.Context, all []Offset) []error {
 	r := m.newRequest(all)
 	switch {

@@ -75,7 +75,7 @@ func (s *starter) beginOnce(ctx context.Context, began time.Time) error {
 		return err
 	}
 	sub := s.o.Subscription
-	all, err := s.ask.Partitions(ctx, sub.Names(), s.o.History.found)
+	all, err := s.ask.Partitions(ctx, sub.Names(), s.found)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
 		var fetch *fault.FetchError
 		if errors.As(err, &fetch) {
@@ -109,6 +109,14 @@ func (s *starter) beginOnce(ctx context.Context, began time.Time) error {
 		return nil
 	}
 	return s.assignManually(ctx, ps)
+}
+
+// found is told of a topic that is there.
+func (s *starter) found(topic string, id kadm.TopicID, partitions int32) {
+	s.o.History.found(topic, id, partitions)
+	if s.member != nil {
+		s.member.Identify(topic, id)
+	}
 }
 
 // bound asks for the ends of a bounded run. They are those of its first answer.

@@ -177,7 +177,7 @@ func (s *poller) take(f *kgo.Fetch) {
 	for ti := range f.Topics {
 		t := &f.Topics[ti]
 		if s.member != nil {
-			s.member.Fetched(t.Topic, t.TopicID)
+			s.member.Identify(t.Topic, t.TopicID)
 		}
 		for pi := range t.Partitions {
 			p := &t.Partitions[pi]
