@@ -257,3 +257,111 @@ func TestAllPartitionsDuringARevoke(t *testing.T) {
 		require.Equal(t, 20, got.Count())
 	})
 }
+
+// ending are the ways in which a run, or its source, ends without a hard stop.
+var ending = map[string]struct {
+	opts  []consumer.Option
+	graph func(c *strConsumer) stream.Graph
+	then  func(ctl *stream.Control) // nil: it ends by itself
+}{
+	"to the end": {
+		opts:  []consumer.Option{consumer.ToEnd()},
+		graph: func(c *strConsumer) stream.Graph { return c.PlainSource().To(stream.Ignore[*strRecord]()) },
+	},
+	"to the end, committing": {
+		opts: []consumer.Option{consumer.ToEnd()},
+		graph: func(c *strConsumer) stream.Graph {
+			return c.CommittableSource().To(grouptest.Committing(func(context.Context, *strRecord) error { return nil }))
+		},
+	},
+	"to the end, at most once": {
+		opts:  []consumer.Option{consumer.ToEnd()},
+		graph: func(c *strConsumer) stream.Graph { return c.AtMostOnceSource(5).To(stream.Ignore[*strRecord]()) },
+	},
+	"to the end, sub-streams": {
+		opts: []consumer.Option{consumer.ToEnd()},
+		graph: func(c *strConsumer) stream.Graph {
+			return stream.Each(c.PlainPartitionedSource(), 0, func(_ consumer.TopicPartition, s stream.Source[*strRecord]) stream.Graph {
+				return s.To(stream.Ignore[*strRecord]())
+			})
+		},
+	},
+	"take": {
+		graph: func(c *strConsumer) stream.Graph { return c.PlainSource().Take(3).To(stream.Ignore[*strRecord]()) },
+	},
+	"take, and the run goes on": {
+		graph: func(c *strConsumer) stream.Graph {
+			return stream.Concat(c.PlainSource().Take(3), stream.FromChan(make(chan *strRecord))).To(stream.Ignore[*strRecord]())
+		},
+		then: func(*stream.Control) {},
+	},
+	"drain": {
+		graph: func(c *strConsumer) stream.Graph { return c.PlainSource().To(stream.Ignore[*strRecord]()) },
+		then:  func(ctl *stream.Control) { _ = ctl.Drain(context.Background()) },
+	},
+}
+
+// Whichever way a run or its source ends, the handler is told that the partitions are about to go,
+// once, in time, and while this member still has them.
+func TestRevokingIsToldInEveryEnd(t *testing.T) {
+	const times = 5
+	for name, e := range ending {
+		t.Run(name, func(t *testing.T) {
+			grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+				var mu sync.Mutex
+				var told []string
+				for range times {
+					w.Fill(2, int(w.Sent()[0]), 10)
+					told = nil
+					note := func(what string) func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error {
+						return func(ctx context.Context, r *consumer.Restricted, ps []consumer.TopicPartition) error {
+							mu.Lock()
+							defer mu.Unlock()
+							told = append(told, what)
+							require.NoError(t, ctx.Err())
+							require.Equal(t, ats(2), ps)
+							require.Equal(t, ats(2), r.Assignment())
+							require.Len(t, w.MemberIDs(), 1)
+							return nil
+						}
+					}
+					c := w.New(nil, append(e.opts, consumer.OnRebalance(consumer.Handler{Revoking: note("revoking"), Revoked: note("revoked"), Stopped: note("stopped")}))...)
+					ctl := w.Start(e.graph(c))
+					if e.then != nil {
+						w.Pass(3 * time.Second)
+						e.then(ctl)
+					} else {
+						require.NoError(t, w.Outcome(ctl))
+					}
+					mu.Lock()
+					require.Equal(t, []string{"revoking", "stopped"}, told)
+					mu.Unlock()
+					grouptest.Stop(ctl)
+				}
+			})
+		})
+	}
+}
+
+// A function that does not return when it is told at the completion of a source is waited for in
+// the time that the end has, and named.
+func TestRevokingThatDoesNotReturnAtTheEnd(t *testing.T) {
+	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
+		w.Fill(1, 0, 10)
+		gate := grouptest.NewGate(t)
+		c := w.New(nil, consumer.ToEnd(), consumer.OnRebalance(consumer.Handler{
+			Revoking: func(context.Context, *consumer.Restricted, []consumer.TopicPartition) error { <-gate.C; return nil },
+		}))
+		ctl := w.Start(c.PlainSource().To(stream.Ignore[*strRecord]()), stream.CloseTimeout(2*time.Second))
+		began := time.Now()
+		<-ctl.Done()
+		took := time.Since(began)
+		gate.Open()
+		w.Pass(time.Second)
+		// twice the close time-out, and the time for the leaving
+		require.LessOrEqual(t, took, 8*time.Second)
+		var stuck *stream.StuckError
+		require.ErrorAs(t, ctl.Err(), &stuck)
+		require.ErrorContains(t, ctl.Err(), "revoking handler")
+	})
+}

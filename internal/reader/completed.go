@@ -28,17 +28,13 @@ func (s *ender) leaveWhenComplete(quit <-chan struct{}) {
 			answers.Stop()
 		}
 	}()
-	first := true
 	for {
 		changed := s.bell.Listen()
 		if s.ctx.Err() != nil || s.run.Stopped() || s.run.Draining() {
 			return
 		}
 		if s.completed() {
-			if first {
-				first = false
-				close(s.complete)
-			}
+			s.setComplete()
 			outstanding, travelling := s.inFlight()
 			switch {
 			case outstanding == 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,12 @@ type ender struct {
 	leftWith  error         // what went wrong with that; read after left
 	stopLeave func()        // ends the goroutine that waits for that
 	complete  chan struct{} // closed when the source has completed
+	once      sync.Once     // closes complete
 }
+
+// setComplete says that the source has completed, or that the run has, which is no other thing to
+// those who are told of it.
+func (s *ender) setComplete() { s.once.Do(func() { close(s.complete) }) }
 
 // end is the end of the run.
 func (s *ender) end(ctx context.Context) error {
@@ -46,7 +52,8 @@ func (s *ender) shut(ctx context.Context) error {
 		s.door.Void()
 		return nil
 	}
-	if s.run.Draining() && !s.run.Stopped() {
+	if !s.run.Stopped() {
+		s.setComplete()
 		select {
 		case <-s.callers.toldEnd: // what it finishes is committed
 		case <-ctx.Done():
@@ -74,18 +81,18 @@ func (s *ender) shut(ctx context.Context) error {
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
 	}
-	limit := s.run.Limits().Close + 2*membership.LeaveTimeout
-	timer := time.NewTimer(limit)
+	atMost := s.run.Limits().Close + 2*membership.LeaveTimeout
+	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-closed:
 	case <-timer.C: // a function of the user's that the client waits for, and so everybody
-		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.callers.handling()}, After: limit})
+		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.callers.handling()}, After: atMost})
 	}
 	return err
 }
 
-// endAll ends all assignments, and returns what is to be committed last. It is called in turn: a
+// endAll ends all assignments, and returns what is to be committed last. It is called in a turn: a
 // revoke that comes now does not return before the commit of what is ended here is made.
 func (s *ender) endAll(ctx context.Context) (going parts, offsets []commit.Offset) {
 	s.decide(func() { going = s.parts.End() })
@@ -117,8 +124,15 @@ func (s *ender) closeAll(ctx, last context.Context, going parts) {
 }
 
 // awaitRevokes lets a revoke commit what it has ended before the group is left, until ctx ends.
-// Then its commits have ended, too: nothing is committed after the end of the run.
+// Then its commits have ended, too: nothing is committed after the end of the run. Where there is
+// no revoke it does not matter whether ctx has ended.
 func (s *ender) awaitRevokes(ctx context.Context) {
+	select {
+	case s.revokes <- struct{}{}:
+		<-s.revokes
+		return
+	default:
+	}
 	select {
 	case s.revokes <- struct{}{}:
 		<-s.revokes

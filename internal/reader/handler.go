@@ -143,6 +143,9 @@ func (s *callers) tellRevoking(ctx context.Context, ps []topics.Partition, deadl
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	if ctx.Err() != nil {
+		return // nothing is waited for any more, so there is nothing to finish in time
+	}
 	select {
 	case s.handlers <- struct{}{}: // who comes second finds told what the first one has told
 	case <-ctx.Done():
@@ -166,19 +169,24 @@ func (s *callers) tellRevoking(ctx context.Context, ps []topics.Partition, deadl
 
 // tellEnding tells of all partitions when the end of their reading begins: at a drain, and when the
 // source has completed. It has a goroutine of its own, since it may be called within the user's
-// function that has drained the run; the end of the session waits for it.
+// function that has drained the run; the end of the session waits for it. A hard stop tells
+// nothing.
 func (s *callers) tellEnding(quit <-chan struct{}) {
 	defer close(s.toldEnd)
-	within := s.run.Limits().Drain
 	select {
 	case <-quit:
 		return
 	case <-s.run.StopC():
-		return
 	case <-s.run.DrainC():
-		s.log.Info("vicuna: a consumer is being drained", "source", s.name, "group", s.cfg.Group())
 	case <-s.ender.complete:
-		within = s.run.Limits().Close
+	}
+	within := s.run.Limits().Close
+	switch { // several of them may have come by now
+	case s.run.Stopped():
+		return
+	case s.run.Draining():
+		within = s.run.Limits().Drain
+		s.log.Info("vicuna: a consumer is being drained", "source", s.name, "group", s.cfg.Group())
 	}
 	s.tellRevoking(s.run.Context(), s.Assignment(), time.Now().Add(within))
 }
