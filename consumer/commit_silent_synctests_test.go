@@ -161,3 +161,39 @@ func TestCommitIsNotAnsweredAtAStop(t *testing.T) {
 		})
 	}
 }
+
+// The last commit and the leaving take no longer than the shorter one of the two close time-outs,
+// and the error says which one that was.
+func TestCloseTimeoutsOfTheLastCommit(t *testing.T) {
+	for name, c := range map[string]struct {
+		own, run time.Duration
+		names    string
+	}{
+		"the settings'": {time.Second, 5 * time.Second, "settings.CloseTimeout (1s)"},
+		"the run's":     {10 * time.Second, 2 * time.Second, "stream.CloseTimeout (2s)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 100)
+				at := newAtOffset(99)
+				g := newGate(w)
+				g.close()
+				ctl := w.Start(grouptest.Offsets(stream.Map(w.Consumer(g.setting(), settings.CloseTimeout(c.own)).CommittableSource(), at.look)).
+					To(consumer.CommitterSink(quickly())), stream.CloseTimeout(c.run))
+				<-at.seen
+				w.Pass(time.Second)
+				begin := time.Now()
+				ctl.Stop()
+				<-ctl.Done()
+				t.Log(time.Since(begin), ctl.Err())
+				// for the commit, and for the leaving
+				require.LessOrEqual(t, time.Since(begin), 2*min(c.own, c.run)+atMost)
+				var late *consumer.CommitError
+				require.ErrorAs(t, ctl.Err(), &late)
+				require.True(t, late.Retriable)
+				require.Equal(t, ats(1), late.Partitions)
+				require.ErrorContains(t, ctl.Err(), c.names)
+			})
+		})
+	}
+}

@@ -183,9 +183,9 @@ func RequestTimeout(d time.Duration) Option {
 // CloseTimeout sets how long the end may take: of a stream that produces, or of a
 // producer that is closed, to wait for the outcomes of what is still in flight, of
 // which what has none by then is reported as unknown; of a consumer to commit for
-// the last time and to leave its group. The default is 10 seconds. A stream also
-// has a close time-out of its run, 5 seconds by default (stream.CloseTimeout): the
-// shorter one counts.
+// the last time, and as long again to leave its group, which is given 2 seconds at
+// most. The default is 10 seconds. A stream also has a close time-out of its run, 5
+// seconds by default (stream.CloseTimeout): the shorter one counts.
 func CloseTimeout(d time.Duration) Option {
 	return clientOption(func(c *clientConfig) {
 		c.given("CloseTimeout", "", d.String())

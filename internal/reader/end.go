@@ -65,10 +65,11 @@ func (s *ender) shut(ctx context.Context) error {
 	// The time of the run's end may be used up by outcomes that came late; the last commit has a
 	// time of its own, and so has leaving: a member that does not leave keeps the others waiting
 	// for its session to end.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.run.Limits().Close)
+	within, limit := s.closing()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	var going parts
-	err := s.door.Last(last, fmt.Sprintf("stream.CloseTimeout (%v)", s.run.Limits().Close), func() (offsets []commit.Offset) {
+	err := s.door.Last(last, limit, func() (offsets []commit.Offset) {
 		going, offsets = s.endAll(ctx)
 		return offsets
 	})
@@ -81,7 +82,7 @@ func (s *ender) shut(ctx context.Context) error {
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
 	}
-	atMost := s.run.Limits().Close + 2*membership.LeaveTimeout
+	atMost := within + 2*membership.LeaveTimeout
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
@@ -90,6 +91,16 @@ func (s *ender) shut(ctx context.Context) error {
 		err = errors.Join(err, &core.StuckError{Stages: []string{s.name + " " + s.callers.handling()}, After: atMost})
 	}
 	return err
+}
+
+// closing is how long the last commit may take, and what bounds that: the shorter one of the run's
+// close time-out and the settings'.
+func (s *Session) closing() (within time.Duration, limit string) {
+	within, limit = s.run.Limits().Close, "stream.CloseTimeout"
+	if own := s.cfg.CloseTimeout(); own < within {
+		within, limit = own, "settings.CloseTimeout"
+	}
+	return within, fmt.Sprintf("%s (%v)", limit, within)
 }
 
 // endAll ends all assignments, and returns what is to be committed last. It is called in a turn: a
@@ -150,11 +161,12 @@ func (s *ender) awaitRevokes(ctx context.Context) {
 	}
 }
 
-// close leaves the group and closes the client.
+// close leaves the group and closes the client. The leaving has a time of its own.
 func (s *ender) close(ctx context.Context) {
 	defer s.kill()
 	if !s.o.Subscription.Manual {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), membership.LeaveTimeout)
+		within, _ := s.closing()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(within, membership.LeaveTimeout))
 		err := s.membership().Leave(ctx)
 		cancel()
 		if err != nil {
