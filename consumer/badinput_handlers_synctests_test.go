@@ -37,6 +37,11 @@ func TestHandlerThatBlocks(t *testing.T) {
 		w.AwaitCommitted(0, 10)
 		require.Greater(t, time.Since(began), 20*time.Second)
 		require.Contains(t, w.Log.String(), "the assigned handler was slow")
+		for _, line := range w.Log.Lines("the assigned handler") {
+			require.Contains(t, line, `group=readers`)
+			require.Contains(t, line, `source=`)
+			require.Contains(t, line, `partitions="in[0 1]"`)
+		}
 		c.Drain()
 	})
 }

@@ -269,6 +269,15 @@ func TestKeptAsAnotherMemberAsksAgain(t *testing.T) {
 				w.Fill(2, n, n)
 				w.Until("second", func() bool { return got.Count() >= 4*n })
 				w.Drain(ctl)
+				// the client itself asks again for what it takes for a fault of its coordinator's
+				asked, answered := w.Log.Lines("the brokers do not say where partitions begin"), w.Log.Lines("the brokers say again where partitions begin")
+				require.Len(t, answered, len(asked))
+				require.NotEqual(t, e == kerr.UnknownServerError, len(asked) == 0)
+				for _, line := range append(asked, answered...) {
+					require.Contains(t, line, `group=readers`)
+					require.Contains(t, line, `source=`)
+					require.Contains(t, line, `partitions="in[0 1]"`)
+				}
 				got.RequireWhole(t, 2, 2*n)
 			})
 		})

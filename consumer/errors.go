@@ -57,6 +57,7 @@ type (
 	CommitError = fault.CommitError
 	// UserError says that a function of the user's that the consumer calls outside the stream
 	// failed or panicked. What names it ("assigned handler", "offset loader", "metadata function"),
-	// Partitions are those that it was called for, and it wraps Err.
+	// Group and Source (strings) say of which consumer, where no stage has called it, Partitions
+	// are those that it was called for, and it wraps Err.
 	UserError = fault.UserError
 )

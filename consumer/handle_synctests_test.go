@@ -439,6 +439,9 @@ func TestHandlersThatMisbehave(t *testing.T) {
 					require.ErrorAs(t, err, &user)
 					require.Equal(t, when+" handler", user.What)
 					require.Equal(t, ats(1), user.Partitions)
+					require.Equal(t, w.Group, user.Group)
+					require.NotEmpty(t, user.Source)
+					require.ErrorContains(t, err, "failed for in[0] (source "+user.Source+`, group "readers"): `)
 				})
 			})
 		}

@@ -174,13 +174,20 @@ func (e *CommitError) Unwrap() error { return e.Err }
 type UserError struct {
 	// What names the function: "assigned handler", "offset loader", "metadata function".
 	What string
+	// Group and Source are the consumer's group and the stage name of its source; empty where a
+	// stage has called the function, and says so.
+	Group, Source string
 	// Partitions are those that it was called for.
 	Partitions []topics.Partition
 	Err        error
 }
 
 func (e *UserError) Error() string {
-	return fmt.Sprintf("vicuna: the consumer's %s failed for %v: %v", e.What, e.Partitions, e.Err)
+	text := fmt.Sprintf("vicuna: the consumer's %s failed for %s", e.What, topics.Summary(e.Partitions))
+	if e.Source != "" {
+		text += fmt.Sprintf(" (source %s, group %q)", e.Source, e.Group)
+	}
+	return text + ": " + e.Err.Error()
 }
 
 func (e *UserError) Unwrap() error { return e.Err }

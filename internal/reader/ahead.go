@@ -59,7 +59,7 @@ func (s *ahead) commitAhead(<-chan struct{}) {
 		changed := s.bell.Listen()
 		var next []batch
 		var begun []*part
-		committed, err := s.door.Ahead(s.ctx, func() (offsets []commit.Offset) {
+		given, err := s.door.Ahead(s.ctx, func() (offsets []commit.Offset) {
 			next = s.nextAhead()
 			begun, offsets = s.beginnings(next)
 			for _, b := range next {
@@ -73,7 +73,7 @@ func (s *ahead) commitAhead(<-chan struct{}) {
 				p.Flow.marked = false
 			}
 			s.mu.Unlock()
-			s.giveCommitted(next)
+			s.giveCovered(next)
 		})
 		for _, b := range next {
 			b.parent.Done()
@@ -82,7 +82,7 @@ func (s *ahead) commitAhead(<-chan struct{}) {
 		case err != nil:
 			s.run.Fail(err)
 			return
-		case committed:
+		case given:
 			continue
 		}
 		var again <-chan time.Time
@@ -141,8 +141,8 @@ func (s *ahead) beginnings(next []batch) (begun []*part, offsets []commit.Offset
 	return begun, offsets
 }
 
-// giveCommitted delivers what was committed.
-func (s *ahead) giveCommitted(next []batch) {
+// giveCovered delivers what commits cover now.
+func (s *ahead) giveCovered(next []batch) {
 	for _, b := range next {
 		lease := memory.NewLease(func(bytes int64, _ int) { s.budget.Free(bytes, 0) }).Under(b.parent)
 		s.poller.give(b, lease)

@@ -59,7 +59,8 @@ func (s *callers) call(ctx context.Context, what string, f HandlerFunc, ps []top
 	slow := s.cfg.HandlerWarning()
 	begin := time.Now()
 	timer := time.AfterFunc(slow, func() {
-		s.log.Warn("vicuna: the "+what+" is slow: the group waits for it", "partitions", ps, "for", slow)
+		s.log.Warn("vicuna: the "+what+" is slow: the group waits for it",
+			"group", s.cfg.Group(), "source", s.name, "partitions", topics.Summary(ps), "for", slow)
 	})
 	defer timer.Stop()
 	err := func() (err error) {
@@ -72,10 +73,11 @@ func (s *callers) call(ctx context.Context, what string, f HandlerFunc, ps []top
 		return f(ctx, v, ps)
 	}()
 	if took := time.Since(begin); took >= slow {
-		s.log.Warn("vicuna: the "+what+" was slow", "partitions", ps, "took", took.Round(time.Millisecond))
+		s.log.Warn("vicuna: the "+what+" was slow",
+			"group", s.cfg.Group(), "source", s.name, "partitions", topics.Summary(ps), "took", took.Round(time.Millisecond))
 	}
 	if err != nil {
-		s.run.Fail(&fault.UserError{What: what, Partitions: ps, Err: err})
+		s.run.Fail(&fault.UserError{What: what, Group: s.cfg.Group(), Source: s.name, Partitions: ps, Err: err})
 	}
 }
 
@@ -126,7 +128,10 @@ func (s *callers) tell(kind Change, ps []topics.Partition) {
 		defer s.run.Here()()
 		defer func() {
 			if p := recover(); p != nil {
-				s.run.Fail(&fault.UserError{What: "function for rebalance events", Partitions: ps, Err: &core.PanicError{Value: p, Stack: debug.Stack()}})
+				s.run.Fail(&fault.UserError{
+					What: "function for rebalance events", Group: s.cfg.Group(), Source: s.name, Partitions: ps,
+					Err: &core.PanicError{Value: p, Stack: debug.Stack()},
+				})
 			}
 		}()
 		f(kind, ps)

@@ -28,8 +28,8 @@ type knownTopic struct {
 
 // lastPosition is where a partition goes on.
 type lastPosition struct {
-	offset    int64
-	committed int64 // what the group had committed when it was read from, -1 where that was nothing
+	offset  int64
+	ofGroup int64 // what the group had committed when it was read from, -1 where that was nothing
 }
 
 // missing notes that a topic is not there. What is found of it later was perhaps written from now

@@ -97,7 +97,7 @@ func (s *starter) latest(ctx context.Context, open []topics.Partition) (map[topi
 	}
 	manual := s.o.Subscription.Manual
 	if s.o.keepsOffsets() && !manual {
-		err := s.insist(ctx, func() error { return s.ask.Metadata(ctx, topics.Names(open), s.starts.learn) })
+		err := s.insist(ctx, open, func() error { return s.ask.Metadata(ctx, topics.Names(open), s.starts.learn) })
 		if err != nil {
 			return nil, err
 		}
@@ -128,13 +128,13 @@ func (s *starter) latest(ctx context.Context, open []topics.Partition) (map[topi
 		}
 		return err
 	}
-	err := s.insist(ctx, func() error { return add(s.ask.Beginning(ctx, fresh)) })
+	err := s.insist(ctx, fresh, func() error { return add(s.ask.Beginning(ctx, fresh)) })
 	if err == nil {
-		err = s.insist(ctx, func() error { return add(s.ask.End(ctx, old)) })
+		err = s.insist(ctx, old, func() error { return add(s.ask.End(ctx, old)) })
 	}
 	for since, ps := range later {
 		if err == nil {
-			err = s.insist(ctx, func() error { return add(s.ask.After(ctx, since, ps)) })
+			err = s.insist(ctx, ps, func() error { return add(s.ask.After(ctx, since, ps)) })
 		}
 	}
 	return begins, err

@@ -41,7 +41,7 @@ func (s *starter) loadOffsets(ctx context.Context, at topics.ByPartition[kgo.Off
 		}
 	}
 	if err != nil {
-		err = &fault.UserError{What: "offset loader", Partitions: ps, Err: err}
+		err = &fault.UserError{What: "offset loader", Group: s.cfg.Group(), Source: s.name, Partitions: ps, Err: err}
 		s.run.Fail(err)
 		return nil, err
 	}

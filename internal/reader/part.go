@@ -28,10 +28,10 @@ type flow struct {
 	lane       *lane       // nil: nobody takes its records now
 	assignment *assignment // in the lane's feed; nil as well
 
-	began     int64 // the offset of the first record that was fetched, -1 before
-	committed int64 // what the group had committed when it was assigned, -1 where that was nothing
-	dropped   bool  // the client did not know where to begin, and was told by us
-	told      bool  // that it is about to go
+	began   int64 // the offset of the first record that was fetched, -1 before
+	ofGroup int64 // what the group had committed when it was assigned, -1 where that was nothing
+	dropped bool  // the client did not know where to begin, and was told by us
+	told    bool  // that it is about to go
 	// endedElsewhere: its last assignment was ended by a revoke or a loss, which knows where it
 	// goes on.
 	endedElsewhere bool

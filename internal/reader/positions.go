@@ -20,7 +20,7 @@ import (
 // A position that was looked up (the end of the log, for settings.Latest) is lost when the run ends
 // before its first commit, and with it what is written until the next one looks it up again. So
 // where offsets are committed it is committed like a finished offset, as soon as it is known: by
-// the commit loop, in its turn, and not where the group has an offset, since it is only looked up
+// the commit loop, in a turn, and not where the group has an offset, since it is only looked up
 // where that has none. And the handle remembers it (History).
 
 // starts is what a run knows about where partitions begin.
@@ -91,7 +91,7 @@ func (s *starter) locate(ctx context.Context, at topics.ByPartition[kgo.Offset])
 			return err
 		}
 	}
-	committed, begins, open := s.sortOut(at, loaded)
+	ofGroup, begins, open := s.sortOut(at, loaded)
 	latest := s.cfg.StartFrom() == settings.Latest
 	if len(open) > 0 && latest {
 		looked, err := s.latest(ctx, open)
@@ -108,7 +108,7 @@ func (s *starter) locate(ctx context.Context, at topics.ByPartition[kgo.Offset])
 	if err := ctx.Err(); err != nil {
 		return err // the client does not use the answer, and asks again
 	}
-	known := s.noteLocated(at, committed, begins)
+	known := s.noteLocated(at, ofGroup, begins)
 	if s.o.Manual != nil {
 		topics.Sort(known)
 		s.substreams.giveOut(known)
@@ -121,31 +121,31 @@ func (s *starter) locate(ctx context.Context, at topics.ByPartition[kgo.Offset])
 
 // sortOut says what the group has committed of each partition (-1: nothing that counts), where
 // partitions begin that the handle remembers, and which are open.
-func (s *starter) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.Partition]int64) (committed, begins map[topics.Partition]int64, open []topics.Partition) {
-	committed, begins = map[topics.Partition]int64{}, map[topics.Partition]int64{}
+func (s *starter) sortOut(at topics.ByPartition[kgo.Offset], loaded map[topics.Partition]int64) (ofGroup, begins map[topics.Partition]int64, open []topics.Partition) {
+	ofGroup, begins = map[topics.Partition]int64{}, map[topics.Partition]int64{}
 	for topic, ids := range at {
 		for id, o := range ids {
 			p := topics.Partition{Topic: topic, Partition: id}
 			if _, ok := loaded[p]; ok {
-				committed[p] = -1
+				ofGroup[p] = -1
 				continue
 			}
-			committed[p] = max(-1, o.EpochOffset().Offset)
+			ofGroup[p] = max(-1, o.EpochOffset().Offset)
 			was, ok := s.o.History.last(p)
 			switch {
-			case ok && s.remembers() && (committed[p] < 0 || !s.o.keepsOffsets() && committed[p] == was.committed):
+			case ok && s.remembers() && (ofGroup[p] < 0 || !s.o.keepsOffsets() && ofGroup[p] == was.ofGroup):
 				begins[p] = was.offset
-			case committed[p] < 0:
+			case ofGroup[p] < 0:
 				open = append(open, p)
 			}
 		}
 	}
 	topics.Sort(open)
-	return committed, begins, open
+	return ofGroup, begins, open
 }
 
 // noteLocated says that the partitions' beginnings are known, and lists them.
-func (s *starter) noteLocated(at topics.ByPartition[kgo.Offset], committed, begins map[topics.Partition]int64) (known []topics.Partition) {
+func (s *starter) noteLocated(at topics.ByPartition[kgo.Offset], ofGroup, begins map[topics.Partition]int64) (known []topics.Partition) {
 	marks := s.cfg.StartFrom() == settings.Latest && s.o.keepsOffsets()
 	s.decide(func() {
 		for topic, ids := range at {
@@ -161,7 +161,7 @@ func (s *starter) noteLocated(at topics.ByPartition[kgo.Offset], committed, begi
 					p.Next = max(-1, o.EpochOffset().Offset)
 				}
 				s.parts.Locate(p)
-				p.Flow.committed = committed[tp]
+				p.Flow.ofGroup = ofGroup[tp]
 				if o, ok := begins[tp]; ok && marks && !p.Flow.marked {
 					p.Flow.mark, p.Flow.marked = tracker.Mark{Offset: o, Epoch: -1}, true
 				}
@@ -201,12 +201,17 @@ func (s *starter) refused(ctx context.Context, at topics.ByPartition[kgo.Offset]
 	return err
 }
 
-// insist asks again, while that may help and what is asked for is still wanted.
-func (s *starter) insist(ctx context.Context, ask func() error) error {
-	told := false
+// insist asks again for something about partitions, while that may help and what is asked for is
+// still wanted.
+func (s *starter) insist(ctx context.Context, ps []topics.Partition, ask func() error) error {
+	began, told := time.Now(), false
+	about := []any{"group", s.cfg.Group(), "source", s.name, "partitions", topics.Summary(ps)}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := ask()
 		switch {
+		case err == nil && told:
+			s.log.Info("vicuna: the brokers say again where partitions begin", append(about, "after", time.Since(began).Round(time.Millisecond))...)
+			return nil
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
@@ -218,7 +223,7 @@ func (s *starter) insist(ctx context.Context, ask func() error) error {
 		}
 		if !told {
 			told = true
-			s.log.Warn("vicuna: the brokers do not say where partitions begin; they are asked again until they do", "error", err)
+			s.log.Warn("vicuna: the brokers do not say where partitions begin; they are asked again until they do", append(about, "error", err)...)
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -242,7 +247,7 @@ func (s *offsets) savePositions(going parts, ends []feed.End) {
 			continue
 		}
 		if next, ok := s.goesOn(p, e, ended); ok {
-			s.o.History.save(p.Partition, lastPosition{offset: next, committed: p.Flow.committed})
+			s.o.History.save(p.Partition, lastPosition{offset: next, ofGroup: p.Flow.ofGroup})
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (s *rebalancer) clientOptions() []kgo.Opt {
 	life, kill := context.WithCancel(context.WithoutCancel(s.run.Context()))
 	s.kill = kill
 	// Transactions' markers have offsets, which are to be committed and counted like others. They
-	// are left out when their turn has come.
+	// are left out when the stream takes them.
 	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.o.recycles() {
 		opts = append(opts, kgo.WithPools(&memory.Pools{}))
@@ -90,7 +90,7 @@ func (s *rebalancer) assign(ps []topics.Partition) (err error) {
 			if s.parts.Ending() {
 				return
 			}
-			p := s.parts.Join(tp, &flow{began: -1, committed: -1, owner: commit.NewOwner(member)})
+			p := s.parts.Join(tp, &flow{began: -1, ofGroup: -1, owner: commit.NewOwner(member)})
 			if s.lane == nil {
 				continue
 			}

@@ -75,7 +75,7 @@ func (s *rebalancer) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Off
 			}
 			s.parts.Locate(p)
 			if was, ok := committed[tp]; ok {
-				p.Flow.committed = was
+				p.Flow.ofGroup = was
 			}
 			if o >= 0 {
 				s.parts.GoBack(p, o)
@@ -87,7 +87,7 @@ func (s *rebalancer) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Off
 
 // askCommitted asks for the group's offsets until they are told.
 func (s *starter) askCommitted(ctx context.Context, ps []topics.Partition) (committed map[topics.Partition]int64, err error) {
-	err = s.insist(ctx, func() (err error) {
+	err = s.insist(ctx, ps, func() (err error) {
 		committed, err = s.ask.Committed(kadm.RequireStable(ctx), ps)
 		return err
 	})

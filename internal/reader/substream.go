@@ -146,7 +146,7 @@ func (s *watcher) watchSubStreams(after time.Duration) {
 	now, wanted := time.Now(), s.handout.wanted()
 	s.mu.Lock()
 	for _, p := range s.parts.All() {
-		// A bounded run's sub-streams end: there the others only wait for their turn.
+		// A bounded run's sub-streams end: there the others only wait until one has.
 		if wanted && !s.o.ToEnd && p.Unrun() && !p.Flow.toldWaiting && now.Sub(p.Flow.givenOut) >= after {
 			p.Flow.toldWaiting = true
 			waiting = append(waiting, p.Partition)
