@@ -1,10 +1,8 @@
 package commit_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/vicuna-go/vicuna/internal/commit"
 	"github.com/vicuna-go/vicuna/internal/fault"
+	"github.com/vicuna-go/vicuna/internal/testlog"
 	"github.com/vicuna-go/vicuna/internal/topics"
 	"github.com/vicuna-go/vicuna/internal/tracker"
 	"github.com/vicuna-go/vicuna/settings"
@@ -74,14 +73,14 @@ type house struct {
 	mu          sync.Mutex      // time that passes orders nothing for the race detector
 	committable []commit.Offset // under mu
 	failed      error
-	log         bytes.Buffer
+	log         testlog.Log
 	killed      bool
 }
 
 func open(t *testing.T, timeout time.Duration) *house {
 	h := &house{}
 	h.Door = commit.NewDoor(commit.Options{
-		Group: "g", Timeout: timeout, Log: slog.New(slog.NewTextHandler(&h.log, nil)),
+		Group: "g", Timeout: timeout, Log: h.log.Logger(),
 		Committable: h.finished,
 		Fail:        func(err error) { h.failed = err },
 	})
