@@ -139,7 +139,7 @@ func TestBrokerGoneForAMinute(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			grouptest.Each(t, grouptest.Protocols, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
 				if name == "killed" && kind.Name == "consumer protocol" {
-					t.Skip("the embedded broker assigns nothing to a KIP-848 member that joins behind its restart")
+					t.Skip("the embedded broker assigns nothing to a KIP-848 member that joins after its restart")
 				}
 				w.Write(0, 0, 1000)
 				w.Write(1, 0, 1000)

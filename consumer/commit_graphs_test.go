@@ -147,7 +147,7 @@ func TestCommitterOfTwoMembers(t *testing.T) {
 	})
 }
 
-// A consumer that begins late, behind another source, is armed too.
+// A consumer that begins late, after another source, is armed too.
 func TestCommitterOfASourceThatBeginsLate(t *testing.T) {
 	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
 		w.Write(0, 0, 30)

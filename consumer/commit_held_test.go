@@ -107,7 +107,7 @@ func TestCommitBehindRetries(t *testing.T) {
 }
 
 // An element that is given up while its partition stays is delivered again, and so is what came
-// behind it; nothing is committed beyond it before that. The branch that refuses is a sub-stream
+// after it; nothing is committed beyond it before that. The branch that refuses is a sub-stream
 // that fails, which Each skips: another one follows.
 func TestCommitAbandonedIsDeliveredAgain(t *testing.T) {
 	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {

@@ -76,7 +76,7 @@ func TestCommitNeverBehindARevoke(t *testing.T) {
 				old := all[0].Member
 				for i, c := range all {
 					if c.Member == old && i >= gone[moved] && protocol == settings.CooperativeSticky {
-						require.Greater(t, c.Offset, int64(150), "the old owner has committed behind its revoke")
+						require.Greater(t, c.Offset, int64(150), "the old owner has committed after its revoke")
 					}
 				}
 				require.EqualValues(t, 300, w.Committed(moved))

@@ -20,7 +20,7 @@ import (
 	"github.com/vicuna-go/vicuna/stream"
 )
 
-// gate keeps commits from reaching the broker, and what comes behind them on their connection.
+// gate keeps commits from reaching the broker, and what comes after them on their connection.
 type gate struct {
 	dial settings.DialFunc
 

@@ -12,10 +12,12 @@
 // whatever order that happened: written and acknowledged, filtered out, or returned from a ForEach.
 // Nothing of a partition is committed once it belongs to somebody else. When a partition is taken
 // away, what is in flight is finished and committed first, so that a clean restart doubles nothing.
-// A crash delivers again what was not committed.
+// A crash delivers again what was not committed: of each partition everything from the first record
+// on that was not finished, also what was finished after it.
 //
-// Nothing is committed unless a Committer or a committable sink stands in the stream, or gets one
-// of its offsets.
+// A source whose records are committed as they are finished needs a Committer or a committable sink
+// in its graph: without one the graph is refused with a [*NoCommitterError]. Where other code
+// commits, by calling Commit or in another graph, the consumer is told so with [CommitsElsewhere].
 //
 // # One run at a time
 //

@@ -64,7 +64,7 @@ func ExampleConsumer_CommittableSource() {
 	cs, stop := exampleOrders()
 	defer stop()
 
-	// What is filtered out is finished too: its offset is committed with those behind it.
+	// What is filtered out is finished too: its offset is committed with those after it.
 	c := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	paid := c.CommittableSource().Filter(func(m *consumer.CommittableMessage[string, order]) bool { return m.Value.Total > 0 })
 	billed := stream.MapAsync(paid, 8, func(ctx context.Context, m *consumer.CommittableMessage[string, order]) (envelope.Committable, error) {

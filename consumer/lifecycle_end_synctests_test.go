@@ -202,7 +202,7 @@ func TestStopAndRunAgain(t *testing.T) {
 }
 
 // A panic in a user's function ends the stream with its place, and the process lives; so does
-// runtime.Goexit's. The handle is free behind it.
+// runtime.Goexit's. The handle is free after it.
 func TestUserFunctionPanics(t *testing.T) {
 	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
 		w.Write(0, 0, 10)

@@ -40,7 +40,7 @@ func TestSecondRunIsRefused(t *testing.T) {
 	})
 }
 
-// What concerns the run is refused where there is none: before, and behind.
+// What concerns the run is refused where there is none: before, and after.
 func TestHandleOutsideARun(t *testing.T) {
 	grouptest.Run(t, 2, func(t *testing.T, w *grouptest.World) {
 		w.Write(0, 0, 10)
@@ -76,7 +76,7 @@ func TestHandleOutsideARun(t *testing.T) {
 }
 
 // The handler is told of everything in order, and of the end when everything is committed; events
-// come behind, in order, and all of them before the run is over.
+// come after, in order, and all of them before the run is over.
 func TestHandlerAndEvents(t *testing.T) {
 	grouptest.Each(t, grouptest.Incremental, 2, func(t *testing.T, w *grouptest.World, kind grouptest.Protocol) {
 		w.Write(0, 0, 100)

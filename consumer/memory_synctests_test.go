@@ -109,7 +109,7 @@ func TestStuckPartition(t *testing.T) {
 }
 
 // A record that is stuck in the middle of one stream lets others pass, up to the budget and the
-// limit of what is tracked; its partition is then held, and goes on behind it.
+// limit of what is tracked; its partition is then held, and goes on after it.
 func TestStuckRecord(t *testing.T) {
 	grouptest.Calmly(t, 4, func(t *testing.T, w *grouptest.World) {
 		const n = 3000

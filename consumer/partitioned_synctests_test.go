@@ -62,7 +62,7 @@ func requireOnce(t testing.TB, partitions, n int, gs ...*grouptest.Deliveries) {
 	}
 }
 
-// Each partition has a sub-stream of its own, which completes when the partition goes, behind what
+// Each partition has a sub-stream of its own, which completes when the partition goes, after what
 // was in flight, and begins anew when it comes back.
 func TestSubStreamsComeAndGo(t *testing.T) {
 	for _, protocol := range []settings.GroupProtocol{settings.CooperativeSticky, settings.Eager, settings.ConsumerProtocol} {

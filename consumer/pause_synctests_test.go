@@ -233,7 +233,7 @@ func TestPauseHoldsWhatHasNotBegun(t *testing.T) {
 	}
 }
 
-// A pause from elsewhere takes effect behind the record that is at work, however slow that is.
+// A pause from elsewhere takes effect after the record that is at work, however slow that is.
 func TestPauseBehindASlowHandler(t *testing.T) {
 	grouptest.Calmly(t, 1, func(t *testing.T, w *grouptest.World) {
 		w.Fill(1, 0, 500)

@@ -15,7 +15,7 @@ import (
 )
 
 // The broker is away at the very moment of a revoke's commit: for so short that the commit can be
-// made behind it, or is lost with its answer, or for so long that it cannot be made in its time.
+// made after it, or is lost with its answer, or for so long that it cannot be made in its time.
 // Nothing is lost in any of them, and nothing doubled where the membership outlasts it.
 func TestBrokerGoneAtTheRevokesCommit(t *testing.T) {
 	for name, c := range map[string]struct {

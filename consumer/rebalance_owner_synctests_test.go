@@ -115,7 +115,7 @@ func TestCommitOfLostPartitionsIsRefused(t *testing.T) {
 }
 
 // A revoke that comes while the end of a run makes its last commit waits for that: the next owner
-// begins behind it.
+// begins after it.
 func TestRevokeInTheLastCommit(t *testing.T) {
 	for name, code := range map[string]*kerr.Error{"rebalance": kerr.RebalanceInProgress, "loading": kerr.CoordinatorLoadInProgress} {
 		t.Run(name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestSlowElementsOfARevokedPartition(t *testing.T) {
 		at := second.Events(consumer.Assigned)[0].At
 		done := len(first.Took.Offsets(goes))
 		for _, x := range first.Took.Of(goes) {
-			require.Less(t, x.At, at, "offset %d was delivered behind the revoke", x.Offset)
+			require.Less(t, x.At, at, "offset %d was delivered after the revoke", x.Offset)
 		}
 		require.Less(t, done, 100)
 		require.Zero(t, first.Dropped())

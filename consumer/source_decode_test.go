@@ -98,7 +98,7 @@ func readAndCommit(c *strConsumer, take takeRecord) stream.Graph {
 	return taken.To(consumer.CommitterSink(settings.NewCommitter()))
 }
 
-// By default the stream fails at a record that cannot be decoded, behind those before it, which are
+// By default the stream fails at a record that cannot be decoded, after those before it, which are
 // committed.
 func TestUndecodableFails(t *testing.T) {
 	onMoods(t, func(t *testing.T, w *grouptest.World, _ string, check func(error)) {

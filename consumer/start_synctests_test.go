@@ -69,7 +69,7 @@ func grow(t testing.TB, w *grouptest.World, to int) {
 	require.NoError(t, err)
 }
 
-// What is written behind the first start of a group is read, however its first run ends before
+// What is written after the first start of a group is read, however its first run ends before
 // there was anything to commit.
 func TestLatestIsKeptByTheGroup(t *testing.T) {
 	for name, graph := range committingSources {

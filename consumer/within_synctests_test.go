@@ -111,7 +111,7 @@ func TestDrainFromWithin(t *testing.T) {
 				require.ErrorIs(t, d.err, stream.ErrFromWithin)
 				require.Zero(t, d.took)
 				require.ErrorIs(t, d.ctl.Err(), stream.ErrDrained)
-				require.NoError(t, d.ctl.Drain(t.Context()), "from elsewhere, behind the end")
+				require.NoError(t, d.ctl.Drain(t.Context()), "from elsewhere, after the end")
 			})
 		})
 	}

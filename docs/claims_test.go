@@ -88,7 +88,7 @@ func TestAcknowledgementLevels(t *testing.T) {
 	kafkatest.Expect(t, k, "words", serde.String(), serde.String(), 3)
 }
 
-// batches is a hook that tells of what is written. The client may call it behind the
+// batches is a hook that tells of what is written. The client may call it after the
 // acknowledgement.
 type batches chan batch
 

@@ -65,7 +65,7 @@ func throughFlexiFlow(t *testing.T, ps settings.Producer[string, string], recs [
 	last, count := -1, 0
 	require.NoError(t, stream.Via(stream.FromSlice(envs), producer.FlexiFlow[int](ps)).To(stream.ForEach(func(_ context.Context, r results) error {
 		if r.Pass() < last {
-			return fmt.Errorf("the result of record %d comes behind that of %d", r.Pass(), last)
+			return fmt.Errorf("the result of record %d comes after that of %d", r.Pass(), last)
 		}
 		last = r.Pass()
 		count++

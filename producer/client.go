@@ -36,7 +36,7 @@ type Client struct {
 	resends
 }
 
-// NewClient makes a client from settings, to be shared with [On] and closed by the caller, behind
+// NewClient makes a client from settings, to be shared with [On] and closed by the caller, after
 // the streams. It does not connect: the first record does. It fails with all problems of the
 // settings.
 func NewClient[K, V any](ps settings.Producer[K, V]) (*Client, error) {

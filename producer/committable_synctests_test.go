@@ -205,7 +205,7 @@ func TestMultiMessagesAreDoneWithTheirLastRecord(t *testing.T) {
 }
 
 // What fails ends the stream: what was done before it is committed, and neither it nor what comes
-// behind it, acknowledged or not.
+// after it, acknowledged or not.
 func TestFailedRecordIsNotCommitted(t *testing.T) {
 	for name, last := range map[string]func(rec record) offsetEnv{
 		"Message": func(rec record) offsetEnv { return envelope.Single[string, string, committable](rec, nil) },
@@ -251,7 +251,7 @@ func TestFailedRecordIsNotCommitted(t *testing.T) {
 					armed, wakes, ends := g.told()
 					require.Equal(t, 1, armed)
 					require.Empty(t, wakes)
-					require.Empty(t, ends, "what is to be committed behind a fault is the consumer's to know")
+					require.Empty(t, ends, "what is to be committed after a fault is the consumer's to know")
 				})
 			})
 		}
@@ -333,7 +333,7 @@ func TestStopOfACommittableSink(t *testing.T) {
 	})
 }
 
-// Behind the end of the run nobody is told any more: whoever made the Committables may have let go
+// After the end of the run nobody is told any more: whoever made the Committables may have let go
 // of them.
 func TestCommittablesBehindTheEnd(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {

@@ -30,7 +30,7 @@ func consuming(records int) (*streamtest.TrackedSource[string], *group) {
 	return src, &group{now: func() int64 { return src.Committed(0) }}
 }
 
-// When the batch is full its offsets are committed, without the interval: behind so many envelopes
+// When the batch is full its offsets are committed, without the interval: after so many envelopes
 // of whatever kind, when the last of them is done.
 func TestFullBatchWakesTheConsumer(t *testing.T) {
 	rec := *envelope.New("out", "k", "v")
@@ -323,7 +323,7 @@ func TestTwoCommittableSinks(t *testing.T) {
 	})
 }
 
-// A source that begins late, behind others (Concat), is armed when it does.
+// A source that begins late, after others (Concat), is armed when it does.
 func TestGroupOfALateSource(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		first, one := consuming(3)

@@ -86,8 +86,19 @@ func NewElement[K, V any](ps settings.Producer[K, V], opts ...Option) (*Element[
 }
 
 // Send sends a record and waits for its acknowledgement. When ctx ends first, the error is ctx's
-// cause, and [ErrUnknownOutcome] too where the record was already handed to the client: it cannot
-// be taken back.
+// cause, and says what has become of the record:
+//
+//   - [ErrWindowFull]: there was no room in the client's window. The record was not sent.
+//   - [ErrTakenBack]: the client had not given it to a partition yet, because no broker was
+//     reached, the login was refused or the topic is not known. It was not sent, and never will be.
+//   - [ErrUnknownOutcome]: it was in a batch already. It may be written, or, where the client still
+//     keeps it, may yet be, until the delivery time-out; a record that is sent again may be there
+//     twice. On a client of another partitioner ([Wrap]) nothing can be taken back, and the error
+//     is this one from the beginning.
+//   - None of them: ctx had ended before Send was called. The record was not sent.
+//
+// While ctx lasts, an error is [ErrClosed], or why this record cannot be written: what serialising
+// it has failed with, or a [*RecordError].
 func (p *Element[K, V]) Send(ctx context.Context, rec *envelope.Record[K, V]) (envelope.Metadata, error) {
 	c := p.calls.Get().(*call)
 	c.entry.pending = new(partition.Pending) // the client may keep it for longer than the call
@@ -220,7 +231,9 @@ func (f *Future) outcome(e *entry, err error) {
 // Done is closed when the outcome is known.
 func (f *Future) Done() <-chan struct{} { return f.done }
 
-// Wait waits for the outcome; when ctx ends first, the error is its cause and [ErrUnknownOutcome].
+// Wait waits for the outcome. When ctx ends first, the error is its cause, and [ErrTakenBack] or
+// [ErrUnknownOutcome], as of [Element.Send]: who stops waiting takes the record back where that can
+// be.
 func (f *Future) Wait(ctx context.Context) (envelope.Metadata, error) {
 	select {
 	case <-f.done:

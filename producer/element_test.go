@@ -91,7 +91,7 @@ func TestCallbacksComeInOrder(t *testing.T) {
 	}
 }
 
-// A callback that panics is logged; those behind it are called all the same.
+// A callback that panics is logged; those after it are called all the same.
 func TestCallbackThatPanics(t *testing.T) {
 	k := kafkatest.Start(t, kafkatest.Topics(1, "out"), kafkatest.InMemory())
 	j := &testlog.Log{}

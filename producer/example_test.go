@@ -179,7 +179,7 @@ func ExampleNewClient() {
 		}
 	}
 	fmt.Println("acknowledged:", cl.Metrics().Acknowledged)
-	fmt.Println("closed:", cl.Close(ctx) == nil) // by its owner, behind the streams
+	fmt.Println("closed:", cl.Close(ctx) == nil) // by its owner, after the streams
 	// Output:
 	// acknowledged: 2
 	// closed: true

@@ -132,7 +132,7 @@ func TestFlexiFlowKeepsTheOrderOfLateAcknowledgements(t *testing.T) {
 		if i == len(holds)-1 {
 			break
 		}
-		// Another sender sees its acknowledgement behind those of the topic.
+		// Another sender sees its acknowledgement after those of the topic.
 		topic := []string{"c", "b"}[i]
 		_, err := element(t, sets(k)).Send(t.Context(), envelope.New(topic, "other", "other"))
 		require.NoError(t, err)

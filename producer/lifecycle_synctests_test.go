@@ -263,7 +263,7 @@ func TestContextEndsAnywhere(t *testing.T) {
 				require.ErrorIs(t, err, errCause)
 				sent := count()
 				require.Greater(t, sent, 50)
-				// Behind the last record, whose acknowledgement is on its way: the source had
+				// After the last record, whose acknowledgement is on its way: the source had
 				// ended, so there is nothing to tell.
 				release = k.HoldAcks()
 				require.NoError(t, run(stream.FromSlice(numbered("out", 10)), nil, func() { release() }))

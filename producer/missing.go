@@ -35,7 +35,7 @@ type missing struct {
 }
 
 // awaiting is the records for one partition. Those that the client has refused come through their
-// promises, and may come behind those that their senders have queued later.
+// promises, and may come after those that their senders have queued later.
 type awaiting struct {
 	until       time.Time
 	back, queue []*entry

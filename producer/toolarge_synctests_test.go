@@ -195,7 +195,7 @@ func TestARecordTooLargeEndsTheStream(t *testing.T) {
 	}, kafkatest.Topics(1, "out"), kafkatest.BrokerConfig(map[string]string{"message.max.bytes": "10000"}))
 }
 
-// A limit that was learnt is kept: batches behind it are not refused again.
+// A limit that was learnt is kept: batches after it are not refused again.
 func TestTheLimitOfATopicIsKept(t *testing.T) {
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
 		p := element(t, sets(k, settings.Linger(5*time.Millisecond), settings.Compression(kgo.NoCompression())))

@@ -111,17 +111,17 @@ func (m Committer) String() string {
 	})
 }
 
-// CommitDelivery says whether a commit's answer is waited for. It is given to
-// [Delivery].
+// CommitDelivery says whether a commit's answer is waited for, at the end of a stream and before
+// the results of a flow. It is given to [Delivery].
 type CommitDelivery int8
 
 const (
-	// WaitForAck waits for the broker's answer: a commit that fails ends the
-	// stream, and results come when their commit was acknowledged. The
-	// default.
+	// WaitForAck waits for the broker's answer: the end of the stream is over, and a flow's
+	// results come, when their commit was acknowledged. The default.
 	WaitForAck CommitDelivery = iota
-	// SendAndForget does not: a commit that fails is logged, and the next one
-	// covers it.
+	// SendAndForget does not wait for it: the stage ends, and a flow's results come, when the
+	// commit was asked for. Nothing else differs: what was finished is committed all the same,
+	// before the run is over, and a commit that is refused ends the run.
 	SendAndForget
 )
 
@@ -159,8 +159,9 @@ func MaxBatch(n int) CommitterOption {
 	})
 }
 
-// MaxInterval sets how long an offset waits for its commit. The default is 100 ms:
-// it is about how much is delivered again after a crash. From 1 ms.
+// MaxInterval sets how long an offset waits for its commit once all before it in its partition is
+// done. The default is 100 ms. It is no bound to what a crash delivers again: what was finished
+// after a record that is not is not committed, whatever the interval is. From 1 ms.
 //
 // Alpakka: max-interval (10 s there). Java: auto.commit.interval.ms (5 s there), the
 // nearest thing.
@@ -171,8 +172,8 @@ func MaxInterval(d time.Duration) CommitterOption {
 	})
 }
 
-// Delivery sets whether a commit's answer is waited for; the default is
-// [WaitForAck].
+// Delivery sets whether a commit's answer is waited for; the default is [WaitForAck]. A commit that
+// is refused ends the run with either.
 //
 // Alpakka: delivery.
 func Delivery(d CommitDelivery) CommitterOption {

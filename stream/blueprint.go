@@ -22,7 +22,9 @@ type Sink[T any] blueprint.Sink[T]
 type Graph blueprint.Graph
 
 // NewFlow makes a flow of the operators that f applies to a source. f is called when a graph is
-// composed, not when it runs.
+// composed ([Via]), and not when it runs; but for a flow in front of a sink ([Flow.To]) it is
+// called anew for each run, when the graph is built. So it only composes, and keeps nothing that
+// two runs must not share.
 //
 //	paid := stream.NewFlow(func(s stream.Source[Order]) stream.Source[Invoice] {
 //		return stream.Map(s.Filter(Order.Paid), toInvoice)
@@ -44,9 +46,10 @@ func (s Source[T]) To(sink Sink[T]) Graph {
 	})
 }
 
-// To puts the flow in front of a sink: together they are a sink. The flow has to use its input
-// once, and at once: one that reads it twice, not at all, or as a later part of a [Concat] ends in
-// [ErrFlowInput] when the graph is started.
+// To puts the flow in front of a sink: together they are a sink. The function of the flow
+// ([NewFlow]) is called for each run of a graph with that sink, and not by To. The flow has to use
+// its input once, and at once: one that reads it twice, not at all, or as a later part of a
+// [Concat] ends in [ErrFlowInput] when the graph is started.
 func (f Flow[A, B]) To(sink Sink[B]) Sink[A] {
 	return newSink(func(b *core.Builder, at core.At) core.Stage[A] {
 		var st core.Stage[A]

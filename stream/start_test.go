@@ -17,7 +17,7 @@ import (
 func starting(begin func() error, notes *seen[string]) stream.Source[int] {
 	return stream.Source[int](blueprint.NewSource(func(b *core.Builder, next func(core.At) core.Stage[int]) {
 		b.Run.TryStart(begin)
-		b.Run.OnStart(func() { notes.add("behind") })
+		b.Run.OnStart(func() { notes.add("after") })
 		b.Run.OnEnd(func(context.Context) error {
 			notes.add("end")
 			return nil
@@ -82,7 +82,7 @@ func TestStartFails(t *testing.T) {
 	inBubble(t, "not", func(t *testing.T) {
 		var notes seen[string]
 		require.NoError(t, starting(func() error { return nil }, &notes).To(stream.Ignore[int]()).Run(t.Context()))
-		require.Equal(t, []string{"behind", "user code", "end"}, notes.all())
+		require.Equal(t, []string{"after", "user code", "end"}, notes.all())
 	})
 }
 

@@ -42,7 +42,7 @@ func TestInterrupted(t *testing.T) {
 	require.Less(t, out.seen, 1_000_000)
 }
 
-// after calls then behind so many lines.
+// after calls then after so many lines.
 type after struct {
 	seen, lines int
 	then        func()

@@ -84,7 +84,7 @@ func run(ctx context.Context, out io.Writer, n int) error {
 	return err
 }
 
-// visit writes n visits of ten pages, and behind them a closing record into each partition.
+// visit writes n visits of ten pages, and after them a closing record into each partition.
 func visit(ctx context.Context, b *broker.Broker, n int) error {
 	ps := settings.NewProducer(serde.String(), serde.String(), b.Bootstrap())
 	visits := stream.FromSeq(func(yield func(*envelope.Record[string, string]) bool) {

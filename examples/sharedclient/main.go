@@ -1,5 +1,5 @@
 // Command sharedclient runs two streams that share one client: its connections, its batches, and
-// its one window of records in flight. The streams come and go; the client is closed behind them by
+// its one window of records in flight. The streams come and go; the client is closed after them by
 // whoever has made it.
 //
 //	go run ./examples/sharedclient

@@ -217,7 +217,7 @@ func TestEachBatchWakesAllGroups(t *testing.T) {
 	other := &group{}
 	for i := range 10 {
 		observe(&s.Observer, nil)
-		require.EqualValues(t, (i+1)/3, g.wakes.Load(), "behind %d elements", i+1)
+		require.EqualValues(t, (i+1)/3, g.wakes.Load(), "after %d elements", i+1)
 	}
 	observe(&s.Observer, &offset{of: other})
 	require.Zero(t, other.wakes.Load())

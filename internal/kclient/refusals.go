@@ -16,7 +16,7 @@ import (
 // franz-go has a hook for the second of the two. The first one it tells its logger
 // alone; its promises come later, when further records may already be on their way.
 type Refusals interface {
-	// Refused says that a broker has refused a batch for its size. Behind it the
+	// Refused says that a broker has refused a batch for its size. After it the
 	// client fails all records that it has buffered for the partition, in their order.
 	Refused(topic string)
 	// Partitioned says that a record was buffered for its partition. Setting its

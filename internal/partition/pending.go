@@ -9,7 +9,7 @@ import (
 
 // Pending is the context of a record that may be taken back until it has a
 // partition: as long as the client does not know the record's topic, it keeps the
-// record apart, and asks the partitioner when it has learnt of the topic. Behind
+// record apart, and asks the partitioner when it has learnt of the topic. After
 // that, a record is in a batch with others and cannot be taken out.
 //
 // It ends as the context in it does.

@@ -220,7 +220,7 @@ func (s *session) source() stream.Source[*kgo.Record] {
 }
 
 // wholeTransactions hides that the intake can be stopped by a drain between two elements: the
-// session completes it behind a transaction instead.
+// session completes it after a transaction instead.
 type wholeTransactions struct{ core.Intake[*kgo.Record] }
 
 // sink writes in the session's transaction. (producer.PlainSink refuses transactional clients, and

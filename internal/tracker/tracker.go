@@ -119,7 +119,7 @@ func New(o Options) *Tracker {
 }
 
 // Delivered counts n more positions as outstanding and returns the first. at tells offset and
-// leader epoch of the i-th of them, in order. Behind Close it does nothing.
+// leader epoch of the i-th of them, in order. After Close it does nothing.
 func (t *Tracker) Delivered(n int, at func(i int) (offset int64, epoch int32)) (first uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

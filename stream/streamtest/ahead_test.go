@@ -249,7 +249,7 @@ func TestRevokeBesideCrowdedWorkers(t *testing.T) {
 }
 
 // A partition whose elements were set aside goes ahead when its turn to be revoked comes, also
-// behind the elements of a second pause.
+// after the elements of a second pause.
 func TestRevokesOneBehindTheOther(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, s, j := tracked(4, 1000, streamtest.PollSize(7)), &stumbling{on: []int32{0, 1}}, &journal{}
@@ -356,7 +356,7 @@ func TestRevokedElementFails(t *testing.T) {
 	})
 }
 
-// No more than the limit is set aside: behind it a revoke has its deadline, and what is set aside
+// No more than the limit is set aside: after it a revoke has its deadline, and what is set aside
 // is kept.
 func TestAsideIsFull(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
@@ -853,7 +853,7 @@ func TestLostDoesNotGoAhead(t *testing.T) {
 	})
 }
 
-// Behind a pause in which others went ahead, what breaks is the stage that paused.
+// After a pause in which others went ahead, what breaks is the stage that paused.
 func TestStageOfAPause(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		src, calls := tracked(2, 100), 0

@@ -63,7 +63,7 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 func (w *world) toChan(s sinkSpec) stream.Sink[*node] {
 	ch := make(chan *node, s.n-1)
 	// Each run has a channel of its own, and what an earlier run has left in its channel may be
-	// received behind the next run's first: order is a channel's.
+	// received after the next run's first: order is a channel's.
 	line := int(w.channels.Add(1)) * channelLine
 	w.users.Go(func() {
 		for {

@@ -392,7 +392,7 @@ func gone(ds []*delivery) {
 	}
 }
 
-// taken is called with what comes out of a boundary, or to a worker: nobody may see it behind the
+// taken is called with what comes out of a boundary, or to a worker: nobody may see it after the
 // end of all its assignments.
 func (w *world) taken(n *node) {
 	now := time.Now().UnixNano()
@@ -401,7 +401,7 @@ func (w *world) taken(n *node) {
 			return
 		}
 	}
-	w.violate("not dropped: %v came out of a boundary behind the end of its assignment", n.prov[0].rec.place)
+	w.violate("not dropped: %v came out of a boundary after the end of its assignment", n.prov[0].rec.place)
 }
 
 func (w *world) tap(src stream.Source[*node]) stream.Source[*node] { return src.Tap(w.taken) }

@@ -137,7 +137,7 @@ func handmade(attach func(isl *core.Island, st core.Stage[int]) core.Stage[int])
 	}
 }
 
-// keeping keeps an element back until the next one comes, and sends it behind that, or before it.
+// keeping keeps an element back until the next one comes, and sends it after that, or before it.
 func keeping(ordered bool) func(isl *core.Island, st core.Stage[int]) core.Stage[int] {
 	return func(_ *core.Island, st core.Stage[int]) core.Stage[int] {
 		kept, has := 0, false

@@ -248,7 +248,7 @@ func TestRevokeTakesTheQueueBack(t *testing.T) {
 	})
 }
 
-// A source is not assigned before its turn, and never behind the start of a drain.
+// A source is not assigned before its turn, and never after the start of a drain.
 func TestConcatStartsEachAtItsTurn(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		first, second, n := tracked(1, 10), tracked(1, 10), &count{}
@@ -428,7 +428,7 @@ func TestCommitBeforeDuringAndBehindTheHandOver(t *testing.T) {
 		require.EqualValues(t, 1, src.Committed(0), "during")
 		require.Equal(t, 1, src.Outstanding(0))
 		when[1].Commit()
-		require.EqualValues(t, 2, src.Committed(0), "behind")
+		require.EqualValues(t, 2, src.Committed(0), "after")
 		when[1].Commit()
 		require.EqualValues(t, 2, src.Committed(0))
 		require.Zero(t, src.Outstanding(0), "twice counts once")
