@@ -1,14 +1,17 @@
 package stream
 
 import (
+	"errors"
 	"time"
 
 	"github.com/vicuna-go/vicuna/internal/core"
 )
 
 // Batch collects elements into slices of count, or what there is when every has passed since the
-// first of them; every 0 waits for count. The slice is the receiver's. A batch is finished, with
-// all its offsets, when what was made of it is.
+// first of them; every 0 waits for count, and count 0 is no limit to the number. One of the two has
+// to be given: without any the batch would take in the whole stream, and the graph is refused when
+// it is started. The slice is the receiver's. A batch is finished, with all its offsets, when what
+// was made of it is.
 //
 // A drain, a rebalance or a transaction's commit does not wait for count or time: the batch goes on
 // as it is as soon as no more input is there. Of what a drain or a rebalance takes away, only what
@@ -27,8 +30,8 @@ func Batch[T any](src Source[T], count int, every time.Duration) Source[[]T] {
 }
 
 // BatchBytes is [Batch] with a limit to the sum of the elements' sizes too. An element larger than
-// the limit is a batch of its own. bytes 0 is no limit, and size may be nil then; count 0 is no
-// limit to the number.
+// the limit is a batch of its own. bytes 0 is no limit, and size may be nil then; bytes without size
+// is refused as a batch without any limit is.
 //
 //   - Emits when: count is reached, or the next element would exceed bytes, or every has passed, or
 //     upstream completes, or the stream hurries.
@@ -41,13 +44,19 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 	if every > 0 {
 		src = src.Async()
 	}
+	switch {
+	case count <= 0 && bytes <= 0 && every <= 0:
+		src = refused(src, errBatchUnlimited)
+	case bytes > 0 && size == nil:
+		src = refused(src, errBatchSize)
+	}
 	return effect(src, "batch", &stageConfig{}, func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
 		h := &batch[T]{push: st.Push, every: every}
 		h.Attach(at, h, min(max(count, 1), 1024))
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)
 			n := 0
-			if bytes > 0 && size != nil {
+			if bytes > 0 {
 				if n = size(v); h.Len() > 0 && h.bytes+n > bytes {
 					h.Flush()
 				}
@@ -66,6 +75,12 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 		}, Link: st.Link}
 	})
 }
+
+// Why a batch is refused when its graph is built.
+var (
+	errBatchUnlimited = errors.New("vicuna: batch: neither count nor bytes nor every is given: it would take in the whole stream")
+	errBatchSize      = errors.New("vicuna: batch: there is a limit to the bytes, and no function that tells an element's size")
+)
 
 type batch[T any] struct {
 	core.Holder[T]

@@ -107,6 +107,14 @@ func (s Sink[T]) stage(b *core.Builder, at core.At) core.Stage[T] {
 	return blueprint.Sink[T](s).Attach(b, at)
 }
 
+// refused is src in a graph that cannot run, for the arguments of an operator.
+func refused[T any](src Source[T], why error) Source[T] {
+	return newSource(func(b *core.Builder, next func(core.At) core.Stage[T]) {
+		b.Fail(why)
+		src.connect(b, next)
+	})
+}
+
 // fused makes a source of another one and an operator that runs in the same goroutine.
 func fused[A, B any](src Source[A], kind string, attach func(at core.At, info *core.StageInfo, st core.Stage[B]) core.Stage[A]) Source[B] {
 	return fusedAfter(src, kind, func(at core.At) core.At { return at }, attach)

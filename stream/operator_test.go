@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strconv"
@@ -35,13 +36,42 @@ func TestOperators(t *testing.T) {
 	require.Empty(t, collect(t, src.Take(-1)))
 	require.Equal(t, ints(10), collect(t, src.Take(100).Drop(-1).Async().Buffer(0).Buffer(3)))
 	require.Equal(t, [][]int{{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}, collect(t, stream.Batch(src, 4, 0)))
-	require.Equal(t, [][]int{ints(10)}, collect(t, stream.Batch(src, 0, 0)))
+	require.Equal(t, [][]int{ints(10)}, collect(t, stream.Batch(src, 0, time.Hour)))
 	require.Equal(t, [][]int{{0, 1, 2, 3}, {4}, {5}, {6}, {7}, {8}, {9}}, collect(t, stream.BatchBytes(src, 0, 6, func(v int) int { return v }, 0)))
 	require.Equal(t, [][]int{{0, 1}, {2, 3}, {4}, {5}, {6}, {7}, {8}, {9}}, collect(t, stream.BatchBytes(src, 2, 6, func(v int) int { return v }, time.Hour)))
 	var tapped, diverted seen[int]
 	require.Equal(t, []int{1, 3, 5, 7, 9}, collect(t, src.Tap(tapped.add).Divert(even, diverted.sink())))
 	require.Equal(t, ints(10), tapped.all())
 	require.Equal(t, []int{0, 2, 4, 6, 8}, diverted.all())
+}
+
+// A batch without any limit would take in the whole stream, and one whose elements have no size
+// would keep no limit to the bytes: both are refused before anything runs, with all else that is
+// wrong.
+func TestBatchNeedsALimit(t *testing.T) {
+	length := func(s string) int { return len(s) }
+	src := stream.FromFunc(func(context.Context, func(string) bool) error {
+		return errors.New("it has run")
+	})
+	for name, c := range map[string]struct {
+		batches stream.Source[[]string]
+		says    string
+	}{
+		"none":              {stream.Batch(src, 0, 0), "batch: neither count nor bytes nor every is given"},
+		"below zero":        {stream.Batch(src, -1, -time.Second), "batch: neither count nor bytes nor every is given"},
+		"a size alone":      {stream.BatchBytes(src, 0, 0, length, 0), "batch: neither count nor bytes nor every is given"},
+		"bytes, no size":    {stream.BatchBytes(src, 0, 8, nil, 0), "batch: there is a limit to the bytes"},
+		"no size, by count": {stream.BatchBytes(src, 5, 8, nil, time.Hour), "batch: there is a limit to the bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := c.batches.Named("rows").To(stream.Ignore[[]string]()).Start(t.Context())
+			require.ErrorContains(t, err, "vicuna: "+c.says)
+		})
+	}
+	twice := stream.Merge(stream.Batch(src, 0, 0), stream.BatchBytes(src, 1, 8, nil, 0)).To(stream.Ignore[[]string]())
+	err := twice.Run(t.Context())
+	require.ErrorContains(t, err, "neither count")
+	require.ErrorContains(t, err, "limit to the bytes")
 }
 
 // A sequence of a FlatMap is left when nobody wants more of it, also one without an end.

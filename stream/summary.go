@@ -37,9 +37,10 @@ type StageSummary struct {
 	// Committed, of a consumer's source, is by how many offsets its committed offsets have moved
 	// on.
 	Committed int64
-	// Skipped and Retried count what its error policy has done, and GivenUp elements whose retries
-	// were ended by a drain or a revoke.
-	Skipped, Retried, GivenUp uint64
+	// Skipped and Retried count what its error policy has done, and RetriesGivenUp elements whose
+	// retries were ended by a drain or a revoke. Where those are records they are part of the
+	// summary's GivenUp.
+	Skipped, Retried, RetriesGivenUp uint64
 }
 
 // Summary adds up what the run has done. It may be called while it runs, when it may lag as a
@@ -56,7 +57,7 @@ func (c *Control) Summary() Summary {
 		s.Written += st.Written
 		s.Committed += st.Committed
 		s.Stages = append(s.Stages, StageSummary{
-			Name: st.Name, In: st.In, Written: st.Written, Committed: st.Committed, Skipped: st.Skipped, Retried: st.Retried, GivenUp: st.GivenUp,
+			Name: st.Name, In: st.In, Written: st.Written, Committed: st.Committed, Skipped: st.Skipped, Retried: st.Retried, RetriesGivenUp: st.GivenUp,
 		})
 	}
 	return s
