@@ -64,7 +64,7 @@ func TestRecipeHandler(t *testing.T) {
 		case <-ctx.Done():
 		case err = <-served: // the listener has failed
 		}
-		// first the handlers, which still send; then the Element, which waits for what they have sent
+		// first the handlers, which still send; then the Element, which waits for what was sent
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		return errors.Join(err, server.Shutdown(end), element.Close(end))

@@ -30,8 +30,8 @@ func Batch[T any](src Source[T], count int, every time.Duration) Source[[]T] {
 }
 
 // BatchBytes is [Batch] with a limit to the sum of the elements' sizes too. An element larger than
-// the limit is a batch of its own. bytes 0 is no limit, and size may be nil then; bytes without size
-// is refused as a batch without any limit is.
+// the limit is a batch of its own. bytes 0 is no limit, and size may be nil then; bytes without
+// size is refused as a batch without any limit is.
 //
 //   - Emits when: count is reached, or the next element would exceed bytes, or every has passed, or
 //     upstream completes, or the stream hurries.
