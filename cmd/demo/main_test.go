@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/vicuna-go/vicuna/internal/tempdir"
 )
 
 // asProgram makes the test binary the program itself, for the test of real signals.
@@ -79,7 +81,7 @@ type running struct {
 }
 
 func newProgram(t *testing.T, env map[string]string, args ...string) *running {
-	t.Setenv("TMPDIR", t.TempDir()) // where the embedded broker's files go
+	tempdir.Own(t) // where the embedded broker's files go
 	r := &running{out: newOutput(), errs: newOutput(), interrupts: make(chan os.Signal, 2), status: make(chan int, 1)}
 	r.program = program{
 		args: args, env: func(name string) string { return env[name] },

@@ -1,12 +1,14 @@
 // Command group is several processes that share one group: each of them copies the jobs of its
 // partitions to their results. The program starts itself three times, restarts one of them in the
-// middle, as a deployment does (SIGTERM, drain, a new one), and then looks: nothing is lost, and
-// nothing is there twice.
+// middle, as a deployment does (asked to end, drained, a new one), and then looks: nothing is lost,
+// and nothing is there twice.
 //
 //	go run ./examples/group
 //
 // The processes have nothing in common but the broker. The embedded one is in the first process;
-// the members reach it over TCP like a real one.
+// the members reach it over TCP like a real one. A member ends at SIGTERM, as a service does, and
+// when its standard input is closed: that is how the first process asks it to, since Windows has no
+// signal to send, and it ends too when the first process is gone.
 package main
 
 import (
@@ -36,6 +38,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if m, ok := asMember(); ok {
+		ctx, leave := context.WithCancel(ctx)
+		defer leave()
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			leave()
+		}()
 		if err := m.run(ctx, os.Stdout); err != nil && !errors.Is(err, stream.ErrDrained) {
 			log.Fatal(err)
 		}

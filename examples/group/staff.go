@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -26,6 +25,7 @@ type staff struct {
 
 type process struct {
 	cmd    *exec.Cmd
+	stdin  io.Closer     // closing it asks the process to end
 	spoken chan struct{} // closed when it has said something: it has partitions
 	ended  chan struct{}
 	err    error // of its end
@@ -40,7 +40,12 @@ func (s *staff) start(i int) error {
 	p := &process{cmd: exec.CommandContext(s.ctx, self), spoken: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Env = s.env.environ()
 	p.cmd.Stderr = os.Stderr
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) } // it drains
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	p.stdin = stdin
+	p.cmd.Cancel = stdin.Close // it drains
 	p.cmd.WaitDelay = 30 * time.Second
 	said, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -82,7 +87,7 @@ func (s *staff) joined(i int) error {
 func (s *staff) restart(i int) error {
 	s.say("member %d is restarted", i)
 	p := s.procs[i]
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.stdin.Close(); err != nil {
 		return err
 	}
 	if <-p.ended; p.err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"github.com/vicuna-go/vicuna/internal/tempdir"
 	"github.com/vicuna-go/vicuna/kafkatest/embedded"
 )
 
@@ -44,8 +45,7 @@ func TestOpen(t *testing.T) {
 		"files": nil, "memory": {embedded.InMemory()}, "three brokers": {embedded.Brokers(3), embedded.Partitions(2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tmp := t.TempDir()
-			t.Setenv("TMPDIR", tmp)
+			tmp := tempdir.Own(t)
 			b, err := embedded.Open(append(opts, embedded.Topics(4, "orders"))...)
 			require.NoError(t, err)
 			write(t, b, "orders", "one")
@@ -74,8 +74,7 @@ func TestDataDir(t *testing.T) {
 
 // What cannot be started is told, and leaves nothing behind.
 func TestOpenFails(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
+	tmp := tempdir.Own(t)
 	_, err := embedded.Open(embedded.Brokers(0), embedded.Partitions(-1))
 	require.ErrorContains(t, err, "vicuna: embedded: a cluster of 0 brokers whose topics have -1 partitions")
 
