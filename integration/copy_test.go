@@ -60,6 +60,7 @@ func startCopy(t *testing.T, records, workers int, s worker.Settings) *copying {
 // in.
 func startRun(t *testing.T, plan verify.Plan, workers int, s worker.Settings) *copying {
 	t.Helper()
+	requireProtocol(t, s.Protocol)
 	seed := rand.Uint64()
 	if text := os.Getenv(seedVariable); text != "" {
 		var err error

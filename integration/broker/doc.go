@@ -12,6 +12,11 @@
 // What was asked for by name (1, and KAFKA_HOME in 2) and does not work is an error, never a reason
 // to go on to the next: a suite that silently ran somewhere else would prove nothing.
 //
+// VICUNA_BROKER=docker (or environment, distribution, embedded) looks there alone, and is an error
+// where that place has none. VICUNA_KAFKA_IMAGE is another image for Docker, one of
+// confluent-local: testcontainers-go starts it with scripts of Confluent's, which apache/kafka
+// lacks.
+//
 // Every package that uses it calls [Main] from its TestMain. It may import franz-go, testify,
 // goleak and testcontainers-go; the library itself is not needed here.
 package broker

@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -14,8 +16,16 @@ import (
 // docker starts one node in a container, where Docker answers.
 type docker struct{}
 
-// dockerImage is the one that the documentation of the Kafka module of testcontainers-go uses.
-const dockerImage = "confluentinc/confluent-local:7.5.0"
+const (
+	// imageVariable names the image to start, which has to be one of confluent-local.
+	imageVariable = "VICUNA_KAFKA_IMAGE"
+	// defaultImage is the one that the documentation of the Kafka module of testcontainers-go uses.
+	// It is Kafka 3.5, which has no groups of KIP-848.
+	defaultImage = "confluentinc/confluent-local:7.5.0"
+)
+
+// dockerImage is the image to start.
+func dockerImage() string { return cmp.Or(os.Getenv(imageVariable), defaultImage) }
 
 const dockerAnswer = 10 * time.Second
 
@@ -25,7 +35,7 @@ func (docker) Start(ctx context.Context) (*Broker, error) {
 	if err := dockerAnswers(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
-	c, err := kafka.Run(ctx, dockerImage, kafka.WithClusterID(clusterID()), testcontainers.WithEnv(dockerEnvironment()))
+	c, err := kafka.Run(ctx, dockerImage(), kafka.WithClusterID(clusterID()), testcontainers.WithEnv(dockerEnvironment()))
 	remove := func() error {
 		if c == nil {
 			return nil
@@ -42,7 +52,7 @@ func (docker) Start(ctx context.Context) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(err, remove())
 	}
-	return &Broker{Origin: "a container of " + dockerImage, Addrs: addrs, Tools: toolsIfAny(), container: true, stop: remove}, nil
+	return &Broker{Origin: "a container of " + dockerImage(), Addrs: addrs, Tools: toolsIfAny(), container: true, stop: remove}, nil
 }
 
 // dockerAnswers asks the daemon something. Without any daemon testcontainers-go panics instead of

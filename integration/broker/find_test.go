@@ -53,6 +53,36 @@ func TestFindWithNothingLeft(t *testing.T) {
 	require.ErrorIs(t, err, ErrAbsent)
 }
 
+// Who names one place gets that one, or an error: never another broker.
+func TestChoice(t *testing.T) {
+	all, err := Choose("")
+	require.NoError(t, err)
+	require.Equal(t, Probes(), all)
+	for choice, probe := range map[string]Probe{
+		"environment": environment{}, "distribution": distribution{}, "docker": docker{}, "embedded": embedded{},
+	} {
+		only, err := Choose(choice)
+		require.NoError(t, err)
+		require.Equal(t, []Probe{probe}, only)
+	}
+	_, err = Choose("podman")
+	require.ErrorContains(t, err, "VICUNA_BROKER=podman: it is one of distribution, docker, embedded, environment")
+
+	t.Setenv(bootstrapVariable, "")
+	only, err := Choose("environment")
+	require.NoError(t, err)
+	_, err = Find(t.Context(), &strings.Builder{}, only...)
+	require.ErrorIs(t, err, ErrAbsent)
+	require.ErrorContains(t, err, "KAFKA_BOOTSTRAP_SERVERS: not here: it is not set", "the reason is in the error")
+}
+
+func TestDockerImage(t *testing.T) {
+	t.Setenv(imageVariable, "")
+	require.Equal(t, defaultImage, dockerImage())
+	t.Setenv(imageVariable, "confluentinc/confluent-local:7.9.0")
+	require.Equal(t, "confluentinc/confluent-local:7.9.0", dockerImage())
+}
+
 func TestProbesComeInTheDocumentedOrder(t *testing.T) {
 	var names []string
 	for _, p := range Probes() {

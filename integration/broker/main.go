@@ -25,7 +25,11 @@ func Main(m *testing.M, use func(*Broker)) int {
 	ServeEmbedded()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	b, err := Find(ctx, os.Stdout, Probes()...)
+	probes, err := Choose(os.Getenv(choiceVariable))
+	var b *Broker
+	if err == nil {
+		b, err = Find(ctx, os.Stdout, probes...)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
