@@ -33,7 +33,8 @@ race: ## the same under the race detector (needs a C compiler)
 bench: ## speed beside plain franz-go (ONLY=name for one scenario)
 	@cd bench && $(GO) run . $(if $(ONLY),-only "$(ONLY)")
 
-# One package at a time, as each starts a Kafka of its own.
+# One package at a time, as each starts a Kafka of its own. VICUNA_BROKER=docker (or environment,
+# distribution, embedded) takes that one or fails; VICUNA_KAFKA_IMAGE is Docker's image.
 integration: ## the suites on a real Kafka (KAFKA_BOOTSTRAP_SERVERS, KAFKA_HOME, Docker, else the embedded broker)
 	@$(GO) run ./internal/gotest -v -C integration -- -count=1 -p=1 -timeout=15m ./...
 
@@ -59,10 +60,11 @@ golangci: ## golangci-lint, in both builds and all modules; .golangci.yml says w
 vuln: ## known vulnerabilities in what is called (asks vuln.go.dev)
 	@for m in . $(MODULES); do echo "govulncheck in $$m"; (cd $$m && $(GOVULNCHECK) ./...) || exit 1; done
 
-# Before v1 what the API loses is told and no more; the changelog has it under Changed.
+# Before v1 what the API loses is told and no more; the changelog has it under Changed. Release
+# candidates promise nothing, so their tags are passed over.
 api: ## what the API has lost since the last tag (BASE=v0.1.0, or any commit)
 	@base="$(BASE)"; \
-	[ -n "$$base" ] || base="$$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)"; \
+	[ -n "$$base" ] || base="$$(git describe --tags --abbrev=0 --match 'v[0-9]*' --exclude '*-*' 2>/dev/null)"; \
 	if [ -z "$$base" ]; then \
 		echo "make api: there is no tag yet, so there is no API to keep; BASE names another commit"; exit 0; fi; \
 	work="$$(mktemp -d)" && trap 'rm -rf "$$work"' EXIT && mkdir "$$work/base" && \
