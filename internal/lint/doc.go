@@ -5,6 +5,9 @@
 // A rule looks at syntax alone: it needs no compiler, sees files of all build tags and modules, and
 // costs a second. What cannot be judged from syntax is no rule here.
 //
+// Beside the rules stand two looks at what is no Go: the width of the pages, and whether what
+// golangci-lint's configuration excludes is there.
+//
 // What a rule must let pass all the same stands in exceptions.go, a line each, with its reason. An
 // exception that matches nothing fails the test, so the list holds no dead lines.
 package lint

@@ -35,6 +35,44 @@ func TestRepository(t *testing.T) {
 	}
 }
 
+// What golangci-lint's configuration excludes is there.
+func TestExclusions(t *testing.T) {
+	t.Parallel()
+	config, err := os.ReadFile(filepath.Join("..", "..", ".golangci.yml"))
+	require.NoError(t, err)
+	require.Greater(t, len(exclusionPath.FindAllString(string(config), -1)), 2, "the exclusions have another form")
+	source, err := readTree(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	var files []string
+	for _, f := range source.files {
+		files = append(files, f.path)
+	}
+	wrong, err := checkExclusions(string(config), files)
+	require.NoError(t, err)
+	require.Empty(t, wrong)
+
+	wrong, err = checkExclusions("\t- path: a/(one|two)\\.go|d/\n", []string{"a/one.go", "d/e.go"})
+	require.NoError(t, err)
+	require.Len(t, wrong, 1)
+	require.Contains(t, wrong[0], `a/two\.go`)
+}
+
+// The pages' lines are as wide as the comments'.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	found, err := checkPages(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	require.Empty(t, strings.Join(found, "\n"))
+
+	lines := func(all ...string) []string { return wideLines(strings.Join(all, "\n")) }
+	long := strings.TrimSpace(strings.Repeat("word ", 21))
+	require.Equal(t, []string{"line 2 ends in column 104, beyond 100"}, lines("word", long))
+	require.Len(t, lines("- "+long, "> "+long), 2)
+	require.Len(t, lines("```go", long, "```", long), 1, "code")
+	require.Empty(t, lines("| "+long+" |", "<!-- "+long+" -->", "[a]: "+long, "# "+long))
+	require.Empty(t, lines("https://"+strings.Repeat("x", 100), "- `"+long+"`"), "what has no place to break")
+}
+
 // Each rule reports what its testdata wants, where it wants it, and nothing else.
 func TestRules(t *testing.T) {
 	t.Parallel()
