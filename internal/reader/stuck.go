@@ -55,8 +55,9 @@ func (s *watcher) warnStuck(a inFlight, after time.Duration) bool {
 		return false
 	}
 	p := a.Partition()
-	s.log.Warn("vicuna: record stuck: "+s.whereabouts(p, offset, age)+"; no later offset of the partition can be committed until it is done",
-		"topic", p.Topic, "partition", p.Partition, "offset", offset, "stage", s.stageOf(p, offset, after/2),
+	text, stage := s.whereabouts(p, offset, age)
+	s.log.Warn("vicuna: record stuck: "+text+"; no later offset of the partition can be committed until it is done",
+		"topic", p.Topic, "partition", p.Partition, "offset", offset, "stage", stage,
 		"for", age.Round(time.Millisecond), "outstanding", a.Outstanding())
 	return true
 }

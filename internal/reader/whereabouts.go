@@ -25,13 +25,14 @@ func (s *watcher) stageOf(p topics.Partition, offset int64, busy time.Duration) 
 	return strings.Join(at, ", ")
 }
 
-// whereabouts says where a record is: topic[partition]@offset in stage so-and-so for so long.
-func (s *watcher) whereabouts(p topics.Partition, offset int64, age time.Duration) string {
-	text := fmt.Sprintf("%v@%d", p, offset)
-	if stage := s.stageOf(p, offset, age/2); stage != "" {
+// whereabouts says where a record is: topic[partition]@offset in stage so-and-so for so long; and
+// names the stage, "" where that is not known.
+func (s *watcher) whereabouts(p topics.Partition, offset int64, age time.Duration) (text, stage string) {
+	text = fmt.Sprintf("%v@%d", p, offset)
+	if stage = s.stageOf(p, offset, age/2); stage != "" {
 		text += " in stage " + stage
 	}
-	return text + " for " + age.Round(time.Millisecond).String()
+	return text + " for " + age.Round(time.Millisecond).String(), stage
 }
 
 // unfinished says of each partition that was given up with records in flight how many those are,
@@ -44,7 +45,8 @@ func (s *watcher) unfinished(ends []feed.End, begin time.Time) []string {
 		}
 		text := fmt.Sprintf("%v: %d", e.Partition, e.Outstanding)
 		if e.Undone >= 0 {
-			text += ", " + s.whereabouts(e.Partition, e.Undone, time.Since(begin))
+			where, _ := s.whereabouts(e.Partition, e.Undone, time.Since(begin))
+			text += ", " + where
 		}
 		texts = append(texts, text)
 	}
