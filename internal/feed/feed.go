@@ -2,6 +2,7 @@ package feed
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -91,7 +92,7 @@ func (f *Feed[T]) NeedsRewind() bool { return f.abandoned.Load() || f.rewindable
 // Rewinding reports whether a partition waits to be read again.
 func (f *Feed[T]) Rewinding() bool { return f.rewinding.Load() > 0 }
 
-// ErrAssigned says that the partition is assigned already.
+// ErrAssigned says that the partition is assigned already. It is wrapped with the partition's name.
 var ErrAssigned = errors.New("vicuna: the partition is assigned already")
 
 // Assign begins an assignment of a partition that has none in this feed, or one that is being
@@ -100,7 +101,7 @@ func (f *Feed[T]) Assign(p topics.Partition, start tracker.Mark) (*Assignment[T]
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a := f.live[p]; a != nil && a.current() {
-		return nil, ErrAssigned
+		return nil, fmt.Errorf("%w: %v; this is a mistake of vicuna's own: please report it", ErrAssigned, p)
 	}
 	return f.assign(p, start)
 }
