@@ -29,7 +29,7 @@ type Assignment[T any] struct {
 
 	// Under the feed's lock.
 	state  state
-	at     int            // in the feed's turns; -1 once it is out
+	at     int            // in the feed's rota; -1 once it is out
 	before *Assignment[T] // an earlier one of the partition that is being revoked
 	queue  []core.Chunk[T]
 	queued int // elements in the queue, those that the island has in hand included

@@ -130,7 +130,7 @@ func TestCharges(t *testing.T) {
 	require.True(t, a.Deliver(feed.Delivery[int]{Vals: make([]int, 2), Offsets: feed.Offsets{First: 3}, Bytes: 20, Lease: two}))
 	one.Done()
 	two.Done()
-	charged := func() memory.Load { return a.Charges().Held() }
+	charged := func() memory.Load { return a.Charges().Charged() }
 	require.Equal(t, memory.Load{Bytes: 50, Records: 5}, charged())
 	c, _ := in.Next()
 	in.Taken(3)

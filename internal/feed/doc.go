@@ -6,7 +6,7 @@
 //
 // The poller delivers chunks, each of one partition of one assignment ([Assignment.Deliver]). From
 // then on its records are outstanding. They wait in the partition's queue until the island takes
-// them (Next), turns being taken among partitions. What is in the queues has passed no operator: a
+// them (Next), of one partition after the other. What is in the queues has passed no operator: a
 // revoke, a drain and a cancellation take it back.
 //
 // # Ends of an assignment

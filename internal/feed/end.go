@@ -203,7 +203,7 @@ func (f *Feed[T]) Rewind() (rewound []Rewound[T], err error) {
 	if f.ending() {
 		return nil, nil
 	}
-	for _, a := range append([]*Assignment[T](nil), f.turns...) {
+	for _, a := range append([]*Assignment[T](nil), f.rota...) {
 		if a.state == live && a.tracker.Abandoned() {
 			f.setState(a, rewinding)
 			a.reclaim()
@@ -240,7 +240,7 @@ func (f *Feed[T]) rewindable() bool {
 	f.run.CollectPending()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, a := range f.turns {
+	for _, a := range f.rota {
 		if a.state == rewinding && a.tracker.Outstanding() == 0 {
 			return !f.ending()
 		}
@@ -259,7 +259,7 @@ func (f *Feed[T]) Quiesce(ctx context.Context) bool {
 	return f.await(ctx, f.run.StopC(), func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return anyOutstanding(f.turns)
+		return anyOutstanding(f.rota)
 	})
 }
 
@@ -271,7 +271,7 @@ func (f *Feed[T]) Finish(ctx context.Context) []End { return f.end(f.Await(ctx),
 // Await is the waiting of Finish alone; it returns the assignments that are still there.
 func (f *Feed[T]) Await(ctx context.Context) []*Assignment[T] {
 	f.mu.Lock()
-	as := append([]*Assignment[T](nil), f.turns...)
+	as := append([]*Assignment[T](nil), f.rota...)
 	wait := !f.run.Stopped() && (!f.cancelled || f.run.Draining())
 	f.mu.Unlock()
 	if wait {

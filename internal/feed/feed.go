@@ -52,12 +52,12 @@ type Feed[T any] struct {
 
 	mu        sync.Mutex
 	live      map[topics.Partition]*Assignment[T]
-	turns     []*Assignment[T] // the live ones, in the order in which they take turns
-	turn      int
-	inHand    *Assignment[T] // whose elements the island has
+	rota      []*Assignment[T] // the live ones: the island takes of one after the other
+	upNext    int              // in rota: of whom it takes next
+	inHand    *Assignment[T]   // whose elements the island has
 	complete  bool
 	cancelled bool
-	held      *core.Hurry // the poller is held back; nil is not
+	hurry     *core.Hurry // while the poller is held back; nil is not
 }
 
 // New makes a feed for the island whose intake it is.
@@ -124,8 +124,8 @@ func (f *Feed[T]) assign(p topics.Partition, start tracker.Mark) (*Assignment[T]
 	}
 	a.index = index
 	f.live[p] = a
-	a.at = len(f.turns)
-	f.turns = append(f.turns, a)
+	a.at = len(f.rota)
+	f.rota = append(f.rota, a)
 	return a, nil
 }
 
@@ -157,20 +157,20 @@ func (f *Feed[T]) Complete() {
 // cancelled it.
 func (f *Feed[T]) Over() bool { return f.over.Load() }
 
-// Hold says whether the poller is held back by what is outstanding: by a full tracker with an empty
-// queue, or at the end of its records. That is a reason to hurry, for holders would wait for more
-// elements for ever; and each call looks for finished tokens that were not reported.
-func (f *Feed[T]) Hold(held bool) {
+// Hurry lets the run hurry while the poller is held back by what is outstanding, by a full tracker
+// with an empty queue, or at the end of its records: holders would wait for more elements for ever.
+// Each call with true looks for finished tokens that were not reported.
+func (f *Feed[T]) Hurry(on bool) {
 	f.mu.Lock()
 	switch {
-	case !held:
-		f.held.Release()
-		f.held = nil
-	case f.held == nil:
-		f.held = f.run.Hurry("held back")
+	case !on:
+		f.hurry.Release()
+		f.hurry = nil
+	case f.hurry == nil:
+		f.hurry = f.run.Hurry("held back")
 	}
 	f.mu.Unlock()
-	if held {
+	if on {
 		f.run.CollectPending()
 	}
 }
@@ -180,7 +180,7 @@ func (f *Feed[T]) Hold(held bool) {
 func (f *Feed[T]) Each(visit func(*Assignment[T])) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, a := range f.turns {
+	for _, a := range f.rota {
 		visit(a)
 	}
 }
@@ -189,17 +189,17 @@ func (f *Feed[T]) Each(visit func(*Assignment[T])) {
 // before it reads what is committable.
 func (f *Feed[T]) Collect() { f.run.CollectPending() }
 
-// remove takes an assignment out of the turns; the caller holds the lock. The last one takes its
+// remove takes an assignment out of the rota; the caller holds the lock. The last one takes its
 // place, so that tens of thousands can go at once.
 func (f *Feed[T]) remove(a *Assignment[T]) {
 	if a.at < 0 {
 		return
 	}
-	last := len(f.turns) - 1
-	f.turns[a.at] = f.turns[last]
-	f.turns[a.at].at = a.at
-	f.turns[last] = nil
-	f.turns = f.turns[:last]
+	last := len(f.rota) - 1
+	f.rota[a.at] = f.rota[last]
+	f.rota[a.at].at = a.at
+	f.rota[last] = nil
+	f.rota = f.rota[:last]
 	a.at = -1
 	if f.live[a.partition] == a {
 		if a.before != nil {

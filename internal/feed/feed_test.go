@@ -229,11 +229,11 @@ func TestRevoke(t *testing.T) {
 func TestHoldIsALevel(t *testing.T) {
 	run, f, _ := bench(feed.Options{})
 	for range 2 {
-		f.Hold(true)
+		f.Hurry(true)
 		require.True(t, run.Hurried())
 	}
 	for range 2 {
-		f.Hold(false)
+		f.Hurry(false)
 		require.False(t, run.Hurried())
 	}
 }

@@ -11,17 +11,17 @@ type intake[T any] struct{ f *Feed[T] }
 // Intake is where the island takes its elements from; see core.Drive.
 func (f *Feed[T]) Intake() core.Intake[T] { return intake[T]{f} }
 
-// Next lends the island a chunk of the partition whose turn it is.
+// Next lends the island a chunk of the partition that comes next in the rota.
 func (in intake[T]) Next() (core.Chunk[T], core.Status) {
 	f := in.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for range f.turns {
-		if f.turn >= len(f.turns) {
-			f.turn = 0
+	for range f.rota {
+		if f.upNext >= len(f.rota) {
+			f.upNext = 0
 		}
-		a := f.turns[f.turn]
-		f.turn++
+		a := f.rota[f.upNext]
+		f.upNext++
 		if a.queued == 0 || a.paused && a.state == live {
 			continue
 		}
@@ -75,7 +75,7 @@ func (in intake[T]) Ready() bool {
 	f := in.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, a := range f.turns {
+	for _, a := range f.rota {
 		if a.queued > 0 && !(a.paused && a.state == live) {
 			return true
 		}
@@ -88,7 +88,7 @@ func (in intake[T]) More() bool {
 	f := in.f
 	f.mu.Lock()
 	queued := 0
-	for _, a := range f.turns {
+	for _, a := range f.rota {
 		queued += a.queued
 	}
 	f.mu.Unlock()
@@ -102,7 +102,7 @@ func (in intake[T]) Cancel() {
 	f.over.Store(true)
 	f.mu.Lock()
 	f.cancelled = true
-	for _, a := range f.turns {
+	for _, a := range f.rota {
 		a.reclaim()
 	}
 	f.mu.Unlock()

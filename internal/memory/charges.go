@@ -84,9 +84,9 @@ func (c *Charges) Add(first uint64, n int, bytes int64, lease *Lease, lot Recycl
 	return true
 }
 
-// Held is what deliveries were charged with that are not given back: bytes, and all of their
+// Charged is what deliveries were charged with that is not given back: bytes, and all of their
 // elements.
-func (c *Charges) Held() Load { return Load{c.bytes.Load(), c.records.Load()} }
+func (c *Charges) Charged() Load { return Load{c.bytes.Load(), c.records.Load()} }
 
 // Lot is what the element at an outstanding position was made of, or nil.
 func (c *Charges) Lot(position uint64) Recyclable {

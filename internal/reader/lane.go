@@ -68,7 +68,7 @@ func (l *lane) hurry(why partitions.Urgency, on bool) {
 	} else {
 		l.reasons &^= why
 	}
-	l.feed.Hold(l.reasons != 0)
+	l.feed.Hurry(l.reasons != 0)
 }
 
 // rest takes all reasons, for good.
@@ -76,5 +76,5 @@ func (l *lane) rest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended, l.reasons = true, 0
-	l.feed.Hold(false)
+	l.feed.Hurry(false)
 }

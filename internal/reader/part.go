@@ -71,7 +71,7 @@ func (f *flow) Staged() int { return len(f.staged) }
 
 // Load implements partitions.Flow.
 func (f *flow) Load() memory.Load {
-	held := f.assignment.Charges().Held()
+	load := f.assignment.Charges().Charged()
 	for _, st := range f.staged {
 		held.Records += int64(len(st.records))
 	}

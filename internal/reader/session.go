@@ -168,11 +168,11 @@ func (s *Session) start() {
 		close(s.ready)
 		return
 	}
-	make := kclient.NewConsumerClient
+	newClient := kclient.NewConsumerClient
 	if s.o.Subscription.Manual {
-		make = kclient.NewReaderClient
+		newClient = kclient.NewReaderClient
 	}
-	cl, err := make(s.cfg, s.rebalancer.clientOptions()...)
+	cl, err := newClient(s.cfg, s.rebalancer.clientOptions()...)
 	if err != nil {
 		close(s.ready)
 		s.run.Fail(err)
@@ -232,19 +232,13 @@ func (s *Session) over() bool {
 	return s.ctx.Err() != nil || s.run.Stopped() || s.lane != nil && s.lane.feed.Over()
 }
 
-// inFlight is an assignment that somebody takes the records of.
-type inFlight struct {
-	*assignment
-	part *part
-}
-
 // assigned lists the assignments that there are now.
-func (s *Session) assigned() (as []inFlight) {
+func (s *Session) assigned() (as []*assignment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts.All() {
 		if p.Flow.assignment != nil {
-			as = append(as, inFlight{p.Flow.assignment, p})
+			as = append(as, p.Flow.assignment)
 		}
 	}
 	return as

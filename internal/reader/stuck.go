@@ -46,7 +46,7 @@ const looksInTime = 8
 
 // warnStuck tells of a partition's first record that is not done, and reports whether it has: where
 // that is so for long enough.
-func (s *watcher) warnStuck(a inFlight, after time.Duration) bool {
+func (s *watcher) warnStuck(a *assignment, after time.Duration) bool {
 	if s.warnUnanswered(a, after) {
 		return true
 	}
@@ -69,7 +69,7 @@ func (s *watcher) warnStuck(a inFlight, after time.Duration) bool {
 
 // warnUnanswered tells of a partition's first record that is not done, and reports whether it has:
 // where the record has waited for so long, for nothing but that.
-func (s *watcher) warnUnanswered(a inFlight, after time.Duration) bool {
+func (s *watcher) warnUnanswered(a *assignment, after time.Duration) bool {
 	u, ok := a.Unanswered()
 	if !ok || u.Age < after {
 		return false

@@ -161,7 +161,7 @@ func (r *trackedRun[T, E]) end(ctx context.Context) error {
 // poll is what the goroutine beside the island does: it delivers what there is room for, rewinds,
 // and waits.
 func (r *trackedRun[T, E]) poll() {
-	defer r.feed.Hold(false)
+	defer r.feed.Hurry(false)
 	for {
 		changed := r.feed.Listen()
 		if r.feed.Over() || r.run.Draining() || r.run.Stopped() {
@@ -181,7 +181,7 @@ func (r *trackedRun[T, E]) poll() {
 		if delivered {
 			continue
 		}
-		r.feed.Hold(heldBack)
+		r.feed.Hurry(heldBack)
 		select {
 		case <-changed:
 		case <-r.run.DrainC():
