@@ -38,7 +38,7 @@ func (t *Table[F]) Bounds() Bounds { return t.ends }
 
 // read reports whether everything up to the end of a partition was fetched.
 func (t *Table[F]) read(p *Part[F]) bool {
-	return t.ends.Passed(p.Partition, p.Next) && !p.Missed && p.Flow.Staged() == 0
+	return t.ends.Passed(p.Partition, p.next) && !p.missed && p.Flow.Staged() == 0
 }
 
 // Finish completes the lanes of what was read to its end and finished; what was given up has to be
@@ -48,26 +48,29 @@ func (t *Table[F]) Finish() (all bool) {
 	if !t.ends.Known {
 		return false
 	}
-	type lane struct{ read, settled bool }
+	type lane struct{ read, finished bool }
 	lanes := map[Lane]lane{}
 	all = len(t.parts) > 0
 	for _, p := range t.parts {
 		read := t.read(p) && !p.Going()
-		if !p.attached {
+		if !p.Attached() {
 			all = all && read
 			continue
 		}
-		l, seen := lanes[p.Flow.Lane()]
-		lanes[p.Flow.Lane()] = lane{(l.read || !seen) && read, (l.settled || !seen) && p.Flow.Settled()}
+		l, seen := lanes[p.lane]
+		lanes[p.lane] = lane{(l.read || !seen) && read, (l.finished || !seen) && p.Flow.Finished()}
 	}
+	ending := map[Lane]bool{}
 	for l, is := range lanes {
-		settled := is.read && is.settled && !l.Rewinds()
-		all = all && settled
-		t.out.Hurry = append(t.out.Hurry, Hurry{l, AtEnd, is.read && !settled})
-		if settled {
+		finished := is.read && is.finished && !l.Rewinds()
+		all = all && finished
+		if finished {
 			t.out.Complete = append(t.out.Complete, l)
+		} else if is.read {
+			ending[l] = true
 		}
 	}
+	t.hurry(AtEnd, ending)
 	t.out.CompleteAll = t.out.CompleteAll || all
 	return all
 }
@@ -75,15 +78,15 @@ func (t *Table[F]) Finish() (all bool) {
 // AtRest reports whether a partition waits to be read to its end while nothing is in the way of
 // that: its tail may hold nothing that can be read.
 func (t *Table[F]) AtRest(p *Part[F]) bool {
-	return p.state == Flowing && !p.Missed && p.Flow.Staged() == 0 && !p.Flow.Rewinding() && p.Flow.Queued() == 0 &&
-		!t.ends.Passed(p.Partition, p.Next)
+	return p.state == Flowing && !p.missed && p.Flow.Staged() == 0 && !p.Flow.Rewinding() && p.Flow.Queued() == 0 &&
+		!t.ends.Passed(p.Partition, p.next)
 }
 
 // Skip says that there is nothing to read of a partition from one offset up to another, unless
 // something has come of it meanwhile.
 func (t *Table[F]) Skip(p *Part[F], from, to int64) {
-	same := p.Next == from || p.Next < 0 && from == t.ends.First[p.Partition]
-	if t.has(p) && same && !p.Going() && !p.Missed && !p.rewinding() {
-		p.Next = to
+	same := p.next == from || p.next < 0 && from == t.ends.First[p.Partition]
+	if t.has(p) && same && !p.Going() && !p.missed && !p.rewinding() {
+		p.next = to
 	}
 }

@@ -78,6 +78,25 @@ func (u Urgency) String() string {
 	}
 }
 
+// hurry decides which lanes hurry for a reason: those that were told so before, and are not among
+// them, are told that they may rest, also where they have no partition any more. Those that go on
+// hurrying are told again, as each time finished tokens are looked for that were not reported.
+func (t *Table[F]) hurry(why Urgency, lanes map[Lane]bool) {
+	for l, reasons := range t.hurrying {
+		if reasons&why == 0 || lanes[l] {
+			continue
+		}
+		if t.hurrying[l] &^= why; t.hurrying[l] == 0 {
+			delete(t.hurrying, l)
+		}
+		t.out.Hurry = append(t.out.Hurry, Hurry{l, why, false})
+	}
+	for l := range lanes {
+		t.hurrying[l] |= why
+		t.out.Hurry = append(t.out.Hurry, Hurry{l, why, true})
+	}
+}
+
 // fetch decides whether the client fetches a partition; the last decision counts.
 func (t *Table[F]) fetch(p topics.Partition, on bool) {
 	if _, twice := t.fetches[p]; !twice {

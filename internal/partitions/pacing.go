@@ -31,11 +31,11 @@ func (t *Table[F]) Pause(ps []topics.Partition, on bool) {
 			p.reasons &^= User
 		}
 		p.change()
-		if !p.attached {
+		if !p.Attached() {
 			continue
 		}
 		t.out.Gate = append(t.out.Gate, Gate[F]{p, on})
-		if p.reasons&held == 0 {
+		if p.reasons&throttled == 0 {
 			t.fetch(tp, !on)
 		}
 	}
@@ -44,34 +44,37 @@ func (t *Table[F]) Pause(ps []topics.Partition, on bool) {
 // Delivered says that a partition has got more, and pauses it where that is too much. It reports
 // whether it has.
 func (t *Table[F]) Delivered(p *Part[F]) bool {
-	if p.reasons&held != 0 || !p.attached || !t.has(p) {
+	if p.reasons&throttled != 0 || !p.Attached() || !t.has(p) {
 		return false
 	}
 	switch {
 	case p.Flow.Full():
-		t.hold(p, Full)
+		t.throttle(p, Full)
 	case t.tooMuch(p):
-		t.hold(p, Share)
+		t.throttle(p, Share)
 	default:
 		return false
 	}
 	return true
 }
 
+// share is what one partition may hold now.
+func (t *Table[F]) share() memory.Load { return t.o.Share(len(t.parts)) }
+
 // tooMuch reports whether a partition is to be paused for what it holds: its share, where what is
 // left is for those that have nothing; else twice its share, if it is slow to finish that.
 func (t *Table[F]) tooMuch(p *Part[F]) bool {
-	share := t.o.Share(len(t.parts))
+	share := t.share()
 	if t.strained {
 		return p.Flow.Load().Exceeds(1, share)
 	}
 	return p.Flow.Load().Exceeds(2, share) && t.lags(p)
 }
 
-// hold pauses a partition until there is room again.
-func (t *Table[F]) hold(p *Part[F], why Reason) {
+// throttle pauses a partition until there is room again.
+func (t *Table[F]) throttle(p *Part[F], why Reason) {
 	p.reasons |= why
-	t.held[p.Partition] = p
+	t.throttled[p] = true
 	t.fetch(p.Partition, false)
 	p.change()
 }
@@ -95,13 +98,13 @@ func (t *Table[F]) lags(p *Part[F]) bool {
 func (t *Table[F]) Strain() bool {
 	var hogs []*Part[F]
 	slow, others := false, false
-	share := t.o.Share(len(t.parts))
+	share := t.share()
 	for _, p := range t.parts {
-		hog := p.attached && t.hogs(p, share)
+		hog := p.Attached() && t.hogs(p, share)
 		switch {
-		case p.reasons&held != 0, p.reasons&User != 0 && hog:
+		case p.reasons&throttled != 0, p.reasons&User != 0 && hog:
 			slow = true
-		case !p.attached:
+		case !p.Attached():
 		case p.reasons&User != 0:
 			slow = slow || p.Flow.Load() != (memory.Load{})
 		case !hog:
@@ -116,7 +119,7 @@ func (t *Table[F]) Strain() bool {
 		return false
 	}
 	for _, p := range hogs {
-		t.hold(p, Share)
+		t.throttle(p, Share)
 	}
 	t.strained = true
 	return true
@@ -132,40 +135,38 @@ func (t *Table[F]) Strained() bool { return t.strained }
 // nothing waits to be taken.
 func (t *Table[F]) Release() {
 	starving := map[Lane]bool{}
-	share := t.o.Share(len(t.parts))
-	for key, p := range t.held {
-		if p.attached && !starving[p.Flow.Lane()] {
-			starving[p.Flow.Lane()] = false
-		}
+	share := t.share()
+	for p := range t.throttled {
 		switch {
-		case !t.has(p) || !p.attached || p.Going():
-			delete(t.held, key)
+		case !t.has(p) || !p.Attached() || p.Going():
+			delete(t.throttled, p)
 		case !p.Flow.Full() && !t.hogs(p, share):
-			p.reasons &^= held
-			delete(t.held, key)
+			p.reasons &^= throttled
+			delete(t.throttled, p)
 			p.change()
 			if p.reasons&User == 0 {
-				t.fetch(key, true)
+				t.fetch(p.Partition, true)
 			}
 		case p.Flow.Starved():
-			starving[p.Flow.Lane()] = true
+			starving[p.lane] = true
 		}
 	}
-	for l, is := range starving {
-		t.out.Hurry = append(t.out.Hurry, Hurry{l, Starved, is})
-	}
+	t.hurry(Starved, starving)
 }
 
 // Idle is told whether nothing is fetched because the budget is used up. Lanes to which nothing is
 // on its way hurry then.
-func (t *Table[F]) Idle(spent bool, lanes []Lane) {
-	queued := map[Lane]int{}
-	for _, p := range t.parts {
-		if spent && p.attached && p.reasons&User == 0 {
-			queued[p.Flow.Lane()] += p.Flow.Queued()
+func (t *Table[F]) Idle(spent bool) {
+	idle := map[Lane]bool{}
+	if spent {
+		for _, l := range t.Lanes() {
+			idle[l] = true
+		}
+		for _, p := range t.parts {
+			if p.Attached() && p.reasons&User == 0 && p.Flow.Queued() > 0 {
+				delete(idle, p.lane)
+			}
 		}
 	}
-	for _, l := range lanes {
-		t.out.Hurry = append(t.out.Hurry, Hurry{l, Spent, spent && queued[l] == 0})
-	}
+	t.hurry(Spent, idle)
 }

@@ -8,10 +8,8 @@ import (
 )
 
 // Flow is what stands behind a partition: what was fetched of it and is not finished. It answers
-// for the moment when it is asked.
+// for the moment when it is asked, and is asked only while the partition has a [Lane].
 type Flow interface {
-	// Lane is where the partition's records go; of the others it is only asked while it has one.
-	Lane() Lane
 	// Full reports whether the tracker takes no more until something is finished.
 	Full() bool
 	// Starved reports whether something travels while nothing waits to be taken.
@@ -28,9 +26,9 @@ type Flow interface {
 	Age() (time.Duration, bool)
 	// Rewinding reports whether it waits to be read again from a record that was given up.
 	Rewinding() bool
-	// Settled reports whether nothing waits, nothing travels, and nothing has to be delivered
+	// Finished reports whether nothing waits, nothing travels, and nothing has to be delivered
 	// again.
-	Settled() bool
+	Finished() bool
 }
 
 // Lane is the way from the poller to an island: that of all partitions, or of one whose sub-stream
@@ -40,21 +38,20 @@ type Lane interface {
 	Rewinds() bool
 }
 
-// Part is a partition that is assigned. Its fields are under the lock of whoever has the [Table].
+// Part is a partition that is assigned. Its fields are under the lock of whoever has the [Table],
+// which alone changes those that are not exported.
 type Part[F Flow] struct {
 	topics.Partition
 	Flow F
-	// Next is the offset to be fetched next, -1 where it is not known.
-	Next int64
-	// Missed: records were fetched, from Next on, that nobody took: the client has to go back.
-	Missed bool
 
-	state    State
-	reasons  Reason
-	located  bool // where it begins is known
-	attached bool // its records are taken
-	given    bool // a sub-stream of it was given out and has not ended
-	barren   int  // sub-streams that have ended one after the other without finishing anything
+	state   State
+	reasons Reason
+	lane    Lane  // where its records go; nil: nobody takes them
+	next    int64 // the offset to be fetched next, -1 where it is not known
+	missed  bool  // records were fetched, from next on, that nobody took: the client has to go back
+	located bool  // where it begins is known
+	given   bool  // a sub-stream of it was given out and has not ended
+	barren  int   // sub-streams that have ended one after the other without finishing anything
 }
 
 // State is where the partition stands.
@@ -67,30 +64,41 @@ func (p *Part[F]) Reasons() Reason { return p.reasons }
 func (p *Part[F]) PausedByUser() bool { return p.reasons&User != 0 }
 
 // PausedForRoom reports whether it is not fetched because it has too much in flight.
-func (p *Part[F]) PausedForRoom() bool { return p.reasons&held != 0 }
+func (p *Part[F]) PausedForRoom() bool { return p.reasons&throttled != 0 }
+
+// Next is the offset to be fetched next, -1 where it is not known.
+func (p *Part[F]) Next() int64 { return p.next }
+
+// Missed reports whether records were fetched, from Next on, that nobody took: the client has to go
+// back.
+func (p *Part[F]) Missed() bool { return p.missed }
 
 // Located reports whether it is known where the partition begins.
 func (p *Part[F]) Located() bool { return p.located }
 
+// Lane is where its records go, nil where nobody takes them. A partition that is being taken away
+// keeps it.
+func (p *Part[F]) Lane() Lane { return p.lane }
+
 // Attached reports whether somebody takes its records.
-func (p *Part[F]) Attached() bool { return p.attached }
+func (p *Part[F]) Attached() bool { return p.lane != nil }
 
 // Going reports whether the partition is being taken away, or was.
 func (p *Part[F]) Going() bool { return p.state >= Revoking }
 
 // Unrun reports whether its sub-stream was given out and does not run: Each has as many children as
 // it may.
-func (p *Part[F]) Unrun() bool { return p.given && !p.attached && !p.Going() }
+func (p *Part[F]) Unrun() bool { return p.given && !p.Attached() && !p.Going() }
 
 // rewinding reports whether what is fetched of it is not wanted.
-func (p *Part[F]) rewinding() bool { return p.attached && p.Flow.Rewinding() }
+func (p *Part[F]) rewinding() bool { return p.Attached() && p.Flow.Rewinding() }
 
 // miss notes that records were fetched which nobody took.
 func (p *Part[F]) miss(first int64) {
-	if p.Next < 0 {
-		p.Next = first
+	if p.next < 0 {
+		p.next = first
 	}
-	p.Missed = true
+	p.missed = true
 }
 
 // change makes the state that of what is known of the partition.
@@ -99,7 +107,7 @@ func (p *Part[F]) change() {
 	case p.Going():
 	case !p.located:
 		p.state = Joining
-	case !p.attached:
+	case !p.Attached():
 		p.state = Waiting
 	case p.reasons != 0:
 		p.state = Paused

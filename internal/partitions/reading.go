@@ -10,8 +10,8 @@ func (t *Table[F]) Fetched(tp topics.Partition, first int64) (*Part[F], bool) {
 	switch {
 	case p == nil || p.Going() || p.rewinding():
 		return nil, false
-	case !p.attached || p.Missed:
-		if !t.ends.Passed(tp, p.Next) { // else it is written after the end of a bounded run
+	case !p.Attached() || p.missed:
+		if !t.ends.Passed(tp, p.next) { // else it is written after the end of a bounded run
 			p.miss(first)
 		}
 		return nil, false
@@ -19,21 +19,24 @@ func (t *Table[F]) Fetched(tp topics.Partition, first int64) (*Part[F], bool) {
 	return p, true
 }
 
+// Read says that records of a partition were taken; it is read from the offset after them.
+func (t *Table[F]) Read(p *Part[F], after int64) { p.next = after }
+
 // Refused says that records were not taken after all, because what takes them has ended since:
 // whoever takes the partition next begins with them.
 func (t *Table[F]) Refused(p *Part[F], first int64) {
-	if !p.Missed && !p.rewinding() {
+	if !p.missed && !p.rewinding() {
 		p.miss(first)
 	}
 }
 
 // GoBack says that a partition is to be read from an offset, by the client.
-func (t *Table[F]) GoBack(p *Part[F], offset int64) { p.Next, p.Missed = offset, true }
+func (t *Table[F]) GoBack(p *Part[F], offset int64) { p.next, p.missed = offset, true }
 
 // NeedsSeek reports whether some partition is to be read again.
 func (t *Table[F]) NeedsSeek() bool {
 	for _, p := range t.parts {
-		if p.Missed && p.attached && !p.rewinding() {
+		if p.missed && p.Attached() && !p.rewinding() {
 			return true
 		}
 	}
@@ -43,9 +46,9 @@ func (t *Table[F]) NeedsSeek() bool {
 // Seek lets the client go back where records were missed.
 func (t *Table[F]) Seek() {
 	for _, p := range t.parts {
-		if p.Missed && p.attached && !p.rewinding() {
-			p.Missed = false
-			t.out.Seek = append(t.out.Seek, Seek{p.Partition, p.Next})
+		if p.missed && p.Attached() && !p.rewinding() {
+			p.missed = false
+			t.out.Seek = append(t.out.Seek, Seek{p.Partition, p.next})
 		}
 	}
 }
@@ -53,7 +56,7 @@ func (t *Table[F]) Seek() {
 // Rewound says that a fresh assignment has taken the place of one from which something was given
 // up; its Flow is that of the fresh one. It begins at an offset.
 func (t *Table[F]) Rewound(p *Part[F], from int64) {
-	p.Next, p.Missed = from, false
+	p.next, p.missed = from, false
 	if p.reasons&User != 0 {
 		t.out.Gate = append(t.out.Gate, Gate[F]{p, true})
 	}

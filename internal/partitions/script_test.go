@@ -19,14 +19,14 @@ import (
 // writes anew what follows.
 //
 //	world bytes=N records=N        a new table, with so much memory for delivered records
-//	join|locate|attach|give|closed|deliver|revoke|forget|pause|resume P…    next=N, lane=L
+//	join|locate|attach|give|closed|deliver|revoke|forget|pause|resume P…    next=N, anew, lane=L
 //	detach P progress undone=N over
-//	is P… bytes=N records=N pinned=N age=D queued=N staged=N full starved rewinding unsettled
+//	is P… bytes=N records=N pinned=N age=D queued=N staged=N full starved rewinding unfinished
 //	lane L rewinds
 //	fetched|refused P first=N; read P next=N; goback P offset=N; rewound P from=N; seek; needs-seek
 //	strain, relax, release, idle spent
 //	bound first=N end=N, finish, skip P from=N to=N, at-rest
-//	end, state
+//	end, state, lanes
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld(memory.Load{Bytes: 8 << 20, Records: 100_000})
@@ -136,6 +136,8 @@ func (w *world) do(s *step) string {
 		return ""
 	case "state":
 		return ""
+	case "lanes":
+		return w.lanesTaken()
 	case "at-rest":
 		var out string
 		for _, p := range w.All() {
@@ -153,7 +155,7 @@ func (w *world) do(s *step) string {
 		w.Release()
 		return ""
 	case "idle":
-		w.Idle(s.has("spent"), w.Lanes())
+		w.Idle(s.has("spent"))
 		return ""
 	case "seek":
 		w.Seek()
@@ -184,10 +186,15 @@ func (w *world) doTo(s *step, name string) string {
 	case "join":
 		w.join(name)
 	case "locate":
+		next := int64(-1)
 		if s.has("next") {
-			p.Next = s.int("next")
+			next = s.int("next")
 		}
-		w.Locate(p)
+		if s.has("anew") {
+			w.LocateAnew(p, next)
+		} else {
+			w.Locate(p, next)
+		}
 	case "attach":
 		lane := s.text("lane")
 		if lane == "" {
@@ -201,7 +208,7 @@ func (w *world) doTo(s *step, name string) string {
 		if s.has("undone") {
 			how.Undone = s.int("undone")
 		}
-		w.detach(p, how)
+		w.Detach(p, how)
 	case "give":
 		_, given := w.Give(named(name))
 		return fmt.Sprintf("%s given: %v\n", name, given)
@@ -215,7 +222,7 @@ func (w *world) doTo(s *step, name string) string {
 		_, wanted := w.Fetched(named(name), s.int("first"))
 		return fmt.Sprintf("%s wanted: %v\n", name, wanted)
 	case "read":
-		p.Next = s.int("next")
+		w.Read(p, s.int("next"))
 	case "refused":
 		w.Refused(p, s.int("first"))
 	case "goback":
@@ -232,7 +239,7 @@ func (w *world) doTo(s *step, name string) string {
 
 // tell says what a flow is; what is not said is as it was after it was made.
 func (s *step) tell(f *fakeFlow) {
-	*f = fakeFlow{lane: f.lane, full: s.has("full"), starved: s.has("starved"), rewinding: s.has("rewinding"), unsettled: s.has("unsettled")}
+	*f = fakeFlow{full: s.has("full"), starved: s.has("starved"), rewinding: s.has("rewinding"), unfinished: s.has("unfinished")}
 	for _, a := range s.d.CmdArgs {
 		switch a.Key {
 		case "bytes":

@@ -44,8 +44,8 @@ const (
 	Share
 )
 
-// held are the reasons that go when there is room again.
-const held = Full | Share
+// throttled are the reasons that go when there is room again.
+const throttled = Full | Share
 
 // String returns the reasons' names, with plus signs between them.
 func (r Reason) String() string {

@@ -13,9 +13,11 @@ type Table[F Flow] struct {
 	o     Options
 	parts map[topics.Partition]*Part[F]
 	// those that are paused for Full or Share, and some that were
-	held   map[topics.Partition]*Part[F]
-	ending bool
-	ends   Bounds
+	throttled map[*Part[F]]bool
+	// hurrying is which lanes were told to hurry, and why: who was told is told when it is over.
+	hurrying map[Lane]Urgency
+	ending   bool
+	ends     Bounds
 	// strained: the budget is full, and those that hold more than their share are paused.
 	strained bool
 
@@ -34,7 +36,7 @@ type Options struct {
 
 // New makes the table of a run that has no partition yet.
 func New[F Flow](o Options) *Table[F] {
-	return &Table[F]{o: o, parts: map[topics.Partition]*Part[F]{}, held: map[topics.Partition]*Part[F]{}, fetches: map[topics.Partition]bool{}}
+	return &Table[F]{o: o, parts: map[topics.Partition]*Part[F]{}, throttled: map[*Part[F]]bool{}, hurrying: map[Lane]Urgency{}, fetches: map[topics.Partition]bool{}}
 }
 
 // Get is a partition that is assigned, or nil.
@@ -61,28 +63,38 @@ func (t *Table[F]) has(p *Part[F]) bool { return t.parts[p.Partition] == p }
 
 // Join takes in a partition that was assigned. It is not fetched until somebody takes its records.
 func (t *Table[F]) Join(tp topics.Partition, flow F) *Part[F] {
-	p := &Part[F]{Partition: tp, Flow: flow, Next: -1}
+	p := &Part[F]{Partition: tp, Flow: flow, next: -1}
 	t.parts[tp] = p
 	// what is paused stays so across rebalances in the client, and so does what is not
 	t.fetch(tp, false)
 	return p
 }
 
-// Locate says that it is known where a partition begins; next is -1 where only the client knows.
-func (t *Table[F]) Locate(p *Part[F]) {
+// Locate says that it is known where a partition begins: at next, which is -1 where only the client
+// knows. What is known already stays.
+func (t *Table[F]) Locate(p *Part[F], next int64) {
+	if p.next < 0 {
+		p.next = max(-1, next)
+	}
 	p.located = true
 	p.change()
 }
 
-// Attach says that somebody takes the records of a partition, whose Flow has a lane now. It reports
+// LocateAnew is Locate where of two answers the later one counts, as nothing was read between them.
+func (t *Table[F]) LocateAnew(p *Part[F], next int64) {
+	p.next = -1
+	t.Locate(p, next)
+}
+
+// Attach says that the records of a partition go a way, which its Flow has by now. It reports
 // false, and nothing has happened, where the partition is gone or the run ends.
-func (t *Table[F]) Attach(p *Part[F]) bool {
+func (t *Table[F]) Attach(p *Part[F], lane Lane) bool {
 	if !t.Attachable(p) {
 		return false
 	}
-	p.attached = true
-	p.reasons &^= held
-	delete(t.held, p.Partition)
+	p.lane = lane
+	p.reasons &^= throttled
+	delete(t.throttled, p)
 	if p.reasons&User != 0 {
 		t.out.Gate = append(t.out.Gate, Gate[F]{p, true})
 	} else {
@@ -105,15 +117,16 @@ type Ended struct {
 	Over bool
 }
 
-// Detach says that nobody takes the records of a partition any more: its sub-stream has ended.
+// Detach says that nobody takes the records of a partition any more: its sub-stream has ended, or
+// could not begin.
 // Where the partition stays another one is to follow: at once if it has finished something, else
 // after a pause. One that has finished nothing would meet the same record again, a poisoned one
 // that Each's policy skips the failures of; and each time the client drops what it has fetched of
 // all partitions.
 func (t *Table[F]) Detach(p *Part[F], how Ended) {
-	p.attached = false
+	p.lane = nil
 	if how.Undone >= 0 {
-		p.Next, p.Missed = how.Undone, true
+		p.next, p.missed = how.Undone, true
 	}
 	pause := p.pauseBefore(how.Progress)
 	p.change()
@@ -121,7 +134,7 @@ func (t *Table[F]) Detach(p *Part[F], how Ended) {
 		return
 	}
 	t.fetch(p.Partition, false)
-	if read := t.ends.Passed(p.Partition, p.Next) && !p.Missed; how.Over || read {
+	if read := t.ends.Passed(p.Partition, p.next) && !p.missed; how.Over || read {
 		return
 	}
 	t.out.Start = append(t.out.Start, Start[F]{p, pause})
@@ -172,6 +185,7 @@ func (t *Table[F]) Revoke(ps []topics.Partition) map[topics.Partition]*Part[F] {
 func (t *Table[F]) Forget(parts map[topics.Partition]*Part[F]) {
 	for _, p := range parts {
 		p.state = Gone
+		delete(t.throttled, p)
 		if t.has(p) {
 			delete(t.parts, p.Partition)
 		}
@@ -198,9 +212,9 @@ func (t *Table[F]) Lanes() []Lane {
 	var lanes []Lane
 	seen := map[Lane]bool{}
 	for _, p := range t.parts {
-		if p.attached && !seen[p.Flow.Lane()] {
-			seen[p.Flow.Lane()] = true
-			lanes = append(lanes, p.Flow.Lane())
+		if p.Attached() && !seen[p.lane] {
+			seen[p.lane] = true
+			lanes = append(lanes, p.lane)
 		}
 	}
 	return lanes

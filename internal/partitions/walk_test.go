@@ -2,6 +2,7 @@ package partitions_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -16,7 +17,8 @@ import (
 
 // A random walk over everything that can happen finds no state and no transition that the table
 // does not name, meets each that it names, and after each step the client fetches exactly the
-// partitions that are taken and are paused by nobody.
+// partitions that are taken and are paused by nobody; and no lane hurries for a partition that has
+// no room where it has none such.
 func TestRandomWalk(t *testing.T) {
 	seen := map[[2]partitions.State]bool{}
 	for seed := range uint64(400) {
@@ -25,6 +27,19 @@ func TestRandomWalk(t *testing.T) {
 	for from, all := range partitions.Transitions() {
 		for _, to := range all {
 			require.True(t, seen[[2]partitions.State{from, to}], "%v to %v was never met", from, to)
+		}
+	}
+}
+
+// requireNobodyStarvesForNothing says that each lane that hurries for a partition without room has
+// one.
+func (w *world) requireNobodyStarvesForNothing(t *testing.T, after string) {
+	t.Helper()
+	for h, on := range w.hurries {
+		if on && h.Why == partitions.Starved {
+			require.True(t, slices.ContainsFunc(slices.Collect(maps.Values(w.All())), func(p *part) bool {
+				return p.Lane() == h.Lane && p.PausedForRoom() && p.Flow.starved
+			}), after)
 		}
 	}
 }
@@ -42,7 +57,7 @@ func walk(t *testing.T, seed uint64, seen map[[2]partitions.State]bool) {
 		tp := named(name)
 		op := r.IntN(26)
 		log = append(log, fmt.Sprintf("%d %s", op, name))
-		p := w.Get(tp)
+		p, released := w.Get(tp), false
 		switch {
 		case p == nil:
 			if w.Ending() {
@@ -53,11 +68,11 @@ func walk(t *testing.T, seed uint64, seen map[[2]partitions.State]bool) {
 				w.attach(p, "single")
 			}
 		case op == 0:
-			w.Locate(p)
+			w.Locate(p, int64(r.IntN(20)))
 		case op == 1 && !p.Attached():
 			w.attach(p, name)
 		case op == 2 && p.Attached() && !single:
-			w.detach(p, partitions.Ended{Progress: r.IntN(2) == 0, Undone: int64(r.IntN(3)) - 1, Over: r.IntN(9) == 0})
+			w.Detach(p, partitions.Ended{Progress: r.IntN(2) == 0, Undone: int64(r.IntN(3)) - 1, Over: r.IntN(9) == 0})
 		case op == 3:
 			w.Give(tp)
 		case op == 4:
@@ -66,7 +81,7 @@ func walk(t *testing.T, seed uint64, seen map[[2]partitions.State]bool) {
 			p.Flow.full, p.Flow.starved, p.Flow.rewinding = r.IntN(4) == 0, r.IntN(4) == 0, r.IntN(8) == 0
 			p.Flow.load = memory.Load{Bytes: int64(r.IntN(4 << 20)), Records: int64(r.IntN(400))}
 			p.Flow.age = time.Duration(r.IntN(500)) * time.Millisecond
-			p.Flow.unsettled, p.Flow.queued = r.IntN(2) == 0, r.IntN(3)
+			p.Flow.unfinished, p.Flow.queued = r.IntN(2) == 0, r.IntN(3)
 		case op <= 9 && p.Attached():
 			w.Delivered(p)
 		case op == 10:
@@ -75,6 +90,7 @@ func walk(t *testing.T, seed uint64, seen map[[2]partitions.State]bool) {
 			w.Relax()
 		case op <= 14:
 			w.Release()
+			released = true
 		case op <= 17:
 			if _, bad := w.NotAssigned([]topics.Partition{tp}); !bad {
 				w.Pause([]topics.Partition{tp}, op != 15)
@@ -96,11 +112,14 @@ func walk(t *testing.T, seed uint64, seen map[[2]partitions.State]bool) {
 		case op == 23 && r.IntN(20) == 0:
 			gone = append(gone, w.End())
 		case op == 24:
-			w.Idle(r.IntN(2) == 0, w.Lanes())
+			w.Idle(r.IntN(2) == 0)
 		case op == 25:
 			w.GoBack(p, int64(r.IntN(10)))
 		}
 		w.carryOut()
+		if released {
+			w.requireNobodyStarvesForNothing(t, fmt.Sprintf("seed %d: after %v", seed, log))
+		}
 		for _, p := range w.every {
 			from, known := was[p]
 			to := p.State()

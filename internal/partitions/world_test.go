@@ -13,15 +13,13 @@ import (
 
 // fakeFlow answers what it was told to.
 type fakeFlow struct {
-	lane                                *fakeLane
-	full, starved, rewinding, unsettled bool
-	queued, staged                      int
-	load                                memory.Load
-	pinned                              int64
-	age                                 time.Duration
+	full, starved, rewinding, unfinished bool
+	queued, staged                       int
+	load                                 memory.Load
+	pinned                               int64
+	age                                  time.Duration
 }
 
-func (f *fakeFlow) Lane() partitions.Lane      { return f.lane }
 func (f *fakeFlow) Full() bool                 { return f.full }
 func (f *fakeFlow) Starved() bool              { return f.starved }
 func (f *fakeFlow) Queued() int                { return f.queued }
@@ -30,7 +28,7 @@ func (f *fakeFlow) Load() memory.Load          { return f.load }
 func (f *fakeFlow) Pinned() int64              { return f.pinned }
 func (f *fakeFlow) Age() (time.Duration, bool) { return f.age, f.age > 0 }
 func (f *fakeFlow) Rewinding() bool            { return f.rewinding }
-func (f *fakeFlow) Settled() bool              { return !f.unsettled }
+func (f *fakeFlow) Finished() bool             { return !f.unfinished }
 
 type fakeLane struct {
 	name    string
@@ -95,19 +93,11 @@ func (w *world) join(name string) *part {
 }
 
 func (w *world) attach(p *part, lane string) bool {
-	was := p.Flow.lane
-	p.Flow.lane = w.lane(lane)
-	if !w.Attach(p) {
-		p.Flow.lane = was
+	if !w.Attach(p, w.lane(lane)) {
 		return false
 	}
 	w.shut[nameOf(p.Partition)] = false // the assignment is a fresh one
 	return true
-}
-
-func (w *world) detach(p *part, how partitions.Ended) {
-	p.Flow.lane = nil
-	w.Detach(p, how)
 }
 
 // carryOut takes the commands, does to the client what they say, and describes them.
@@ -181,15 +171,27 @@ func (w *world) states() string {
 		if r := p.Reasons(); r != 0 {
 			fmt.Fprintf(&b, "(%v)", r)
 		}
-		if p.Next >= 0 {
-			fmt.Fprintf(&b, " next=%d", p.Next)
+		if p.Next() >= 0 {
+			fmt.Fprintf(&b, " next=%d", p.Next())
 		}
-		if p.Missed {
+		if p.Missed() {
 			b.WriteString(" missed")
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// lanesTaken says which way the records of partitions go that somebody takes.
+func (w *world) lanesTaken() string {
+	var lines []string
+	for name, p := range w.every {
+		if p.Attached() {
+			lines = append(lines, fmt.Sprintf("%s %s\n", name, p.Lane().(*fakeLane).name))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }
 
 // census counts partitions by where they stand.

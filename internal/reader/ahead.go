@@ -159,7 +159,7 @@ func undelivered(p *part, e feed.End, ended bool) (int64, bool) {
 	case len(p.Flow.staged) > 0:
 		return p.Flow.staged[0].records[0].Offset, true
 	case p.Flow.rewound:
-		return p.Next, true
+		return p.Next(), true
 	}
 	return 0, false // what was committed was delivered
 }

@@ -195,8 +195,8 @@ func (s *starter) assignManually(ctx context.Context, ps []topics.Partition) err
 			continue
 		}
 		at.Set(tp, kgo.NewOffset().At(first[tp]))
-		if p := s.parts.Get(tp); p != nil && p.Next < 0 {
-			p.Next = first[tp]
+		if p := s.parts.Get(tp); p != nil {
+			s.parts.Locate(p, first[tp])
 		}
 	}
 	s.mu.Unlock()

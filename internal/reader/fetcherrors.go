@@ -74,7 +74,7 @@ func (s *faults) nextOf(tp topics.Partition) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.parts.Get(tp); p != nil {
-		return p.Next
+		return p.Next()
 	}
 	return -1
 }

@@ -48,7 +48,7 @@ func (s *poller) give(b batch, lease *memory.Lease) {
 			f.rewound = false
 		case s.o.Ahead > 0: // they stay staged: the partition's last commit sets the offset back
 		case wanted:
-			p.Next = b.after
+			s.parts.Read(p, b.after)
 		default:
 			s.parts.Refused(p, recs[0].Offset)
 		}
@@ -93,10 +93,10 @@ func (s *poller) rewindLane(l *lane) error {
 	rewound, err := l.feed.Rewind()
 	for _, r := range rewound {
 		p := s.parts.Get(r.Partition())
-		if p == nil || p.Flow.lane != l { // taken away, or with another sub-stream by now
+		if p == nil || laneOf(p) != l { // taken away, or with another sub-stream by now
 			continue
 		}
-		p.Flow.attach(l, r.Assignment)
+		p.Flow.assignment = r.Assignment
 		p.Flow.rewound = true
 		p.Flow.unstageAll()
 		s.parts.Rewound(p, r.From)
@@ -115,7 +115,7 @@ func (s *poller) needsRewind() bool {
 		return true
 	}
 	for _, p := range s.parts.All() {
-		if p.Attached() && p.Flow.lane.feed.NeedsRewind() {
+		if p.Attached() && laneOf(p).feed.NeedsRewind() {
 			return true
 		}
 	}

@@ -108,7 +108,7 @@ func (s *callers) stopped(ctx context.Context, going parts) {
 	s.mu.Lock()
 	for _, p := range going {
 		ps = append(ps, p.Partition)
-		at[p.Partition] = Position{Next: p.Next, Done: -1, owner: p.Flow.owner}
+		at[p.Partition] = Position{Next: p.Next(), Done: -1, owner: p.Flow.owner}
 	}
 	s.mu.Unlock()
 	topics.Sort(ps)

@@ -9,6 +9,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/internal/feed"
 	"github.com/vicuna-go/vicuna/internal/partitions"
+	"github.com/vicuna-go/vicuna/internal/tracker"
 )
 
 // Lane is the way from the poller to an island.
@@ -42,6 +43,27 @@ func (s *Session) NewLane(isl *core.Island, info *core.StageInfo) *Lane {
 		More: s.more, Once: s.o.Ahead > 0,
 	})
 	return l
+}
+
+// laneOf is the way of a partition's records; nil where it has none. The caller holds the
+// session's lock.
+func laneOf(p *part) *lane {
+	l, _ := p.Lane().(*lane)
+	return l
+}
+
+// connect lets the records of a partition go a way, from a mark on; false: it was taken away, or
+// the run ends. It is called within decide.
+func (s *Session) connect(p *part, l *lane, start tracker.Mark) (bool, error) {
+	if !s.parts.Attachable(p) {
+		return false, nil
+	}
+	a, err := l.feed.Assign(p.Partition, start)
+	if err != nil {
+		return false, err
+	}
+	p.Flow.assignment = a
+	return s.parts.Attach(p, l), nil
 }
 
 // Intake is where the island takes its records from.

@@ -25,8 +25,7 @@ type assignment = feed.Assignment[*kgo.Record]
 // flow is what a run has of a partition beside its state. Its fields are under the session's lock.
 type flow struct {
 	owner      *commit.Owner
-	lane       *lane       // nil: nobody takes its records now
-	assignment *assignment // in the lane's feed; nil as well
+	assignment *assignment // in the feed of its lane; nil where it has none
 
 	began   int64 // the offset of the first record that was fetched, -1 before
 	ofGroup int64 // what the group had committed when it was assigned, -1 where that was nothing
@@ -54,9 +53,6 @@ type flow struct {
 
 var _ partitions.Flow = (*flow)(nil)
 
-// Lane implements partitions.Flow.
-func (f *flow) Lane() partitions.Lane { return f.lane }
-
 // Full implements partitions.Flow.
 func (f *flow) Full() bool { return f.assignment.Full() }
 
@@ -73,10 +69,10 @@ func (f *flow) Staged() int { return len(f.staged) }
 func (f *flow) Load() memory.Load {
 	load := f.assignment.Charges().Charged()
 	for _, st := range f.staged {
-		held.Records += int64(len(st.records))
+		load.Records += int64(len(st.records))
 	}
-	held.Bytes += f.stagedBytes
-	return held
+	load.Bytes += f.stagedBytes
+	return load
 }
 
 // Pinned implements partitions.Flow.
@@ -97,13 +93,10 @@ func (f *flow) Age() (time.Duration, bool) {
 // Rewinding implements partitions.Flow.
 func (f *flow) Rewinding() bool { return f.assignment.Rewinding() }
 
-// Settled implements partitions.Flow. What was given up is asked of the assignment itself, which
+// Finished implements partitions.Flow. What was given up is asked of the assignment itself, which
 // knows it in the same step as that it travels no more; an assignment that is not live is being
 // replaced.
-func (f *flow) Settled() bool {
+func (f *flow) Finished() bool {
 	a := f.assignment
 	return a.Live() && a.Queued() == 0 && a.Travelling() == 0 && !a.Abandoned()
 }
-
-// attach puts an assignment behind it.
-func (f *flow) attach(l *lane, a *assignment) { f.lane, f.assignment = l, a }

@@ -150,13 +150,7 @@ func (s *poller) strain() {
 // idle lets holders emit (a Batch) while the budget is full and nothing is on its way to them: they
 // would wait for more for ever.
 func (s *poller) idle(spent bool) {
-	s.decide(func() {
-		lanes := s.parts.Lanes()
-		if s.lane != nil && len(lanes) == 0 {
-			lanes = append(lanes, s.lane)
-		}
-		s.parts.Idle(spent, lanes)
-	})
+	s.decide(func() { s.parts.Idle(spent) })
 }
 
 // crowded reports whether polling has to wait. Once those that hold too much are paused, the others
@@ -254,11 +248,11 @@ func (s *poller) seen(tp topics.Partition, recs []*kgo.Record, bytes int64, leas
 	b = batch{part: p, assignment: p.Flow.assignment, records: recs, after: after}
 	switch {
 	case len(recs) == 0:
-		p.Next = after
+		s.parts.Read(p, after)
 		s.bell.Ring()
 		return b, false
 	case s.o.Ahead > 0:
-		p.Next = after
+		s.parts.Read(p, after)
 		bytes += int64(len(recs)) * memory.RecordBytes
 		lease.Add(bytes, len(recs))
 		s.budget.Charge(bytes, len(recs))

@@ -156,11 +156,11 @@ func (s *starter) noteLocated(at topics.ByPartition[kgo.Offset], ofGroup, begins
 				if p == nil {
 					continue
 				}
-				if p.Next < 0 || s.o.Manual != nil {
-					// of two answers of a loader the later one: nothing was read between them
-					p.Next = max(-1, o.EpochOffset().Offset)
+				if next := o.EpochOffset().Offset; s.o.Manual != nil {
+					s.parts.LocateAnew(p, next) // of two answers of a loader
+				} else {
+					s.parts.Locate(p, next)
 				}
-				s.parts.Locate(p)
 				p.Flow.ofGroup = ofGroup[tp]
 				if o, ok := begins[tp]; ok && marks && !p.Flow.marked {
 					p.Flow.mark, p.Flow.marked = tracker.Mark{Offset: o, Epoch: -1}, true
@@ -255,7 +255,7 @@ func (s *offsets) savePositions(going parts, ends []feed.End) {
 // goesOn is the offset of the first record of a partition that is not finished, or, at most once,
 // that the stream did not get; false where nothing of it is known. The caller holds the lock.
 func (s *offsets) goesOn(p *part, e feed.End, ended bool) (int64, bool) {
-	next := p.Next
+	next := p.Next()
 	switch {
 	case s.o.Ahead > 0:
 		if first, ok := undelivered(p, e, ended); ok {

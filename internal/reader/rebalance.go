@@ -94,8 +94,8 @@ func (s *rebalancer) assign(ps []topics.Partition) (err error) {
 			if s.lane == nil {
 				continue
 			}
-			var a *assignment
-			if a, err = s.lane.feed.Assign(tp, tracker.Mark{}); err != nil {
+			var attached bool
+			if attached, err = s.connect(p, s.lane, tracker.Mark{}); !attached {
 				return
 			}
 			p.Flow.attach(s.lane, a)
@@ -194,8 +194,8 @@ func (s *rebalancer) byLane(going parts) map[*lane][]topics.Partition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, p := range going {
-		if p.Flow.lane != nil {
-			of[p.Flow.lane] = append(of[p.Flow.lane], key)
+		if l := laneOf(p); l != nil {
+			of[l] = append(of[l], key)
 		}
 	}
 	return of

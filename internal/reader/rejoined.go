@@ -73,7 +73,7 @@ func (s *rebalancer) goOnAt(ps []topics.Partition, at topics.ByPartition[kgo.Off
 			if p == nil {
 				continue
 			}
-			s.parts.Locate(p)
+			s.parts.Locate(p, -1)
 			if was, ok := committed[tp]; ok {
 				p.Flow.ofGroup = was
 			}
@@ -112,7 +112,7 @@ func (s *rebalancer) ofFormerMember() (ps []topics.Partition, from map[topics.Pa
 			continue
 		}
 		ps = append(ps, p.Partition)
-		from[p.Partition] = p.Next
+		from[p.Partition] = p.Next()
 		if p.Flow.assignment == nil {
 			continue
 		}

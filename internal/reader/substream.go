@@ -14,7 +14,8 @@ import (
 // substreams gives each partition a way of its own, as long as the run lasts.
 type substreams struct {
 	*Session
-	outlived map[*lane]*outlived // sub-streams whose partitions are gone; under the session's lock
+
+	outlived map[*lane]*outlived // sub-streams whose partitions are gone
 }
 
 // Partition is the one that the sub-stream is of.
@@ -31,7 +32,7 @@ func (sub *Sub) Name() string { return sub.s.name + " " + sub.part.String() }
 func (sub *Sub) Build(b *core.Builder, l *Lane) {
 	b.Run.OnStart(func() { sub.s.substreams.attach(sub.part, l) })
 	b.Run.OnLast(func(ctx context.Context) error {
-		sub.s.substreams.detach(ctx, sub.part, l)
+		sub.s.substreams.detach(ctx, sub.part, l, b.Err())
 		sub.s.handout.close()
 		return nil
 	})
@@ -42,19 +43,12 @@ func (s *substreams) attach(p *part, l *lane) {
 	attached, waited := false, false
 	var err error
 	s.decide(func() {
-		if !s.parts.Attachable(p) {
-			return
-		}
 		start := tracker.Mark{}
 		if p.Flow.marked {
 			start = p.Flow.mark
 		}
-		var a *assignment
-		if a, err = l.feed.Assign(p.Partition, start); err != nil {
-			return
-		}
-		p.Flow.attach(l, a)
-		attached, waited = s.parts.Attach(p), p.Flow.toldWaiting
+		attached, err = s.connect(p, l, start)
+		waited = p.Flow.toldWaiting
 	})
 	switch {
 	case err != nil:
@@ -63,15 +57,34 @@ func (s *substreams) attach(p *part, l *lane) {
 	case !attached:
 		l.feed.Complete() // it was taken away meanwhile
 		return
-	case waited:
+	}
+	if took, was := s.outages.Over(unbuilt(p.Partition)); was {
+		s.log.Info("vicuna: the graph of a partition's sub-stream could be built again", "topic", p.Topic, "partition", p.Partition.Partition, "after", took)
+	}
+	if waited {
 		s.log.Info("vicuna: a partition that has waited for its sub-stream is read now", "topic", p.Topic, "partition", p.Partition.Partition)
 	}
 	s.bell.Ring() // the client may have to go back
 }
 
-// detach is the end of a sub-stream. Where the partition stays, another one follows, from the first
-// record that was not finished.
-func (s *substreams) detach(ctx context.Context, p *part, l *lane) {
+// unbuilt is the outage of a partition whose sub-stream's graph cannot be built.
+func unbuilt(p topics.Partition) string { return "build " + p.String() }
+
+// beginsUnbuilt reports whether that is to be told of a partition that is there.
+func (s *substreams) beginsUnbuilt(p *part) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parts.Attachable(p) && s.outages.Begins(unbuilt(p.Partition))
+}
+
+// detach is the end of a sub-stream, also of one whose graph could not be built, and which nobody
+// has let begin. Where the partition stays, another one follows, from the first record that was not
+// finished.
+func (s *substreams) detach(ctx context.Context, p *part, l *lane, notBuilt error) {
+	if notBuilt != nil && s.beginsUnbuilt(p) {
+		s.log.Warn("vicuna: the graph of a partition's sub-stream cannot be built: where that does not end the run the partition is not read, and the graph is built again after a pause, until it can be",
+			"topic", p.Topic, "partition", p.Partition.Partition, "error", notBuilt)
+	}
 	l.feed.Await(ctx)
 	// In a turn: a revoke finds the partition with its lane, or with what that has left. Where the
 	// turn does not come in time a commit waits for brokers that say nothing; a revoke that comes
@@ -83,8 +96,13 @@ func (s *substreams) detach(ctx context.Context, p *part, l *lane) {
 	s.decide(func() {
 		s.parts.Closed(p)
 		delete(s.outlived, l)
-		if p.Flow.lane == l {
-			s.parts.Detach(p, s.leftBy(p, ends))
+		switch laneOf(p) {
+		case l:
+			how := s.leftBy(p, ends)
+			p.Flow.assignment = nil
+			s.parts.Detach(p, how)
+		case nil: // it has never begun
+			s.parts.Detach(p, partitions.Ended{Undone: -1, Over: s.ending()})
 		}
 		release()
 	})
@@ -94,10 +112,9 @@ func (s *substreams) detach(ctx context.Context, p *part, l *lane) {
 // leftBy notes what a sub-stream has left of its partition; the caller holds the lock.
 func (s *substreams) leftBy(p *part, ends []feed.End) partitions.Ended {
 	f := p.Flow
-	how := partitions.Ended{Undone: -1, Over: s.run.Draining() || s.run.Stopped()}
+	how := partitions.Ended{Undone: -1, Over: s.ending()}
 	// a revoke has ended it, and commits it
 	f.endedElsewhere = f.assignment != nil && len(ends) == 0
-	f.attach(nil, nil)
 	for _, e := range ends {
 		if e.Committable {
 			how.Progress = !f.marked || e.Mark.Offset > f.mark.Offset
@@ -110,13 +127,16 @@ func (s *substreams) leftBy(p *part, ends []feed.End) partitions.Ended {
 	return how
 }
 
+// ending reports whether the run around the sub-streams ends.
+func (s *substreams) ending() bool { return s.run.Draining() || s.run.Stopped() }
+
 // completeSub ends the sub-stream of a partition that was taken away.
 func (s *substreams) completeSub(p *part) {
 	if s.lane != nil {
 		return
 	}
 	s.mu.Lock()
-	l := p.Flow.lane
+	l := laneOf(p)
 	if l != nil {
 		s.outlived[l] = &outlived{Partition: p.Partition, since: time.Now()}
 	}
@@ -161,7 +181,7 @@ func (s *watcher) watchSubStreams(after time.Duration) {
 	s.mu.Unlock()
 	if len(waiting) > 0 {
 		topics.Sort(waiting)
-		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait for one of those that stream.Each runs to end, which they do only when their partitions are taken away; "+
+		s.log.Warn("vicuna: partitions are assigned and nobody reads them: their sub-streams wait for one of those that stream.Each runs to end, which they do only when their partitions are taken away, or their graphs leave the source out; "+
 			"let Each run as many at a time as partitions can be assigned (0 is all)", "partitions", topics.Summary(waiting), "for", after)
 	}
 	if len(lasting) > 0 {

@@ -82,7 +82,7 @@ func (s *tails) atRest(resting map[topics.Partition]tail) (due []tail) {
 		}
 	}
 	for key, p := range s.parts.All() {
-		from := s.parts.Bounds().From(key, p.Next)
+		from := s.parts.Bounds().From(key, p.Next())
 		t, known := resting[key]
 		switch {
 		case !s.parts.AtRest(p):

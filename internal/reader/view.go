@@ -27,7 +27,7 @@ func (s *Session) Positions() map[topics.Partition]Position {
 	defer s.mu.Unlock()
 	at := make(map[topics.Partition]Position, s.parts.Len())
 	for _, p := range s.parts.All() {
-		pos := Position{Next: p.Next, Done: p.Next, owner: p.Flow.owner}
+		pos := Position{Next: p.Next(), Done: p.Next(), owner: p.Flow.owner}
 		switch a := p.Flow.assignment; {
 		case a != nil:
 			if m, ok := a.Committable(); ok {
