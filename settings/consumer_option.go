@@ -84,6 +84,10 @@ func OutOfRange(p OutOfRangePolicy) ConsumerOption {
 // What a fetch may bring follows from it: an eighth of the bytes, at least 1 MiB,
 // at most 50 MiB, and of one partition among several a quarter of that.
 //
+// Half of the partitions may be stuck, and the others are read on. For that each
+// partition's part of three eighths of the bytes has to hold some of its batches:
+// with the default, and batches of 10 KiB, a thousand partitions do well.
+//
 // Java has no limit over all; fetch.max.bytes and max.partition.fetch.bytes bound a
 // fetch.
 func Budget(bytes, records int) ConsumerOption {

@@ -67,14 +67,20 @@ func (b *Budget) uses(times int64) bool {
 	return b.used.Load() >= times*b.limits.Bytes || b.count.Load() >= times*b.limits.Records
 }
 
-// Share is what one of n partitions may hold before it has more than its share. It is never so
-// little that a partition would be stopped for every fetch.
-func (b *Budget) Share(n int) Load {
-	parts := int64(max(n, 1))
-	return Load{max(b.limits.Bytes/parts, leastShareBytes), max(b.limits.Records/parts, leastShareRecords)}
+// Share is what one of n partitions may hold before it has more than its share. It is not so little
+// that a partition would be stopped for every fetch; but while the budget is strained it is what
+// there is for each, however little. What a strained budget has left is as much as its limits, and
+// a partition that gets stuck now holds its share and half of one more, which a fetch may bring
+// (FetchSize): half of all partitions take three quarters of it, and the rest is for the others.
+func (b *Budget) Share(n int, strained bool) Load {
+	parts, least := int64(max(n, 1)), Load{leastShareBytes, leastShareRecords}
+	if strained {
+		least = Load{smallestOfPartition, 1}
+	}
+	return Load{max(b.limits.Bytes/parts, least.Bytes), max(b.limits.Records/parts, least.Records)}
 }
 
-// The least that a share is.
+// The least that a share is, unless the budget is strained.
 const (
 	leastShareBytes   = 64 << 10
 	leastShareRecords = 16

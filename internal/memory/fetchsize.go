@@ -44,6 +44,9 @@ const smallestFetch = 8 << 10
 var _ kgo.HookFetchBatchRead = (*FetchSize)(nil)
 
 // Begin is called once there is a client, before it fetches: while nothing is known of the records,
+// smallestOfPartition is what it may always bring of one partition.
+const smallestOfPartition = smallestFetch / 4
+
 // the first fetch fits even where they were compressed a hundred times, and where they take eight
 // bytes.
 func (f *FetchSize) Begin(o FetchSizes) {
@@ -131,14 +134,14 @@ func (f *FetchSize) tell(size int64, parts int, strained bool) {
 }
 
 // ofPartition is what a fetch may bring of a partition: one that has much to read leaves room for
-// others in each response. While the budget is strained it is one partition's share, where that is
-// less; and several batches in any case, as the brokers leave a partition out whose next batch is
-// larger.
+// others in each response. While the budget is strained it is half of one partition's share, where
+// that is less ([Budget.Share]); and several small batches in any case, as the brokers leave a
+// partition out whose next batch is larger.
 func ofPartition(size int64, parts int, strained bool) int64 {
 	n := int64(max(1, parts))
 	share := size / min(4, n)
 	if strained {
-		share = min(share, max(fetchesInLimit*size/n, smallestFetch/4))
+		share = min(share, max(fetchesInLimit*size/n/2, smallestOfPartition))
 	}
 	return share
 }

@@ -37,9 +37,12 @@ func TestBudget(t *testing.T) {
 
 func TestShare(t *testing.T) {
 	b := memory.NewBudget(memory.Load{Bytes: 8 << 20, Records: 2000}, func() {})
-	require.Equal(t, memory.Load{Bytes: 3 << 20, Records: 1000}, b.Share(0))
-	require.Equal(t, memory.Load{Bytes: 3 << 18, Records: 250}, b.Share(4))
-	require.Equal(t, memory.Load{Bytes: 64 << 10, Records: 16}, b.Share(1000), "never so little that each fetch would stop it")
+	require.Equal(t, memory.Load{Bytes: 3 << 20, Records: 1000}, b.Share(0, false))
+	require.Equal(t, memory.Load{Bytes: 3 << 18, Records: 250}, b.Share(4, false))
+	require.Equal(t, memory.Load{Bytes: 64 << 10, Records: 16}, b.Share(1000, false), "not so little that each fetch would stop it")
+	require.Equal(t, memory.Load{Bytes: 3 << 18, Records: 250}, b.Share(4, true))
+	require.Equal(t, memory.Load{Bytes: 3 << 20 / 1000, Records: 1}, b.Share(1000, true), "what there is for each")
+	require.Equal(t, memory.Load{Bytes: 2 << 10, Records: 1}, b.Share(10_000, true))
 	require.True(t, memory.Load{Bytes: 5}.Exceeds(1, memory.Load{Bytes: 4, Records: 9}))
 	require.True(t, memory.Load{Records: 19}.Exceeds(2, memory.Load{Bytes: 4, Records: 9}))
 	require.False(t, memory.Load{Bytes: 8, Records: 18}.Exceeds(2, memory.Load{Bytes: 4, Records: 9}))
@@ -86,7 +89,7 @@ func TestFetchSize(t *testing.T) {
 	require.EqualValues(t, 64<<20/10/8/4, told)
 	require.EqualValues(t, told/4, ofPartition)
 	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 100, Strained: true} })
-	require.EqualValues(t, max(3*told/100, 2<<10), ofPartition, "strained: no more than a share, which leaves others room")
+	require.EqualValues(t, max(3*told/100/2, 2<<10), ofPartition, "strained: half of a share, which leaves others room")
 	before := calls
 	read(1000, 8000, 10)
 	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 100, Strained: true} })

@@ -59,7 +59,7 @@ func (t *Table[F]) Delivered(p *Part[F]) bool {
 }
 
 // share is what one partition may hold now.
-func (t *Table[F]) share() memory.Load { return t.o.Share(len(t.parts)) }
+func (t *Table[F]) share() memory.Load { return t.o.Share(len(t.parts), t.strained) }
 
 // tooMuch reports whether a partition is to be paused for what it holds: its share, where what is
 // left is for those that have nothing; else twice its share, if it is slow to finish that.
@@ -98,7 +98,7 @@ func (t *Table[F]) lags(p *Part[F]) bool {
 func (t *Table[F]) Strain() bool {
 	var hogs []*Part[F]
 	slow, others := false, false
-	share := t.share()
+	share := t.o.Share(len(t.parts), true)
 	for _, p := range t.parts {
 		hog := p.Attached() && t.hogs(p, share)
 		switch {

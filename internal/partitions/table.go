@@ -28,8 +28,8 @@ type Table[F Flow] struct {
 
 // Options of a [Table].
 type Options struct {
-	// Share is what one of n partitions may hold.
-	Share func(n int) memory.Load
+	// Share is what one of n partitions may hold; while the budget is strained it may be less.
+	Share func(n int, strained bool) memory.Load
 	// Patience is how long a record may be on its way before its partition counts as slow.
 	Patience time.Duration
 }

@@ -55,7 +55,7 @@ func newWorld(total memory.Load) *world {
 	w := &world{lanes: map[string]*fakeLane{}, every: map[string]*part{}, hurries: map[partitions.Hurry]bool{}, fetched: map[string]bool{}, shut: map[string]bool{}}
 	w.budget = memory.NewBudget(total, func() {})
 	w.Table = partitions.New[*fakeFlow](partitions.Options{
-		Share:    func(n int) memory.Load { return w.budget.Share(n) },
+		Share:    func(n int, strained bool) memory.Load { return w.budget.Share(n, strained) },
 		Patience: 250 * time.Millisecond,
 	})
 	return w
