@@ -21,8 +21,11 @@ type FetchSize struct {
 
 	mu                        sync.Mutex // guards what follows; the client's goroutines write it
 	packed, unpacked, records int64
-	arrived                   map[topics.Partition]int64
+	arrived                   map[topics.Partition]arrival
 }
+
+// arrival is what was read of a partition and not taken: bytes of batches, and of the largest one.
+type arrival struct{ bytes, largest int64 }
 
 // FetchSizes are what a [FetchSize] has to keep to.
 type FetchSizes struct {
@@ -41,12 +44,12 @@ type FetchSizes struct {
 // its size.
 const smallestFetch = 8 << 10
 
-var _ kgo.HookFetchBatchRead = (*FetchSize)(nil)
-
-// Begin is called once there is a client, before it fetches: while nothing is known of the records,
 // smallestOfPartition is what it may always bring of one partition.
 const smallestOfPartition = smallestFetch / 4
 
+var _ kgo.HookFetchBatchRead = (*FetchSize)(nil)
+
+// Begin is called once there is a client, before it fetches: while nothing is known of the records,
 // the first fetch fits even where they were compressed a hundred times, and where they take eight
 // bytes.
 func (f *FetchSize) Begin(o FetchSizes) {
@@ -54,15 +57,47 @@ func (f *FetchSize) Begin(o FetchSizes) {
 	f.tell(min(o.Total.Bytes/128, o.Total.Records), 1, false)
 }
 
-// Take returns the bytes of a partition that were read since it was asked last. Those of the next
-// response may be among them, and are missing there then: over all they are as many as there are,
-// and nobody has to look at each record.
-func (f *FetchSize) Take(p topics.Partition) int64 {
+// Take returns what records of a partition, which the client has given out, take in memory beside
+// themselves: the batches that they were in. That is what was read of the partition since it was
+// taken from last; but not all that was read is given out. The client throws away what it has of
+// partitions that are paused and, of all, when it is set back, and reads it again later; and some
+// of that may arrive after [FetchSize.Drop]. So it is no more than the records' own bytes and one
+// batch, as they may begin in the middle of one; and no less than their own bytes, as those of the
+// next response may be among what was read, and are missing there then.
+func (f *FetchSize) Take(p topics.Partition, recs []*kgo.Record) int64 {
+	own := int64(0)
+	for _, r := range recs {
+		own += int64(len(r.Key) + len(r.Value))
+		for i := range r.Headers {
+			own += int64(len(r.Headers[i].Key) + len(r.Headers[i].Value))
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := f.arrived[p]
+	at := f.arrived[p]
 	delete(f.arrived, p)
-	return n
+	return max(own, min(at.bytes, own+recordFraming*int64(len(recs))+at.largest))
+}
+
+// recordFraming is what a record takes in a batch beside its key, value and headers, at most
+// mostly.
+const recordFraming = 16
+
+// Drop says that the client throws away what it has fetched of partitions: they are paused, or
+// gone.
+func (f *FetchSize) Drop(ps ...topics.Partition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range ps {
+		delete(f.arrived, p)
+	}
+}
+
+// DropAll is Drop of all partitions: the client was set back.
+func (f *FetchSize) DropAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.arrived)
 }
 
 // OnFetchBatchRead implements kgo.HookFetchBatchRead.
@@ -70,9 +105,11 @@ func (f *FetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.arrived == nil {
-		f.arrived = map[topics.Partition]int64{}
+		f.arrived = map[topics.Partition]arrival{}
 	}
-	f.arrived[topics.Partition{Topic: topic, Partition: partition}] += int64(m.UncompressedBytes)
+	p, bytes := topics.Partition{Topic: topic, Partition: partition}, int64(m.UncompressedBytes)
+	at := f.arrived[p]
+	f.arrived[p] = arrival{at.bytes + bytes, max(at.largest, bytes)}
 	f.packed += int64(m.CompressedBytes)
 	f.unpacked += int64(m.UncompressedBytes) + f.o.PerRecord*int64(m.NumRecords)
 	f.records += int64(m.NumRecords)

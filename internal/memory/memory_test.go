@@ -83,8 +83,8 @@ func TestFetchSize(t *testing.T) {
 		f.OnFetchBatchRead(kgo.BrokerMetadata{}, "t", 1, kgo.FetchBatchMetrics{CompressedBytes: packed, UncompressedBytes: unpacked, NumRecords: records})
 	}
 	read(1000, 8000, 10) // ten times as large in memory
-	require.EqualValues(t, 8000, f.Take(p))
-	require.Zero(t, f.Take(p))
+	require.EqualValues(t, 8000, f.Take(p, []*kgo.Record{{Value: make([]byte, 7900)}}))
+	require.Zero(t, f.Take(p, nil))
 	f.Polled(true, func() memory.Fetching { return memory.Fetching{Brokers: 4, Partitions: 8, Strained: false} })
 	require.EqualValues(t, 64<<20/10/8/4, told)
 	require.EqualValues(t, told/4, ofPartition)

@@ -25,6 +25,7 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 	for _, g := range out.Gate {
 		g.Part.Flow.assignment.Pause(g.Shut)
 	}
+		s.fetchSize.Drop(out.Pause...)
 	if len(out.Pause) > 0 {
 		s.cl.PauseFetchPartitions(topics.ByTopic(out.Pause))
 	}
@@ -57,6 +58,7 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 // seek lets the client go back; the poller calls it, between two polls.
 func (s *Session) seek(back []partitions.Seek) {
 	offsets := topics.ByPartition[kgo.EpochOffset]{}
+	s.fetchSize.DropAll()
 	for _, b := range back {
 		// Without an epoch: it would be checked against data loss, and we go back to what we have
 		// read.

@@ -201,12 +201,8 @@ func (s *poller) take(f *kgo.Fetch) {
 func (s *poller) deliver(topic string, p *kgo.FetchPartition, lease *memory.Lease) {
 	tp := topics.Partition{Topic: topic, Partition: p.Partition}
 	s.fetched.Add(int64(len(p.Records)))
-	if s.outages.Any() {
-		if took, was := s.outages.Over("fetch " + tp.String()); was {
-			s.log.Info("vicuna: a partition is fetched again", "topic", tp.Topic, "partition", tp.Partition, "after", took)
-		}
-	}
-	bytes := s.fetchSize.Take(tp)
+	s.faults.fetchedAgain(tp)
+	bytes := s.fetchSize.Take(tp, p.Records)
 	b, wanted := s.seen(tp, p.Records, bytes, lease)
 	switch {
 	case wanted && s.o.Ahead > 0:

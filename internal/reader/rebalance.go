@@ -241,6 +241,7 @@ func (s *rebalancer) gone(ctx context.Context, going parts, ps []topics.Partitio
 	s.door.Forget(ps)
 	s.decide(func() {
 		s.parts.Forget(going)
+			s.fetchSize.Drop(key)
 		for _, p := range going {
 			p.Flow.unstageAll()
 		}
