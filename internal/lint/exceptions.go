@@ -29,6 +29,10 @@ func exceptions() []exception {
 		{"go", "internal/core launch", "the launcher itself"},
 		{"go", "internal/grouptest", "test code, which writes and waits beside what it tests"},
 		{"go", "stream/streamtest", "a suite is test code, which waits beside a run for its end"},
+		{"go", "internal/commit", "functions of contexts: they cancel, and wait for a second at most"},
+		{"go", "internal/kclient", "the watch's timer: it writes a line, before there is a run and after"},
+		{"go", "internal/reader callers.call", "a timer: it writes a line while a user's function is slow"},
+		{"go", "producer", "timers and functions of contexts of clients, which have no run: they cancel, set a flag, or write a line"},
 
 		{"leak", "integration", "its TestMain ends the broker, and each service under test is a process of its own"},
 

@@ -1,13 +1,17 @@
 package reader
 
 import (
+	"time"
+
 	"github.com/vicuna-go/vicuna/internal/fault"
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
 // attend looks at what changes while the poller waits for the brokers: something has to be
-// delivered again, a partition has room again, everything was read.
+// delivered again, a partition has room again, everything was read, another sub-stream is due.
 func (s *Session) attend(<-chan struct{}) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		changed := s.bell.Listen()
 		if s.over() {
@@ -19,8 +23,14 @@ func (s *Session) attend(<-chan struct{}) {
 		}
 		s.decide(s.parts.Release)
 		s.decide(func() { s.parts.Finish() })
+		var due <-chan time.Time
+		if wait := s.substreams.startDue(); wait >= 0 {
+			pause.Reset(wait)
+			due = pause.C
+		}
 		select {
 		case <-changed:
+		case <-due:
 		case <-s.ctx.Done():
 		case <-s.run.StopC():
 		}

@@ -1,8 +1,6 @@
 package reader
 
 import (
-	"time"
-
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/vicuna-go/vicuna/internal/partitions"
@@ -25,9 +23,9 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 	for _, g := range out.Gate {
 		g.Part.Flow.assignment.Pause(g.Shut)
 	}
-		s.fetchSize.Drop(out.Pause...)
 	if len(out.Pause) > 0 {
 		s.cl.PauseFetchPartitions(topics.ByTopic(out.Pause))
+		s.fetchSize.Drop(out.Pause...)
 	}
 	if len(out.Resume) > 0 {
 		s.cl.ResumeFetchPartitions(topics.ByTopic(out.Resume))
@@ -46,11 +44,7 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 		s.handout.complete()
 	}
 	for _, st := range out.Start {
-		if st.After == 0 {
-			s.substreams.startAgain(st.Part)
-			continue
-		}
-		time.AfterFunc(st.After, func() { s.substreams.startAgain(st.Part) })
+		s.substreams.startAfter(st.Part, st.After)
 	}
 	return out.Seek
 }
@@ -58,11 +52,11 @@ func (s *Session) decide(look func()) (back []partitions.Seek) {
 // seek lets the client go back; the poller calls it, between two polls.
 func (s *Session) seek(back []partitions.Seek) {
 	offsets := topics.ByPartition[kgo.EpochOffset]{}
-	s.fetchSize.DropAll()
 	for _, b := range back {
 		// Without an epoch: it would be checked against data loss, and we go back to what we have
 		// read.
 		offsets.Set(b.Partition, kgo.EpochOffset{Epoch: -1, Offset: b.Offset})
 	}
 	s.cl.SetOffsets(offsets)
+	s.fetchSize.DropAll()
 }

@@ -56,6 +56,41 @@ func (s *substreams) giveOut(ps []topics.Partition) {
 	s.handout.add(subs)
 }
 
+// startAfter makes another sub-stream of a partition after a pause, at the end of which attend is.
+func (s *substreams) startAfter(p *part, pause time.Duration) {
+	if pause == 0 {
+		s.startAgain(p)
+		return
+	}
+	s.mu.Lock()
+	s.paced[p] = time.Now().Add(pause)
+	s.mu.Unlock()
+	s.bell.Ring()
+}
+
+// startDue makes the sub-streams whose pause is over, and returns how long the next one waits; -1
+// where none does.
+func (s *substreams) startDue() time.Duration {
+	var due []*part
+	wait := time.Duration(-1)
+	s.mu.Lock()
+	for p, at := range s.paced {
+		left := time.Until(at)
+		switch {
+		case left <= 0 || !s.parts.Attachable(p):
+			delete(s.paced, p)
+			due = append(due, p)
+		case wait < 0 || left < wait:
+			wait = left
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range due {
+		s.startAgain(p)
+	}
+	return wait
+}
+
 // startAgain makes another sub-stream of a partition, unless that has gone since.
 func (s *substreams) startAgain(p *part) {
 	s.mu.Lock()

@@ -140,7 +140,7 @@ func (s *Session) furnish() {
 	s.starter = &starter{Session: s, starts: starts{known: make(chan struct{})}}
 	s.poller = &poller{Session: s}
 	s.rebalancer = &rebalancer{s}
-	s.substreams = &substreams{Session: s, outlived: map[*lane]*outlived{}}
+	s.substreams = &substreams{Session: s, outlived: map[*lane]*outlived{}, paced: map[*part]time.Time{}}
 	s.offsets = &offsets{s}
 	s.ahead = &ahead{s}
 	s.tails = &tails{s}

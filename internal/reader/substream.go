@@ -14,8 +14,9 @@ import (
 // substreams gives each partition a way of its own, as long as the run lasts.
 type substreams struct {
 	*Session
-
+	// Under the session's lock.
 	outlived map[*lane]*outlived // sub-streams whose partitions are gone
+	paced    map[*part]time.Time // partitions that get another sub-stream, and when
 }
 
 // Partition is the one that the sub-stream is of.

@@ -1,6 +1,10 @@
 package library
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 func start(f func()) {
 	go f() // want `a goroutine outside of the launcher`
@@ -17,3 +21,8 @@ func (runner) Go(what string, f func()) {
 }
 
 func launched(r runner) { r.Go("what", func() {}) }
+
+func later(ctx context.Context, f func()) {
+	time.AfterFunc(time.Second, f) // want `a timer's or context's goroutine`
+	context.AfterFunc(ctx, f)      // want `a timer's or context's goroutine`
+}
