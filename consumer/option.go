@@ -30,8 +30,8 @@ func optionsOf(opts []Option) (o options) {
 // assigned has been read up to the end that it had then, and everything was finished. A member of a
 // group that has no partition waits for one: the others leave when they are done. With
 // settings.ReadCommitted the end is that of the last transaction that was decided. Where the last
-// offsets hold no record that can be read (they were compacted away), the partition's leader is
-// asked, which takes up to a second.
+// offsets hold no record that can be read (they were compacted away), the partitions' leaders are
+// asked, which takes a second or two, however many partitions there are.
 func ToEnd() Option { return option(func(o *options) { o.toEnd = true }) }
 
 // Recycle lets elements and the client's records be used again, which takes much of the work off
