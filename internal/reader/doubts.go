@@ -37,7 +37,6 @@ func (s *faults) lookInto(<-chan struct{}) {
 // stillThere asks for a topic until it is there, as it was. The topic that is not there for the
 // start time-out is gone, and one that was made anew is another.
 func (s *faults) stillThere(d *fault.FetchError) error {
-	s.log.Warn("vicuna: a broker does not know a topic that it leads; the others are asked for settings.StartTimeout whether the topic is still there", "topic", d.Topic, "partition", d.Partition, "error", d.Err)
 	known := s.o.History.topic(d.Topic)
 	var unknown time.Time // since when
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {

@@ -58,15 +58,50 @@ func (s *faults) explain(tp topics.Partition, err error) error {
 	case tp.Topic != "" && fault.UnknownTopic(err):
 		// The client tells so when it has tried some times. If the topic was deleted, or made anew,
 		// it tells so at every poll from now on, and never reads it again.
+		s.warnNotFetched(tp, "vicuna: a broker does not know a topic that it leads; the others are asked for settings.StartTimeout whether the topic is still there", err)
 		s.doubt(fetch)
 		return nil
 	case passingFetch(err), s.isDropped(tp) && lookup.Passing(err):
-		if s.outages.Begins("fetch " + tp.String()) {
-			s.log.Warn("vicuna: a partition cannot be fetched; the client tries again until it can", "topic", tp.Topic, "partition", tp.Partition, "error", err)
-		}
+		s.warnNotFetched(tp, "vicuna: a partition cannot be fetched; the client tries again until it can", err)
 		return nil
 	}
 	return fetch
+}
+
+// unfetched is the outage of a partition that cannot be fetched; of number -1, of a topic.
+func unfetched(tp topics.Partition) string { return "fetch " + tp.String() }
+
+// warnNotFetched tells once that a partition cannot be fetched, until it can be, or has gone.
+func (s *faults) warnNotFetched(tp topics.Partition, text string, err error) {
+	s.mu.Lock()
+	// in one step with that it is there: else nobody would take it back
+	tell := (tp.Partition < 0 || s.parts.Get(tp) != nil) && s.outages.Begins(unfetched(tp))
+	s.mu.Unlock()
+	if tell {
+		s.log.Warn(text, "topic", tp.Topic, "partition", tp.Partition, "error", err)
+	}
+}
+
+// fetchedAgain tells that a partition can be fetched, where that was not so.
+func (s *faults) fetchedAgain(tp topics.Partition) {
+	if !s.outages.Any() {
+		return
+	}
+	for _, key := range []string{unfetched(tp), unfetched(topics.Partition{Topic: tp.Topic, Partition: -1}), unasked(tp)} {
+		if took, was := s.outages.Over(key); was {
+			s.log.Info("vicuna: a partition is fetched again", "topic", tp.Topic, "partition", tp.Partition, "after", took)
+		}
+	}
+}
+
+// forget takes back what is told once of partitions that have gone; the caller holds the lock.
+// Whoever has them next has outages of his own.
+func (s *faults) forget(going parts) {
+	for tp := range going {
+		for _, key := range []string{unfetched(tp), unfetched(topics.Partition{Topic: tp.Topic, Partition: -1}), unbuilt(tp), unasked(tp)} {
+			s.outages.Over(key)
+		}
+	}
 }
 
 // nextOf is the offset to be fetched next of a partition, -1 where that is not known.

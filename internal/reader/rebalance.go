@@ -98,8 +98,6 @@ func (s *rebalancer) assign(ps []topics.Partition) (err error) {
 			if attached, err = s.connect(p, s.lane, tracker.Mark{}); !attached {
 				return
 			}
-			p.Flow.attach(s.lane, a)
-			s.parts.Attach(p)
 		}
 	})
 	return err
@@ -241,10 +239,11 @@ func (s *rebalancer) gone(ctx context.Context, going parts, ps []topics.Partitio
 	s.door.Forget(ps)
 	s.decide(func() {
 		s.parts.Forget(going)
-			s.fetchSize.Drop(key)
-		for _, p := range going {
+		for key, p := range going {
 			p.Flow.unstageAll()
+			s.fetchSize.Drop(key)
 		}
+		s.faults.forget(going)
 		if s.parts.Len() == 0 {
 			s.standing.Without()
 		}
