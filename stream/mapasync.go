@@ -118,6 +118,7 @@ func (c call) failed(r *core.Run, cfg *stageConfig, err error) (how core.Outcome
 		}
 		return core.GiveUp, until
 	default: // also where it lies after the cut by now: that is seen before the next call
+		c.info.Failed(c.token, c.before+1, err)
 		c.info.Retry()
 		return core.Again, until
 	}

@@ -163,14 +163,24 @@ func inPlace(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error)
 // refused. A failure after a hard stop is no other: the context of the call has ended, and nothing
 // is skipped or diverted that may have failed for that.
 func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error) (failed int, ended bool, err error) {
-	isl := at.Island
-	if !cfg.begin(isl) {
+	if !cfg.begin(at.Island) {
 		return 0, true, nil
 	}
-	for {
-		if err = core.Safely(f); err == nil {
-			return failed, false, nil
+	if err = core.Safely(f); err == nil {
+		return 0, false, nil
+	}
+	return inPlaceAgain(at, info, cfg, f, err)
+}
+
+// inPlaceAgain goes on after the first failure.
+func inPlaceAgain(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error, first error) (failed int, ended bool, err error) {
+	isl, t, waits := at.Island, at.Island.Token(), false
+	defer func() {
+		if waits {
+			info.Tried(t)
 		}
+	}()
+	for err = first; err != nil; err = core.Safely(f) {
 		failed++
 		if isl.Halted() {
 			isl.Fail(info, err)
@@ -179,6 +189,8 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 		if !cfg.policy.again(failed, err) {
 			return failed, false, err
 		}
+		info.Failed(t, failed, err)
+		waits = true
 		what := isl.Pause(time.Now().Add(cfg.policy.backoff.pause(failed)))
 		switch {
 		case isl.Unwanted():
@@ -197,6 +209,7 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 		}
 		info.Retry()
 	}
+	return failed, false, nil
 }
 
 // again reports whether a call that has failed is to be made again.

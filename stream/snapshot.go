@@ -39,6 +39,10 @@ type StageSnapshot struct {
 	Buffered int
 	// Calls is how many calls of its function run now, for stages with workers.
 	Calls int64
+	// Waiting is how many elements it has failed on and tries again, and LastError the latest of
+	// their failures; nil where none waits.
+	Waiting   int
+	LastError error
 	// Skipped and Retried count what its error policy has done.
 	Skipped, Retried uint64
 	// RetriesGivenUp counts elements whose retries were ended by a drain or a revoke that could not
@@ -64,7 +68,7 @@ func (c *Control) Snapshot() Snapshot {
 	}
 	for _, st := range c.r.Stages() {
 		s.Stages = append(s.Stages, StageSnapshot{
-			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Skipped: st.Skipped, Retried: st.Retried, RetriesGivenUp: st.GivenUp,
+			Name: st.Name, In: st.In, Buffered: st.Buffered, Calls: st.Calls, Waiting: st.Waiting, LastError: st.LastError, Skipped: st.Skipped, Retried: st.Retried, RetriesGivenUp: st.GivenUp,
 		})
 	}
 	return s

@@ -89,13 +89,19 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 	w.work = func(slot uint64, mine *callPlace) {
 		i := slot & s.mask
 		t := s.toks[i]
+		end := func() {
+			if tries[i] > 0 {
+				info.Tried(t)
+			}
+			ins[i], tries[i] = none, 0
+		}
 		switch {
 		case s.cancelled.Load():
-			ins[i], tries[i] = none, 0
+			end()
 			s.fill(slot, slotResult) // refused
 			return
 		case !m.begin(r, t, tries[i] == 0):
-			ins[i], tries[i] = none, 0
+			end()
 			s.fill(slot, slotReturned)
 			return
 		}
@@ -108,7 +114,7 @@ func (m MapAsync[A, B]) Attach(at At, next func(At) Stage[B]) Stage[A] {
 			w.letIn(at.Island)
 			return
 		}
-		ins[i], tries[i] = none, 0
+		end()
 		if how == Emit {
 			s.vals[i] = b
 		}
@@ -258,6 +264,9 @@ func attachUnordered[A, B any](m MapAsync[A, B], at At, recv *Island, st Stage[B
 			}
 		}
 		var none A
+		if c.tries[cell] > 0 {
+			info.Tried(t)
+		}
 		c.ins[cell], c.tries[cell] = none, 0
 		c.hows[cell] = uint32(how)
 		k := c.tickets.Add(1) - 1

@@ -9,13 +9,14 @@ type StageInfo struct {
 
 	// Counted by those who run the stage, and read by snapshots; the functions are set when the
 	// stage is built.
-	in      uint64 // the island's own
-	pubIn   atomic.Uint64
-	skipped atomic.Uint64
-	retried atomic.Uint64
-	givenUp atomic.Uint64
-	calls   *calls                        // user calls that run now, of stages with workers
-	counted atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
+	in       uint64 // the island's own
+	pubIn    atomic.Uint64
+	skipped  atomic.Uint64
+	retried  atomic.Uint64
+	givenUp  atomic.Uint64
+	attempts attempts                      // has a lock of its own
+	calls    *calls                        // user calls that run now, of stages with workers
+	counted  atomic.Pointer[func() uint64] // instead of in, where a boundary counts anyhow
 	// elements that wait in front of the stage, where it has a boundary
 	buffered  atomic.Pointer[func() int]
 	written   atomic.Pointer[func() int64] // records that it has written
@@ -72,6 +73,8 @@ type StageCounts struct {
 	GivenUp              uint64
 	Calls                int64
 	Buffered             int
+	Waiting              int
+	LastError            error
 	Written, Committed   int64
 	// Source says that its elements count as what a run has taken in.
 	Source bool
@@ -81,6 +84,7 @@ func (s *StageInfo) counts() StageCounts {
 	c := StageCounts{
 		Name: s.Name, Source: s.source.Load(), In: s.pubIn.Load(), Skipped: s.skipped.Load(), Retried: s.retried.Load(), GivenUp: s.givenUp.Load(),
 	}
+	c.Waiting, c.LastError = s.attempts.waiting()
 	if s.calls != nil {
 		c.Calls = s.calls.count()
 	}

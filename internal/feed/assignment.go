@@ -164,6 +164,9 @@ func (a *Assignment[T]) Oldest() (offset int64, age time.Duration, ok bool) {
 	return a.tracker.Oldest()
 }
 
+// Begun reports whether a stage with effects has begun the first record that is not done.
+func (a *Assignment[T]) Begun() bool { return a.feed.run.HasBegun(a.index, a.tracker.Frontier()) }
+
 // Unanswered tells of the first record that is not done, where it waits for nothing but answers to
 // its hand-overs.
 func (a *Assignment[T]) Unanswered() (u tracker.Unanswered, ok bool) { return a.tracker.Unanswered() }

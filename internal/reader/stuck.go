@@ -12,30 +12,22 @@ import (
 // watcher tells of records and sub-streams that do not come to their end.
 type watcher struct{ *Session }
 
-// watch tells of records that stay undone: of each partition's first one when it has been undone
-// for settings.StuckAfter, and again each time as long has passed.
+// watch tells of records that stay undone: of each partition's first one when nothing has been
+// finished there for settings.StuckAfter, and again each time as long has passed.
 func (s *watcher) watch(quit <-chan struct{}) {
 	after := s.cfg.StuckAfter()
 	tick := time.NewTicker(max(after/looksInTime, time.Millisecond))
 	defer tick.Stop()
-	told := map[topics.Partition]time.Time{}
+	heads := map[topics.Partition]head{}
+	moved := map[*lane]time.Time{}
 	for {
 		select {
 		case <-quit:
 			return
 		case <-tick.C:
 		}
-		was := told
-		told = map[topics.Partition]time.Time{} // partitions that are gone are left out
-		for _, a := range s.assigned() {
-			at, ok := was[a.Partition()]
-			if !ok || time.Since(at) >= after {
-				at, ok = time.Now(), s.warnStuck(a, after)
-			}
-			if ok {
-				told[a.Partition()] = at
-			}
-		}
+		heads = s.lookAt(heads, moved)
+		s.warnStuck(heads, moved, after)
 		s.watchSubStreams(after)
 	}
 }
@@ -44,22 +36,98 @@ func (s *watcher) watch(quit <-chan struct{}) {
 // long is not told of twice as late.
 const looksInTime = 8
 
-// warnStuck tells of a partition's first record that is not done, and reports whether it has: where
-// that is so for long enough.
-func (s *watcher) warnStuck(a *assignment, after time.Duration) bool {
-	if s.warnUnanswered(a, after) {
-		return true
+// head is a partition's first record that is not done.
+type head struct {
+	a      *assignment
+	lane   *lane
+	offset int64     // -1 where all is done
+	since  time.Time // it has been the first for so long, or, where it has begun, that
+	begun  bool
+	told   time.Time // when it was told of last; zero is never
+}
+
+// lookAt looks which record is the first of each partition now, and notes in moved which lanes have
+// finished something since the last look. Partitions that are gone are left out.
+func (s *watcher) lookAt(was map[topics.Partition]head, moved map[*lane]time.Time) map[topics.Partition]head {
+	now, heads := time.Now(), map[topics.Partition]head{}
+	s.mu.Lock()
+	for _, p := range s.parts.All() {
+		if a := p.Flow.assignment; a != nil {
+			heads[a.Partition()] = head{a: a, lane: laneOf(p), offset: -1}
+		}
 	}
-	offset, age, ok := a.Oldest()
-	if !ok || age < after {
-		return false
+	s.mu.Unlock()
+	for p, h := range heads {
+		before, seen := was[p]
+		seen = seen && before.a == h.a
+		offset, age, ok := h.a.Oldest()
+		switch {
+		case !ok:
+		case seen && before.offset == offset:
+			h = before
+			if !h.begun && h.a.Begun() {
+				h.begun, h.since = true, now
+			}
+		case !seen || before.offset < 0: // nothing was before it
+			h.offset, h.since, h.begun = offset, now.Add(-age), h.a.Begun()
+		default:
+			h.offset, h.since, h.begun = offset, now, h.a.Begun()
+		}
+		if seen && before.offset >= 0 && before.offset != h.offset {
+			moved[h.lane] = now
+		}
+		if seen {
+			h.told = before.told
+		}
+		heads[p] = h
 	}
-	p := a.Partition()
-	text, stage := s.whereabouts(p, offset, age)
-	s.log.Warn("vicuna: record stuck: "+text+"; no later offset of the partition can be committed until it is done",
-		"topic", p.Topic, "partition", p.Partition, "offset", offset, "stage", stage,
-		"for", age.Round(time.Millisecond), "outstanding", a.Outstanding())
-	return true
+	for l, at := range moved {
+		if now.Sub(at) > s.cfg.StuckAfter() {
+			delete(moved, l)
+		}
+	}
+	return heads
+}
+
+// warnStuck tells of the first records that have been so for long enough. A record that a stage is
+// calling, or tries again, is told of with that stage. Of others nobody knows why they wait: those
+// behind such a one in their lane wait for it, and one that has not begun has its turn still to
+// come, as long as anything in its lane is finished.
+func (s *watcher) warnStuck(heads map[topics.Partition]head, moved map[*lane]time.Time, after time.Duration) {
+	now := time.Now()
+	known := map[*lane]bool{}
+	texts := map[topics.Partition]whereabouts{}
+	for p, h := range heads {
+		if h.offset < 0 || now.Sub(h.since) < after {
+			continue
+		}
+		w := s.locate(p, h.offset, now.Sub(h.since))
+		known[h.lane] = known[h.lane] || w.known
+		texts[p] = w
+	}
+	for p, h := range heads {
+		w, due := texts[p]
+		if !h.told.IsZero() && now.Sub(h.told) < after {
+			continue
+		}
+		_, moves := moved[h.lane]
+		switch {
+		case s.warnUnanswered(h.a, after):
+		case !due || !w.known && (known[h.lane] || moves && !h.begun):
+			continue
+		default:
+			args := []any{
+				"topic", p.Topic, "partition", p.Partition, "offset", h.offset, "stage", w.stage,
+				"for", now.Sub(h.since).Round(time.Millisecond), "outstanding", h.a.Outstanding(),
+			}
+			if w.err != nil {
+				args = append(args, "attempts", w.failed, "error", w.err)
+			}
+			s.log.Warn("vicuna: record stuck: "+w.String()+"; no later offset of the partition can be committed until it is done", args...)
+		}
+		h.told = now
+		heads[p] = h
+	}
 }
 
 // A record that was handed over, to another graph or to the user, and that nobody has finished

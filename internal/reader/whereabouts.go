@@ -11,28 +11,47 @@ import (
 	"github.com/vicuna-go/vicuna/internal/topics"
 )
 
-// stageOf names what is at work on a record: the stage whose call for it runs now; else, as its
-// place is not known, the stages that have calls running and the chains that have been at work on
-// one chunk for longer than busy. "" where nothing is: it waits, for user code's Commit perhaps.
-func (s *watcher) stageOf(p topics.Partition, offset int64, busy time.Duration) string {
-	if name := s.run.CallOn(p.Topic, p.Partition, offset); name != "" {
-		return name
+// whereabouts is where a record is.
+type whereabouts struct {
+	p      topics.Partition
+	offset int64
+	age    time.Duration
+	stage  string // "" where it is not known: the record waits, for user code's Commit perhaps
+	known  bool   // the stage is at work on the record itself, or tries it again
+	failed int    // how often the stage has failed on it, of one that tries it again
+	err    error  // and why it did last
+}
+
+// locate looks where a record is: in the stage that tries it again, or whose call for it runs
+// now; else, as its place is not known, in one of those that have calls running and of the chains
+// that have been at work on one chunk for half of its age.
+func (s *watcher) locate(p topics.Partition, offset int64, age time.Duration) whereabouts {
+	w := whereabouts{p: p, offset: offset, age: age}
+	if w.stage, w.failed, w.err = s.run.AttemptOn(p.Topic, p.Partition, offset); w.stage == "" {
+		w.stage = s.run.CallOn(p.Topic, p.Partition, offset)
 	}
-	at := append(s.run.Calling(), slices.Sorted(maps.Keys(s.run.Busy(busy)))...)
+	if w.known = w.stage != ""; w.known {
+		return w
+	}
+	at := append(s.run.Calling(), slices.Sorted(maps.Keys(s.run.Busy(age/2)))...)
 	if len(at) == 0 {
 		at = s.run.Holding() // a sink waits for acknowledgements, perhaps
 	}
-	return strings.Join(at, ", ")
+	w.stage = strings.Join(at, ", ")
+	return w
 }
 
-// whereabouts says where a record is: topic[partition]@offset in stage so-and-so for so long; and
-// names the stage, "" where that is not known.
-func (s *watcher) whereabouts(p topics.Partition, offset int64, age time.Duration) (text, stage string) {
-	text = fmt.Sprintf("%v@%d", p, offset)
-	if stage = s.stageOf(p, offset, age/2); stage != "" {
-		text += " in stage " + stage
+// String is topic[partition]@offset in stage so-and-so for so long.
+func (w whereabouts) String() string {
+	text := fmt.Sprintf("%v@%d", w.p, w.offset)
+	if w.stage != "" {
+		text += " in stage " + w.stage
 	}
-	return text + " for " + age.Round(time.Millisecond).String(), stage
+	text += " for " + w.age.Round(time.Millisecond).String()
+	if w.err != nil {
+		text += fmt.Sprintf(", which has failed on it %d times and tries again: %v", w.failed, w.err)
+	}
+	return text
 }
 
 // unfinished says of each partition that was given up with records in flight how many those are,
@@ -45,8 +64,7 @@ func (s *watcher) unfinished(ends []feed.End, begin time.Time) []string {
 		}
 		text := fmt.Sprintf("%v: %d", e.Partition, e.Outstanding)
 		if e.Undone >= 0 {
-			where, _ := s.whereabouts(e.Partition, e.Undone, time.Since(begin))
-			text += ", " + where
+			text += ", " + s.locate(e.Partition, e.Undone, time.Since(begin)).String()
 		}
 		texts = append(texts, text)
 	}
