@@ -140,3 +140,8 @@ func fusedAfter[A, B any](src Source[A], kind string, after func(core.At) core.A
 func operator[A, B any](src Source[A], kind string, attach func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A]) Source[B] {
 	return Source[B](blueprint.Operator(blueprint.Source[A](src), kind, attach))
 }
+
+// part is operator for a stage that only belongs to the one before it: Named names that one.
+func part[A, B any](src Source[A], kind string, attach func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A]) Source[B] {
+	return Source[B](blueprint.Part(blueprint.Source[A](src), kind, attach))
+}

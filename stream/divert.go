@@ -28,7 +28,7 @@ type Failed[A any] struct {
 //   - Order: kept, in the stream and in the sink.
 //   - Goroutines: none of its own.
 func (s Source[T]) Divert(when func(T) bool, to Sink[T]) Source[T] {
-	return divert(s, "divert", func(v T) (T, T, bool) { return v, v, when(v) }, to)
+	return operator(s, "divert", divert(func(v T) (T, T, bool) { return v, v, when(v) }, to))
 }
 
 // TryMapDivert is [TryMap] with a sink for the elements on which f has failed, after the policy's
@@ -70,16 +70,17 @@ func TryMapDivert[A, B any](src Source[A], f func(context.Context, A) (B, error)
 }
 
 func divertFailed[A, B any](src Source[outcome[A, B]], failed Sink[Failed[A]]) Source[B] {
-	return divert(src, "divert", func(o outcome[A, B]) (b B, f Failed[A], diverted bool) {
+	return part(src, "divert", divert(func(o outcome[A, B]) (b B, f Failed[A], diverted bool) {
 		if o.failed != nil {
 			return b, *o.failed, true
 		}
 		return o.value, f, false
-	}, failed)
+	}, failed))
 }
 
-func divert[T, A, D any](src Source[T], kind string, split func(T) (A, D, bool), to Sink[D]) Source[A] {
-	return operator(src, kind, func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[A]) core.Stage[T] {
+// divert attaches a stage that sends some elements to a sink.
+func divert[T, A, D any](split func(T) (A, D, bool), to Sink[D]) func(*core.Builder, string, core.At, func(core.At) core.Stage[A]) core.Stage[T] {
+	return func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[A]) core.Stage[T] {
 		st := next(at)
 		// a holder in the sink must not take the flag of what follows here
 		main := at.Island.TakeExpanding()
@@ -108,5 +109,5 @@ func divert[T, A, D any](src Source[T], kind string, split func(T) (A, D, bool),
 			st.Done()
 			side.Done()
 		}, Link: link}
-	})
+	}
 }

@@ -45,6 +45,15 @@ func Operator[A, B any](src Source[A], kind string,
 	})
 }
 
+// Part is Operator for a stage that only belongs to the one before it, which takes the user's name.
+func Part[A, B any](src Source[A], kind string,
+	attach func(b *core.Builder, name string, at core.At, next func(core.At) core.Stage[B]) core.Stage[A],
+) Source[B] {
+	return NewSource(func(b *core.Builder, next func(core.At) core.Stage[B]) {
+		src.Connect(b, func(at core.At) core.Stage[A] { return attach(b, kind, at, next) })
+	})
+}
+
 // ErrTaken says that a live source was built a second time, or outside its parent. Package stream
 // exports it.
 var ErrTaken = errors.New("vicuna: a live sub-source can run once, inside its parent")
