@@ -61,7 +61,7 @@ func bill(ctx context.Context, brokers string, tax func(context.Context, Order) 
 	large := orders.Filter(func(m message) bool { return m.Value.Amount >= 5 })
 	invoices := stream.MapAsync(large, 16, func(ctx context.Context, m message) (invoice, error) {
 		t, err := tax(ctx, m.Value)
-		return envelope.Single(*envelope.New("invoices", m.Key, Invoice{m.Value, t}), m.Offset), err
+		return envelope.Single(*envelope.New("invoices", m.Value.Customer, Invoice{m.Value, t}), m.Offset), err
 	}, stream.OnError(stream.Retry(stream.Backoff{Attempts: 5, First: 50 * time.Millisecond})))
 
 	err := invoices.To(producer.CommittableSink(ps, settings.NewCommitter())).Run(ctx)

@@ -10,8 +10,11 @@ import (
 // MapAsync runs f on up to n elements at the same time; n below 1 is 1. ctx is cancelled at a hard
 // stop only.
 //
-// Beside the n elements in work, up to max(1024, 64 n) are taken in ahead or wait for a slower one
-// before them, so that a slow call holds up what follows no longer than it must.
+// Up to max(1024, 64 n) elements are taken in, in work and ahead of it, or waiting with their
+// results for a slower one before them; see [Ahead]. So a slow call holds up what follows no longer
+// than it must. But one that never succeeds, such as a [Retry] without a limit, holds up all that
+// comes behind it, of every partition: there [MapAsyncUnordered] or [MapAsyncDivert] with a limit
+// of attempts goes on.
 //
 //   - Emits when: f has returned for an element and for all before it.
 //   - Back-pressures when: that many elements were taken in and have not gone on.
@@ -24,7 +27,8 @@ func MapAsync[A, B any](src Source[A], n int, f func(context.Context, A) (B, err
 }
 
 // MapAsyncUnordered is [MapAsync] without the order: results go on as they come. Offsets advance
-// over finished records only, whatever the order.
+// over finished records only, whatever the order: an element that waits for another attempt holds
+// the offset of its own partition. Nothing new begins while n or more of them wait.
 //
 //   - Emits when: f has returned.
 //   - Back-pressures when: max(1024, 64 n) elements were taken in and have not gone on.
@@ -38,7 +42,8 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 
 // MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, after the
 // policy's retries. A diverted element is finished when the sink has finished it; the sink is part
-// of the graph, with its back-pressure and its drain.
+// of the graph, with its back-pressure and its drain. Retries without a limit never get there, and
+// hold up all that comes behind them, as with MapAsync.
 //
 //   - Emits when: f has returned for an element and for all before it.
 //   - Back-pressures when: downstream or the sink does, or max(1024, 64 n) elements were taken in

@@ -67,8 +67,11 @@ func Stop() Policy { return Policy{} }
 func Skip() Policy { return Policy{skip: true} }
 
 // Retry calls the function again, after a pause. The element waits meanwhile, and in a stage
-// without workers everything after it; a stage with n workers goes on with others until n elements
-// wait. A hard stop ends the wait.
+// without workers everything after it. A stage with n workers goes on with others, and begins
+// nothing new while n elements or more wait; with order ([MapAsync], [MapAsyncDivert]) the results
+// of the others stand behind the one that waits, and when the window is full nothing more is taken
+// in. So with order one element that is tried for ever holds up all that comes behind it, of every
+// partition; with [MapAsyncUnordered] its own partition's offset alone. A hard stop ends the wait.
 //
 // When the stream is drained, or the element's partition is taken away, retries go on until shortly
 // before whoever waits for them gives up (the drain time-out, the revoke time-out; less a quarter
