@@ -158,23 +158,23 @@ func TestRecipeDeadLetters(t *testing.T) {
 		return m, nil
 	}
 	// snippet: recipe-dead-letters
-	type letter = envelope.Envelope[[]byte, []byte, envelope.Committable]
+	type letter = *envelope.Record[[]byte, []byte]
 	// The record as it was read, byte for byte: a null key stays null, and a tombstone a tombstone.
 	dead := func(f stream.Failed[*message]) letter {
 		m := f.Value
-		rec := envelope.Record[[]byte, []byte]{Topic: "dead-letters", Value: m.RawValue(), Tombstone: m.Tombstone()}
+		rec := &envelope.Record[[]byte, []byte]{Topic: "dead-letters", Value: m.RawValue(), Tombstone: m.Tombstone()}
 		if m.HasKey() {
 			rec.Key = envelope.Some(m.RawKey())
 		}
 		rec.Headers = append(slices.Clone(m.Headers()), envelope.Header{Key: "error", Value: []byte(f.Err.Error())},
 			envelope.Header{Key: "from", Value: fmt.Append(nil, m.Offset)})
-		return envelope.Single(rec, m.Offset)
+		return rec
 	}
-	// A letter is written before the offset of its record is committed, as everything else is.
+	// A record is finished when its letter is acknowledged; the Committer below commits that too.
 	raw := settings.NewProducer(serde.Bytes(), serde.Bytes(), brokers)
 	letters := stream.NewFlow(func(src stream.Source[stream.Failed[*message]]) stream.Source[letter] {
 		return stream.Map(src, dead)
-	}).To(producer.CommittableSink(raw, settings.NewCommitter()))
+	}).To(producer.PlainSink(raw))
 	three := stream.OnError(stream.Retry(stream.Backoff{Attempts: 3, First: 10 * time.Millisecond}))
 	orders := consumer.New(cs, consumer.Topics("orders"), consumer.ToEnd())
 	fine := stream.TryMapDivert(orders.CommittableSource(), check, letters, three)

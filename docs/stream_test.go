@@ -164,6 +164,34 @@ func TestErrorPolicies(t *testing.T) {
 	require.Equal(t, []string{"A", "BUSY", "B"}, all)
 	require.Equal(t, []string{"bad: bad, 1 attempts"}, rejected)
 
+	calls.Store(0)
+	rejected = nil
+	// snippet: stream-divert-unordered
+	type job struct {
+		id, name string
+		tries    int
+		err      error // what it has failed with for good
+	}
+	const attempts = 3
+	tried := stream.MapAsyncUnordered(stream.Map(ids, func(id string) *job { return &job{id: id} }), 8,
+		func(ctx context.Context, j *job) (*job, error) {
+			j.tries++
+			j.name, j.err = lookUp(ctx, j.id)
+			if j.err != nil && j.tries < attempts {
+				return nil, j.err // it is called again
+			}
+			return j, nil
+		}, stream.OnError(stream.Retry(stream.Backoff{Attempts: attempts, First: 10 * time.Millisecond})))
+	good := tried.Divert(func(j *job) bool { return j.err != nil }, stream.ForEach(func(_ context.Context, j *job) error {
+		rejected = append(rejected, fmt.Sprintf("%s: %v, %d attempts", j.id, j.err, j.tries))
+		return nil
+	}))
+	// end
+	found, err := stream.Collect(ctx, stream.Map(good, func(j *job) string { return j.name }))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"A", "BUSY", "B"}, found)
+	require.Equal(t, []string{"bad: bad, 3 attempts"}, rejected)
+
 	_, err = stream.Collect(ctx, stream.TryMap(ids, lookUp, stream.OnError(stream.Retry(stream.Backoff{Attempts: 2, First: time.Nanosecond}))).Named("look-up"))
 	var placed *stream.StageError
 	// snippet: stream-errors
