@@ -225,6 +225,52 @@ func TestRecipeOrderByKey(t *testing.T) {
 	require.EqualValues(t, 100, committed(t, k))
 }
 
+func TestRecipeHealth(t *testing.T) {
+	k, cs, ps := filled(t, 100)
+	ctx := t.Context()
+	said := new(bytes.Buffer)
+	log := slog.New(slog.NewTextHandler(said, nil))
+	client, err := producer.NewClient(ps)
+	require.NoError(t, err)
+	orders := consumer.New(cs, consumer.Topics("orders"))
+	release := k.HoldAcks("invoices")
+	run, err := stream.Map(orders.CommittableSource(), func(m *message) envelope.Envelope[string, string, envelope.Committable] {
+		return envelope.Single(*envelope.New("invoices", m.Key, m.Value), m.Offset)
+	}).To(producer.CommittableSink(ps, settings.NewCommitter(), producer.On(client))).Start(ctx)
+	require.NoError(t, err)
+	k.AwaitHeld(t, 1)
+	// snippet: recipe-health
+	// run is a *stream.Control, orders a consumer's handle, client a *producer.Client.
+	health := func(ctx context.Context) {
+		lags, err := orders.Lag(ctx) // asks the brokers: give ctx a time-out
+		if err != nil {
+			log.Warn("health", "error", err) // it has no place in its group, or no broker answers
+			return
+		}
+		s, sent := run.Snapshot(), client.Metrics()
+		var retried, skipped uint64
+		for _, stage := range s.Stages {
+			retried += stage.Retried
+			skipped += stage.Skipped
+		}
+		log.Info("health",
+			"lag", lags.Behind(), // not finished, of all there is in the topic
+			"outstanding", s.Outstanding, "oldest", s.Oldest, // in the pipeline, and for how long
+			"in_flight", sent.InFlight, "failed", sent.Failed, // with the brokers
+			"retried", retried, "skipped", skipped, "given_up", run.Summary().GivenUp)
+	}
+	// end
+	health(ctx)
+	require.Regexp(t, `lag=100 outstanding=\d+ oldest=\S+ in_flight=\d+ failed=0 retried=0 skipped=0 given_up=0`, said.String())
+	require.NotContains(t, said.String(), "outstanding=0 ")
+	require.NotContains(t, said.String(), "in_flight=0 ")
+	release()
+	require.NoError(t, run.Drain(ctx))
+	require.NoError(t, client.Close(ctx))
+	health(ctx)
+	require.Contains(t, said.String(), "level=WARN msg=health")
+}
+
 func TestRecipeRestart(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	var graph func() stream.Graph
