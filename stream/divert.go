@@ -19,7 +19,8 @@ type Failed[A any] struct {
 // Divert sends the elements for which when reports true to a sink, and lets the others through. The
 // sink is part of the graph: its back-pressure and its drain are the stream's, and a diverted
 // element is finished when the sink has finished it. Should the sink want no more elements, the
-// stream ends.
+// stream ends. Behind [MapAsyncUnordered], which has no divert of its own, elements that carry
+// their outcome are told apart here.
 //
 //   - Emits when: when reports false.
 //   - Back-pressures when: downstream or the sink does.

@@ -78,8 +78,8 @@ func Skip() Policy { return Policy{skip: true} }
 // of it, 5 s at most, for the last commit), with pauses of a second at most, and of an eighth of
 // the time that is left. Then the element is given up: it will be delivered again, and so is
 // everything after it in its partition, since nothing overtakes it. The error of the run counts it.
-// Without a token it is tried until the hard stop. When the attempts are used up, the stream stops;
-// see [Policy.Else].
+// One of a plain source is tried until the hard stop. When the attempts are used up, the stream
+// stops; see [Policy.Else].
 //
 // When other partitions are being taken away, what a stage without workers has of them after the
 // element goes ahead of it, so that nobody waits for the pause; the order within each partition
