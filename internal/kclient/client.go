@@ -42,7 +42,7 @@ func NewProducerClient(cfg settings.ProducerConfig, r Refusals) (*kgo.Client, er
 	if err := cfg.Err(); err != nil {
 		return nil, err
 	}
-	w := newWatch(cfg.Bootstrap(), cfg.Logger())
+	w := newWatch(cfg.Bootstrap(), cfg.Logger().With("client", "producer", "client.id", cfg.ClientID()))
 	cl, err := create(cfg, producerOptions(cfg, w, r), func(cl *kgo.Client) error { return checkMade(cl, cfg) })
 	if err != nil {
 		return nil, err

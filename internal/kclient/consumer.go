@@ -47,7 +47,11 @@ func newConsumerClient(cfg settings.ConsumerConfig, member bool, extra []kgo.Opt
 	if err := cfg.Err(); err != nil {
 		return nil, err
 	}
-	w := newWatch(cfg.Bootstrap(), cfg.Logger())
+	log := cfg.Logger().With("client", "consumer", "client.id", cfg.ClientID())
+	if cfg.Group() != "" {
+		log = log.With("group", cfg.Group())
+	}
+	w := newWatch(cfg.Bootstrap(), log)
 	opts := append(consumerOptions(cfg, member, w), extra...)
 	check := func(*kgo.Client) error { return nil }
 	if cfg.ClientFactory() != nil {
