@@ -101,7 +101,7 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	if _, definite := errors.AsType[*kerr.Error](err); definite && !errors.Is(err, kgo.ErrRecordTimeout) {
 		return err // the broker's word counts, however late it came
 	}
-	neighbour := hasTime(r.Context) && (err == context.DeadlineExceeded || network(err) && cl.Context().Err() == nil && unlimited(cl))
+	neighbour := hasTime(r.Context) && (err == context.DeadlineExceeded || Network(err) && cl.Context().Err() == nil && unlimited(cl))
 	if !neighbour && !expired(r.Context) && !errors.Is(err, kgo.ErrRecordTimeout) {
 		return err
 	}
@@ -117,10 +117,11 @@ func Explain(cl *kgo.Client, r *kgo.Record, named int32, timeout time.Duration, 
 	return &DeliveryTimeoutError{Topic: r.Topic, Timeout: timeout, Neighbour: neighbour, Err: cause}
 }
 
-// network returns whether franz-go tries again for err, as long as the oldest
-// record of the partition has time. When that is over it fails them all with err,
-// and not with the context's.
-func network(err error) bool {
+// Network returns whether err says that a broker could not be reached, or that the connection to
+// it broke, and not what a broker has answered. franz-go tries again for such an error, as long as
+// the oldest record of the partition has time. When that is over it fails them all with err, and
+// not with the context's.
+func Network(err error) bool {
 	dial, ok := errors.AsType[*net.OpError](err)
 	return ok && dial.Op == "dial" && !dial.Timeout() || kgo.IsRetryableBrokerErr(err)
 }

@@ -21,7 +21,8 @@ import (
 // group.
 type Joins struct {
 	mu    sync.Mutex
-	now   Phase              // written by the client's goroutines
+	now   Phase              // written by the client's goroutines, and since with it
+	since time.Time          // when the join that is on began; zero where none is
 	calls map[*func()]func() // those of Watch
 }
 
@@ -69,6 +70,12 @@ func (j *Joins) set(now Phase) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.now = now
+	switch {
+	case now == None:
+		j.since = time.Time{}
+	case now == Joining, j.since.IsZero():
+		j.since = time.Now()
+	}
 	if now != None {
 		for _, f := range j.calls {
 			f()
@@ -81,6 +88,16 @@ func (j *Joins) Phase() Phase {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.now
+}
+
+// Took returns for how long the join that is on has lasted, and whether one is.
+func (j *Joins) Took() (took time.Duration, on bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.since.IsZero() {
+		return 0, false
+	}
+	return time.Since(j.since), true
 }
 
 // Waiting reports whether a join is on.

@@ -11,7 +11,7 @@
 //   - poller (poll.go, give.go) fetches and delivers; it never waits for the stream, only for room
 //     in the budget.
 //   - rebalancer (rebalance.go, rejoined.go): the client's callbacks, which take partitions away
-//     and bring others.
+//     and bring others; standing.go tells of the times in which the group gives it none.
 //   - starter (begin.go, positions.go, latest.go, manual.go) finds out where reading begins.
 //   - lane.go, and substreams (handout.go, substream.go): the ways from the poller to the islands.
 //   - offsets (offsets.go): what may be committed; ahead (ahead.go) commits before it delivers, at

@@ -149,8 +149,6 @@ func (s *faults) explainGroup(err error) error {
 	if s.standing.Refused(err, s.cfg.StartTimeout()) {
 		return &fault.GroupError{Group: s.cfg.Group(), Err: err}
 	}
-	if s.outages.Begins("group") {
-		s.log.Warn("vicuna: the group refuses this member; the client joins again until it is taken", "group", s.cfg.Group(), "error", err)
-	}
+	s.rebalancer.warnNotTaken(err)
 	return nil
 }

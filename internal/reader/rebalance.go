@@ -25,7 +25,7 @@ func (s *rebalancer) clientOptions() []kgo.Opt {
 	s.kill = kill
 	// Transactions' markers have offsets, which are to be committed and counted like others. They
 	// are left out when the stream takes them.
-	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins), kgo.WithContext(life), kgo.KeepControlRecords()}
+	opts := []kgo.Opt{kgo.WithHooks(&s.fetchSize, &s.joins, &s.coordinator), kgo.WithContext(life), kgo.KeepControlRecords()}
 	if s.o.recycles() {
 		opts = append(opts, kgo.WithPools(&memory.Pools{}))
 	}
@@ -52,9 +52,7 @@ func (s *rebalancer) onAssigned(ctx context.Context, ps []topics.Partition) {
 	if s.cl == nil {
 		return
 	}
-	if took, was := s.outages.Over("group"); was {
-		s.log.Info("vicuna: the group has this member again", "group", s.cfg.Group(), "after", took)
-	}
+	s.tellTaken()
 	err := s.rejoined(ctx)
 	if err == nil && len(ps) > 0 {
 		err = s.add(ctx, ps)
@@ -174,7 +172,7 @@ func (s *rebalancer) lose(ctx context.Context, ps []topics.Partition, going part
 		s.substreams.completeSub(p)
 	}
 	s.offsets.savePositions(going, ends)
-	s.log.Warn("vicuna: partitions were lost: another member may have them, and what was in flight will be delivered again", "group", s.cfg.Group(), "partitions", topics.Summary(ps))
+	s.warnLost(ps)
 	s.callers.handle(ctx, "lost handler", s.o.Handler.Lost, ps)
 	s.gone(ctx, going, ps)
 	s.callers.tell(Lost, ps)

@@ -66,9 +66,11 @@ type Session struct {
 	budget    *memory.Budget
 	fetchSize memory.FetchSize
 	door      *commit.Door
-	joins     membership.Joins
-	standing  membership.Standing
-	outages   outage.Outages
+	// the client's membership, and what is told once
+	joins       membership.Joins
+	coordinator membership.Coordinator
+	standing    membership.Standing
+	outages     outage.Outages
 
 	bounded   chan struct{} // closed when the ends of a bounded run are known
 	boundOnce sync.Once     // closes bounded
@@ -207,6 +209,9 @@ func (s *Session) serveAll() {
 		s.serve("commit", s.door.Loop)
 	}
 	s.serve("watch", s.watcher.watch)
+	if !s.o.Subscription.Manual {
+		s.serve("watch joins", s.rebalancer.watchJoins)
+	}
 	if s.o.Ahead > 0 {
 		s.serve("commit ahead", s.ahead.commitAhead)
 	}
