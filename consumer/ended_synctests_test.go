@@ -83,12 +83,40 @@ func TestEndedSaysWhatWasGivenBackAndUp(t *testing.T) {
 					for _, line := range strings.Split(w.Log.String(), "\n") {
 						if strings.Contains(line, "a consumer has ended") {
 							require.Contains(t, line, fmt.Sprintf(" given_back=%d given_up=%d", shot.GivenBack, givenUp))
+							require.Contains(t, line, map[bool]string{false: "level=INFO", true: "level=WARN"}[e.givenUp && !e.stops])
 							require.Regexp(t, ` why="?(drained|vicuna: the stream was stopped|vicuna: the drain did not finish)`, line)
 						}
 					}
 				}, grouptest.Durable())
 			})
 		}
+	}
+}
+
+// The last line of a run that has failed, or whose last commit has, is a warning; that of one that
+// has completed is not.
+func TestEndedSaysHowItWent(t *testing.T) {
+	for name, c := range map[string]struct {
+		do    func(context.Context, *strMessage) error
+		level string
+	}{
+		"completed": {func(context.Context, *strMessage) error { return nil }, "level=INFO"},
+		"failed":    {func(context.Context, *strMessage) error { return errWork }, "level=WARN"},
+		"panicked":  {func(context.Context, *strMessage) error { panic("work") }, "level=WARN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+				w.Write(0, 0, 10)
+				m := w.MemberWith(nil, consumer.ToEnd())
+				m.Start(m.Works(c.do))
+				<-m.Run.Done()
+				line := w.Log.First("a consumer has ended")
+				require.Contains(t, line, c.level)
+				if name == "completed" {
+					require.Contains(t, line, " fetched=10 committed=10 revoked=0 ")
+				}
+			})
+		})
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +79,7 @@ func (s *ender) shut(ctx context.Context) error {
 	closed := make(chan struct{})
 	s.run.Serve(s.name+" close", func(<-chan struct{}) {
 		defer close(closed)
-		s.closeAll(ctx, last, going)
+		s.closeAll(ctx, last, going, err)
 	})
 	if s.lane != nil {
 		s.lane.rest() // the run may go on
@@ -120,8 +122,9 @@ func (s *ender) endAll(ctx context.Context) (going parts, offsets []commit.Offse
 	return going, offsets
 }
 
-// closeAll stops the goroutines, tells of the end, and leaves.
-func (s *ender) closeAll(ctx, last context.Context, going parts) {
+// closeAll stops the goroutines, tells of the end, and leaves. err is what went wrong with the last
+// commit.
+func (s *ender) closeAll(ctx, last context.Context, going parts, err error) {
 	for _, stop := range s.stopping {
 		stop()
 	}
@@ -130,8 +133,34 @@ func (s *ender) closeAll(ctx, last context.Context, going parts) {
 		s.log.Warn("vicuna: the function of consumer.Events has not returned in the close time-out; the run ends without it", "source", s.name)
 	}
 	s.close(ctx)
-	s.log.Info("vicuna: a consumer has ended", "source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
-		"fetched", s.fetched.Load(), "given_back", s.run.GivenBack(), "given_up", givenUp(s.run.GivenUps()), "why", s.run.Why())
+	s.tellEnd(ctx, err)
+}
+
+// tellEnd tells of the end: as a warning where records were given up without a stop, or anything
+// went wrong.
+func (s *ender) tellEnd(ctx context.Context, err error) {
+	level, given, why := slog.LevelInfo, givenUp(s.run.GivenUps()), s.run.Why()
+	switch {
+	case err != nil, !endedWell(why), given > 0 && why != core.ErrStopped.Error():
+		level = slog.LevelWarn
+	}
+	args := []any{
+		"source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
+		"fetched", s.fetched.Load(), "committed", s.door.Moved(), "revoked", s.dropped.Load(),
+		"given_back", s.run.GivenBack(), "given_up", given, "why", why,
+	}
+	if err != nil {
+		args = append(args, "error", err)
+	}
+	s.log.Log(ctx, level, "vicuna: a consumer has ended", args...)
+}
+
+// endedWell reports whether a run has ended as it was to, by what it says itself (core's Why): it
+// has completed, or was drained or stopped. Anything else is a fault, or a drain that took too
+// long.
+func endedWell(why string) bool {
+	const drained = "drained"
+	return why == "completed" || why == drained || strings.HasPrefix(why, drained+": ") || why == core.ErrStopped.Error()
 }
 
 // awaitRevokes lets a revoke commit what it has ended before the group is left, until ctx ends.
