@@ -188,9 +188,9 @@ func StartTimeout(d time.Duration) ConsumerOption {
 	return consumerSet("StartTimeout", "", d.String(), func(c *consumerConfig) { c.startTimeout = d })
 }
 
-// StuckAfter sets how long a record may be in the stream undone before that is
-// logged, and how often it is logged while it lasts. Nothing behind it in its
-// partition can be committed meanwhile. The default is 1 minute.
+// StuckAfter sets how long a partition may stand at a record that has begun and is not done before
+// that is logged, and how often it is logged while it lasts. Nothing after it in its partition can
+// be committed meanwhile. The default is 1 minute.
 func StuckAfter(d time.Duration) ConsumerOption {
 	return consumerSet("StuckAfter", "", d.String(), func(c *consumerConfig) { c.stuckAfter = d })
 }

@@ -16,7 +16,8 @@ type runOption func(*core.Limits)
 
 func (f runOption) run(l *core.Limits) { f(l) }
 
-// Defaults of the run options. Together they stay below the 30 s after which Kubernetes kills.
+// Defaults of the run options. An end by retries, or by calls that end with their context, stays
+// below the 30 s after which Kubernetes kills; docs/guarantees.md says what takes longer.
 const (
 	DefaultDrainTimeout = 20 * time.Second
 	DefaultCloseTimeout = 5 * time.Second

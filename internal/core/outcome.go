@@ -116,6 +116,15 @@ func (o *outcome) Why() string {
 	return "drained"
 }
 
+// EndsWell reports whether the run has ended, or goes to its end, as somebody wanted: it has
+// completed, or was drained or stopped. Stopped is true where it was stopped hard on request.
+func (o *outcome) EndsWell() (well, stopped bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	stopped = o.fault == nil && o.stopErr == ErrStopped
+	return o.fault == nil && (o.stopErr == nil || stopped), stopped
+}
+
 // Err is the outcome once the run is over; nil before.
 func (o *outcome) Err() error {
 	o.mu.Lock()

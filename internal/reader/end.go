@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,28 +138,19 @@ func (s *ender) closeAll(ctx, last context.Context, going parts, err error) {
 // tellEnd tells of the end: as a warning where records were given up without a stop, or anything
 // went wrong.
 func (s *ender) tellEnd(ctx context.Context, err error) {
-	level, given, why := slog.LevelInfo, givenUp(s.run.GivenUps()), s.run.Why()
-	switch {
-	case err != nil, !endedWell(why), given > 0 && why != core.ErrStopped.Error():
+	level, given := slog.LevelInfo, givenUp(s.run.GivenUps())
+	if well, stopped := s.run.EndsWell(); err != nil || !well || given > 0 && !stopped {
 		level = slog.LevelWarn
 	}
 	args := []any{
 		"source", s.name, "group", s.cfg.Group(), "after", time.Since(s.began).Round(time.Millisecond),
 		"fetched", s.fetched.Load(), "committed", s.door.Moved(), "revoked", s.dropped.Load(),
-		"given_back", s.run.GivenBack(), "given_up", given, "why", why,
+		"given_back", s.run.GivenBack(), "given_up", given, "why", s.run.Why(),
 	}
 	if err != nil {
 		args = append(args, "error", err)
 	}
 	s.log.Log(ctx, level, "vicuna: a consumer has ended", args...)
-}
-
-// endedWell reports whether a run has ended as it was to, by what it says itself (core's Why): it
-// has completed, or was drained or stopped. Anything else is a fault, or a drain that took too
-// long.
-func endedWell(why string) bool {
-	const drained = "drained"
-	return why == "completed" || why == drained || strings.HasPrefix(why, drained+": ") || why == core.ErrStopped.Error()
 }
 
 // awaitRevokes lets a revoke commit what it has ended before the group is left, until ctx ends.
