@@ -23,6 +23,7 @@ type Charges struct {
 	keeps atomic.Bool                    // some delivery is to be used again
 
 	bytes, records atomic.Int64 // of what is charged and not given back; written under mu
+	untold         atomic.Bool  // something was given back and not told; set under mu
 
 	mu     sync.Mutex // guards what follows
 	all    []charge
@@ -113,6 +114,9 @@ func (c *Charges) Pinned() (bytes int64) {
 // Settled counts positions down that are not outstanding any more: bit i of mask stands for base+i.
 // Somebody may still have those of kept.
 func (c *Charges) Settled(base, mask, kept uint64) {
+	if c.records.Load() == 0 {
+		return // nothing is charged: a source that holds no memory of its own
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for mask != 0 {
@@ -170,9 +174,13 @@ func (c *Charges) Closed() {
 
 // Tell tells of what was given back. It is called with no lock held, after the others.
 func (c *Charges) Tell() {
+	if !c.untold.Load() {
+		return // as after most marks: a delivery is given back as a whole
+	}
 	c.mu.Lock()
 	back := c.back
 	c.back = givenBack{}
+	c.untold.Store(false)
 	c.mu.Unlock()
 	if len(back.leases) == 0 {
 		return
@@ -192,6 +200,7 @@ func (c *Charges) giveBack(ch *charge) {
 	c.back.bytes += ch.bytes
 	c.back.records += n
 	c.back.leases = append(c.back.leases, ch.lease)
+	c.untold.Store(true)
 	c.bytes.Add(-ch.bytes)
 	c.records.Add(-int64(n))
 }

@@ -24,8 +24,9 @@ type FetchSize struct {
 	arrived                   map[topics.Partition]arrival
 }
 
-// arrival is what was read of a partition and not taken: bytes of batches, and of the largest one.
-type arrival struct{ bytes, largest int64 }
+// arrival is what was read of a partition and not taken: bytes and records of batches, and of the
+// largest one.
+type arrival struct{ bytes, largest, records, most int64 }
 
 // FetchSizes are what a [FetchSize] has to keep to.
 type FetchSizes struct {
@@ -63,8 +64,16 @@ func (f *FetchSize) Begin(o FetchSizes) {
 // partitions that are paused and, of all, when it is set back, and reads it again later; and some
 // of that may arrive after [FetchSize.Drop]. So it is no more than the records' own bytes and one
 // batch, as they may begin in the middle of one; and no less than their own bytes, as those of the
-// next response may be among what was read, and are missing there then.
+// next response may be among what was read, and are missing there then. Mostly as many records were
+// read as are given out, but for a part of one batch, and then nobody has to look at each of them.
 func (f *FetchSize) Take(p topics.Partition, recs []*kgo.Record) int64 {
+	f.mu.Lock()
+	at := f.arrived[p]
+	delete(f.arrived, p)
+	f.mu.Unlock()
+	if n := int64(len(recs)); n <= at.records && at.records <= n+at.most {
+		return at.bytes
+	}
 	own := int64(0)
 	for _, r := range recs {
 		own += int64(len(r.Key) + len(r.Value))
@@ -72,10 +81,6 @@ func (f *FetchSize) Take(p topics.Partition, recs []*kgo.Record) int64 {
 			own += int64(len(r.Headers[i].Key) + len(r.Headers[i].Value))
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at := f.arrived[p]
-	delete(f.arrived, p)
 	return max(own, min(at.bytes, own+recordFraming*int64(len(recs))+at.largest))
 }
 
@@ -109,7 +114,8 @@ func (f *FetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, topic string, partiti
 	}
 	p, bytes := topics.Partition{Topic: topic, Partition: partition}, int64(m.UncompressedBytes)
 	at := f.arrived[p]
-	f.arrived[p] = arrival{at.bytes + bytes, max(at.largest, bytes)}
+	records := int64(m.NumRecords)
+	f.arrived[p] = arrival{at.bytes + bytes, max(at.largest, bytes), at.records + records, max(at.most, records)}
 	f.packed += int64(m.CompressedBytes)
 	f.unpacked += int64(m.UncompressedBytes) + f.o.PerRecord*int64(m.NumRecords)
 	f.records += int64(m.NumRecords)
