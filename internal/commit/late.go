@@ -39,7 +39,7 @@ func (e *lateError) Unwrap() []error {
 
 // late is the error of who has waited for too long: for the turn, or for a commit that succeeds.
 func (d *Door) late(ctx context.Context, limit string, open []topics.Partition) error {
-	why, onTheWay := d.standing()
+	onTheWay, why := d.standing()
 	if len(open) == 0 {
 		open = onTheWay
 	}

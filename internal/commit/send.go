@@ -89,11 +89,11 @@ func (d *Door) setOnTheWay(ps []topics.Partition) {
 	d.onTheWay = ps
 }
 
-// standing is what stands in the way of commits, nil where nothing does, and what is on its way.
-func (d *Door) standing() (trouble error, onTheWay []topics.Partition) {
+// standing is what is on its way, and what stands in the way of commits, nil where nothing does.
+func (d *Door) standing() (onTheWay []topics.Partition, trouble error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.trouble, d.onTheWay
+	return d.onTheWay, d.trouble
 }
 
 // fresh leaves out what is committed already, or would go back; the caller has the turn.
