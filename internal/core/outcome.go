@@ -121,7 +121,7 @@ func (o *outcome) Why() string {
 func (o *outcome) EndsWell() (well, stopped bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	stopped = o.fault == nil && o.stopErr == ErrStopped
+	stopped = o.fault == nil && errors.Is(o.stopErr, ErrStopped)
 	return o.fault == nil && (o.stopErr == nil || stopped), stopped
 }
 
