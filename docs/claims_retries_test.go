@@ -15,7 +15,7 @@ import (
 )
 
 // What a record that is tried again without limit holds up: in a stage with order all that comes
-// behind it, once the window is full, and without order nothing but its own place. With as many of
+// after it, once the window is full, and without order nothing but its own place. With as many of
 // them as there are workers nothing new begins, with order or without.
 func TestWhatRetriesHoldUp(t *testing.T) {
 	const n, window, all = 4, 1024, 5000

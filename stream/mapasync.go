@@ -13,7 +13,7 @@ import (
 // Up to max(1024, 64 n) elements are taken in, in work and ahead of it, or waiting with their
 // results for a slower one before them; see [Ahead]. So a slow call holds up what follows no longer
 // than it must. But one that never succeeds, such as a [Retry] without a limit, holds up all that
-// comes behind it, of every partition: there [MapAsyncUnordered] or [MapAsyncDivert] with a limit
+// comes after it, of every partition: there [MapAsyncUnordered] or [MapAsyncDivert] with a limit
 // of attempts goes on.
 //
 //   - Emits when: f has returned for an element and for all before it.
@@ -43,7 +43,7 @@ func MapAsyncUnordered[A, B any](src Source[A], n int, f func(context.Context, A
 // MapAsyncDivert is [MapAsync] with a sink for the elements on which f has failed, after the
 // policy's retries. A diverted element is finished when the sink has finished it; the sink is part
 // of the graph, with its back-pressure and its drain. Retries without a limit never get there, and
-// hold up all that comes behind them, as with MapAsync.
+// hold up all that comes after them, as with MapAsync.
 //
 //   - Emits when: f has returned for an element and for all before it.
 //   - Back-pressures when: downstream or the sink does, or max(1024, 64 n) elements were taken in

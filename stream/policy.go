@@ -70,7 +70,7 @@ func Skip() Policy { return Policy{skip: true} }
 // without workers everything after it. A stage with n workers goes on with others, and begins
 // nothing new while n elements or more wait; with order ([MapAsync], [MapAsyncDivert]) the results
 // of the others stand behind the one that waits, and when the window is full nothing more is taken
-// in. So with order one element that is tried for ever holds up all that comes behind it, of every
+// in. So with order one element that is tried for ever holds up all that comes after it, of every
 // partition; with [MapAsyncUnordered] its own partition's offset alone. A hard stop ends the wait.
 //
 // When the stream is drained, or the element's partition is taken away, retries go on until shortly
@@ -175,44 +175,46 @@ func inPlaceAttempts(at core.At, info *core.StageInfo, cfg *stageConfig, f func(
 	return inPlaceAgain(at, info, cfg, f, err)
 }
 
-// inPlaceAgain goes on after the first failure.
+// inPlaceAgain goes on after the first failure. The stage is told that nothing more is tried before
+// the element ends, after which its token may be another's.
 func inPlaceAgain(at core.At, info *core.StageInfo, cfg *stageConfig, f func() error, first error) (failed int, ended bool, err error) {
-	isl, t, waits := at.Island, at.Island.Token(), false
-	defer func() {
-		if waits {
-			info.Tried(t)
-		}
-	}()
+	isl, t := at.Island, at.Island.Token()
 	for err = first; err != nil; err = core.Safely(f) {
 		failed++
-		if isl.Halted() {
-			isl.Fail(info, err)
-			return failed, true, err
-		}
-		if !cfg.policy.again(failed, err) {
-			return failed, false, err
+		if isl.Halted() || !cfg.policy.again(failed, err) {
+			break
 		}
 		info.Failed(t, failed, err)
-		waits = true
 		what := isl.Pause(time.Now().Add(cfg.policy.backoff.pause(failed)))
+		var end func()
 		switch {
 		case isl.Unwanted():
-			isl.Refuse()
-			return failed, true, err
+			end = isl.Refuse
 		case isl.Halted():
-			isl.Abandon()
-			return failed, true, err
+			end = isl.Abandon
 		case what == core.CutAway:
-			isl.GiveBack()
-			return failed, true, err
+			end = isl.GiveBack
 		case what == core.OutOfTime:
-			info.GiveUp(isl.Run(), isl.Token())
-			isl.Abandon()
+			end = func() {
+				info.GiveUp(isl.Run(), t)
+				isl.Abandon()
+			}
+		}
+		if end != nil {
+			info.Tried(t)
+			end()
 			return failed, true, err
 		}
 		info.Retry()
 	}
-	return failed, false, nil
+	if failed > 1 || err == nil {
+		info.Tried(t)
+	}
+	if err != nil && isl.Halted() {
+		isl.Fail(info, err)
+		return failed, true, err
+	}
+	return failed, false, err
 }
 
 // again reports whether a call that has failed is to be made again.

@@ -56,7 +56,9 @@ func (a *attempts) waiting() (n int, last error) {
 	return len(a.of) + a.others, a.last
 }
 
-// on is the attempt for an element that a record is in.
+// on is the attempt for an element that a record is in. The lock is held while the token is looked
+// into: its element cannot end meanwhile, as Tried comes before that. So it comes before the locks
+// of the ledger, its composites and the trackers.
 func (a *attempts) on(l *Ledger, topic string, partition int32, offset int64) (attempt, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -118,11 +118,10 @@ type Ended struct {
 }
 
 // Detach says that nobody takes the records of a partition any more: its sub-stream has ended, or
-// could not begin.
-// Where the partition stays another one is to follow: at once if it has finished something, else
-// after a pause. One that has finished nothing would meet the same record again, a poisoned one
-// that Each's policy skips the failures of; and each time the client drops what it has fetched of
-// all partitions.
+// could not begin. Where the partition stays another one is to follow: at once if it has finished
+// something, else after a pause. One that has finished nothing would meet the same record again, a
+// poisoned one that Each's policy skips the failures of; and each time the client drops what it has
+// fetched of all partitions.
 func (t *Table[F]) Detach(p *Part[F], how Ended) {
 	p.lane = nil
 	if how.Undone >= 0 {
