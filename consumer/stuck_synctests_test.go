@@ -127,3 +127,32 @@ func TestRecordThatIsTriedAgainIsTold(t *testing.T) {
 		})
 	}
 }
+
+// A record that is tried again does not hide another of the same stream that is stuck elsewhere.
+func TestStuckBesideWhatIsTriedAgain(t *testing.T) {
+	grouptest.Calmly(t, 2, func(t *testing.T, w *grouptest.World) {
+		w.Fill(2, 0, 10)
+		block := make(chan struct{})
+		retry := stream.OnError(stream.Retry(stream.Backoff{First: 100 * time.Millisecond, Max: time.Second}))
+		tried := stream.MapAsyncUnordered(w.Consumer(settings.StuckAfter(10*time.Second)).CommittableSource(), 4, func(_ context.Context, m *strMessage) (*strMessage, error) {
+			if m.Record.Partition() == 1 && m.Record.Offset() == 0 {
+				return nil, errors.New("the dependency is away")
+			}
+			return m, nil
+		}, retry).Named("lookup").Async()
+		written := stream.TryMap(tried, func(_ context.Context, m *strMessage) (envelope.Committable, error) {
+			if m.Record.Partition() == 0 && m.Record.Offset() == 5 {
+				<-block
+			}
+			return m.Offset, nil
+		}).Named("write")
+		ctl := w.Start(written.To(consumer.CommitterSink(settings.NewCommitter())), stream.DrainTimeout(time.Second), stream.CloseTimeout(time.Second))
+		w.Pass(18 * time.Second)
+		stuck := fmt.Sprint(w.Log.Lines("record stuck"))
+		require.Contains(t, stuck, "in[1]@0 in stage lookup for")
+		require.Regexp(t, `in\[0\]@5 in stage \[write`, stuck)
+		close(block)
+		ctl.Stop()
+		<-ctl.Done()
+	})
+}

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,18 +92,20 @@ func (s *watcher) lookAt(was map[topics.Partition]head, moved map[*lane]time.Tim
 
 // warnStuck tells of the first records that have been so for long enough. A record that a stage is
 // calling, or tries again, is told of with that stage. Of others nobody knows why they wait: those
-// behind such a one in their lane wait for it, and one that has not begun has its turn still to
-// come, as long as anything in its lane is finished.
+// after such a one in their lane wait for it, unless another chain is at work for as long; and one
+// that has not begun still has its time to come, as long as anything in its lane is finished.
 func (s *watcher) warnStuck(heads map[topics.Partition]head, moved map[*lane]time.Time, after time.Duration) {
 	now := time.Now()
-	known := map[*lane]bool{}
+	known := map[*lane][]string{} // the stages
 	texts := map[topics.Partition]whereabouts{}
 	for p, h := range heads {
 		if h.offset < 0 || now.Sub(h.since) < after {
 			continue
 		}
 		w := s.locate(p, h.offset, now.Sub(h.since))
-		known[h.lane] = known[h.lane] || w.known
+		if w.known {
+			known[h.lane] = append(known[h.lane], w.stage)
+		}
 		texts[p] = w
 	}
 	for p, h := range heads {
@@ -113,7 +116,7 @@ func (s *watcher) warnStuck(heads map[topics.Partition]head, moved map[*lane]tim
 		_, moves := moved[h.lane]
 		switch {
 		case s.warnUnanswered(h.a, after):
-		case !due || !w.known && (known[h.lane] || moves && !h.begun):
+		case !due || !w.known && (s.explained(known[h.lane], after) || moves && !h.begun):
 			continue
 		default:
 			args := []any{
@@ -128,6 +131,17 @@ func (s *watcher) warnStuck(heads map[topics.Partition]head, moved map[*lane]tim
 		h.told = now
 		heads[p] = h
 	}
+}
+
+// explained reports whether the stages that are known to be at work on records are all that is: no
+// other chain has been at one chunk for so long that a record may be stuck in it.
+func (s *watcher) explained(stages []string, after time.Duration) bool {
+	for chain := range s.run.Busy(after / 2) {
+		if !slices.ContainsFunc(stages, func(stage string) bool { return strings.Contains(chain, stage) }) {
+			return false
+		}
+	}
+	return len(stages) > 0
 }
 
 // A record that was handed over, to another graph or to the user, and that nobody has finished
