@@ -10,7 +10,7 @@
 // which franz-go's locks let a testing/synctest bubble's clock go on; it runs the packages in which
 // the tag changes a file, the others having been tested word for word by the first. Then it vets
 // what only that build compiles, and the modules inside the repository, so that none of them rots
-// unseen. With -race only the tests run.
+// unseen. With -race only tests and benchmarks run.
 //
 // Then each benchmark runs once, and so does each scenario of bench/: that they still work is known
 // before somebody wants to measure with them.
