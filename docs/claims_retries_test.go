@@ -35,7 +35,8 @@ func TestWhatRetriesHoldUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble.Test(t, func(t *testing.T) {
 				var calls, given atomic.Int32
-				results := c.stage(stream.FromRange(0, all), func(_ context.Context, i int) (int, error) {
+				elements := make(chan int, all)
+				results := c.stage(stream.FromChan(elements), func(_ context.Context, i int) (int, error) {
 					calls.Add(1)
 					if i < c.fail {
 						return 0, errors.New("not today")
@@ -47,11 +48,19 @@ func TestWhatRetriesHoldUp(t *testing.T) {
 					return nil
 				})).Start(t.Context())
 				require.NoError(t, err)
-				synctest.Wait() // in the first pause
+				defer func() {
+					run.Stop()
+					<-run.Done()
+				}()
+				for i := range all {
+					if i == c.fail {
+						synctest.Wait() // those that fail are in their first pause
+					}
+					elements <- i
+				}
+				synctest.Wait()
 				require.Equal(t, c.calls, calls.Load())
 				require.Equal(t, c.given, given.Load())
-				run.Stop()
-				<-run.Done()
 			})
 		})
 	}
