@@ -67,8 +67,10 @@ func TestCommitHeldBackByOneRecord(t *testing.T) {
 		})
 		ctl := w.Start(grouptest.Offsets(src).To(consumer.CommitterSink(quickly())))
 		w.Write(1, 0, 500)
-		w.Write(0, 0, 3000)
+		w.Write(0, 0, 600) // in one fetch perhaps, which is more than the tracker takes
 		w.Await("the record", stuck)
+		w.AtRest()
+		w.Write(0, 600, 3000)
 		w.Journal.AwaitCommit(t, 0, 10)
 		w.Journal.AwaitCommit(t, 1, 500)
 		if w.AtRest() {
@@ -76,7 +78,7 @@ func TestCommitHeldBackByOneRecord(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 1, m.Outstanding)
 			require.Equal(t, 1, m.Held)
-			require.Less(t, m.Fetched, int64(3500))
+			require.LessOrEqual(t, m.Fetched, int64(500+600))
 			require.Equal(t, 1, ctl.Snapshot().Outstanding)
 		}
 		require.EqualValues(t, 10, w.Committed(0))
