@@ -60,8 +60,10 @@ func Names(ps []Partition) []string {
 // mostInSummary is how many partitions a Summary names.
 const mostInSummary = 50
 
-// Summary names partitions for a log line: topic[0 1 2] other[0], and of many the first.
+// Summary names partitions for a log line, in order: other[0] topic[0 1 2], and of many the first.
 func Summary(ps []Partition) string {
+	ps = slices.Clone(ps)
+	Sort(ps)
 	var b strings.Builder
 	topic := ""
 	for i, p := range ps {

@@ -1,6 +1,7 @@
 package topics_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,10 @@ func TestListAndByTopic(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	require.Empty(t, topics.Summary(nil))
-	require.Equal(t, "a[0 1] b[0]", topics.Summary([]topics.Partition{{Topic: "a"}, {Topic: "a", Partition: 1}, {Topic: "b"}}))
+	mixed := []topics.Partition{{Topic: "b"}, {Topic: "a", Partition: 1}, {Topic: "c"}, {Topic: "a"}}
+	was := slices.Clone(mixed)
+	require.Equal(t, "a[0 1] b[0] c[0]", topics.Summary(mixed), "in order, whatever the order of a map was")
+	require.Equal(t, was, mixed)
 	many := make([]topics.Partition, 60)
 	for i := range many {
 		many[i] = topics.Partition{Topic: "t", Partition: int32(i)}
