@@ -11,13 +11,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// conn is the broker's side of a connection. It knows which produce requests wait
-// for their answer, so that an answer can be withheld after the records were
-// appended, and it delays answers.
+// conn is the broker's side of a connection. It knows which requests wait for
+// their answer, of those kinds whose answers somebody wants to know of, so that an
+// answer can be withheld or lost after the work was done, and it delays answers.
 //
 // It relies on how kfake uses a connection, and nothing else does: a request is
 // read with one io.ReadFull for its size and one for the rest, and an answer is
-// one Write. The tests of HoldAcks fail where that changes.
+// one Write. The tests of HoldAcks and OnAnswer fail where that changes.
 type conn struct {
 	// Fixed when it is made; closed is closed once, by who closes the connection.
 	net.Conn
@@ -35,11 +35,11 @@ type conn struct {
 	opaque bool // this is not how kfake reads: know nothing
 
 	mu       sync.Mutex
-	produces []request // unanswered, in order
+	requests []request // unanswered, in order
 }
 
-// request is a produce request that was read. The body is the buffer that kfake
-// parses it from, which it keeps as it is.
+// request is a request that was read. The body is the buffer that kfake parses it
+// from, which it keeps as it is.
 type request struct {
 	correlation int32
 	body        []byte
@@ -108,22 +108,22 @@ func (c *conn) follow(p []byte, n int) {
 		c.size = int(binary.BigEndian.Uint32(frame))
 		return
 	}
-	if len(frame) < 8 || kmsg.Key(binary.BigEndian.Uint16(frame)) != kmsg.Produce {
+	if len(frame) < 8 || !c.network.follows(kmsg.Key(binary.BigEndian.Uint16(frame))) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.produces) == unanswered {
-		c.produces = append([]request(nil), c.produces[1:]...)
+	if len(c.requests) == unanswered {
+		c.requests = append([]request(nil), c.requests[1:]...)
 	}
-	c.produces = append(c.produces, request{
+	c.requests = append(c.requests, request{
 		correlation: int32(binary.BigEndian.Uint32(frame[4:])),
 		body:        frame,
 	})
 }
 
-// answered returns the produce request that this answer is for, nil where it is
-// for another kind of request.
+// answered returns the request that this answer is for, nil where it is of a kind
+// that nobody wants to know of.
 func (c *conn) answered(answer []byte) []byte {
 	if len(answer) < 8 {
 		return nil
@@ -131,9 +131,9 @@ func (c *conn) answered(answer []byte) []byte {
 	correlation := int32(binary.BigEndian.Uint32(answer[4:]))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, r := range c.produces {
+	for i, r := range c.requests {
 		if r.correlation == correlation {
-			c.produces = append([]request(nil), c.produces[i+1:]...)
+			c.requests = append([]request(nil), c.requests[i+1:]...)
 			return r.body
 		}
 	}
@@ -154,20 +154,28 @@ func (c *conn) Write(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		}
 	}
-	if request := c.answered(p); request != nil && !c.network.await(request, c.closed) {
-		return 0, net.ErrClosed
+	if request := c.answered(p); request != nil {
+		if !c.network.tell(c.node, request, p) {
+			_ = c.Close()
+			return 0, net.ErrClosed
+		}
+		if !c.network.await(request, c.closed) {
+			return 0, net.ErrClosed
+		}
 	}
 	return c.Conn.Write(p)
 }
 
-// parseProduce reads a produce request from its frame, header included.
-func parseProduce(frame []byte) (*kmsg.ProduceRequest, bool) {
+// parseRequest reads a request from its frame, header included.
+func parseRequest(frame []byte) (kmsg.Request, bool) {
 	reader := kbin.Reader{Src: frame}
-	reader.Int16() // key
+	req := kmsg.RequestForKey(reader.Int16())
 	version := reader.Int16()
 	reader.Int32() // correlation id
 	reader.NullableString()
-	req := kmsg.NewPtrProduceRequest()
+	if req == nil {
+		return nil, false
+	}
 	req.SetVersion(version)
 	if req.IsFlexible() {
 		kmsg.SkipTags(&reader)

@@ -1,9 +1,12 @@
 package kafkatest
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // hold withholds the answers to produce requests until it is released.
@@ -127,10 +130,14 @@ func (n *network) countHeld(by int) {
 }
 
 func (h *hold) matches(frame []byte) bool {
+	if kmsg.Key(binary.BigEndian.Uint16(frame)) != kmsg.Produce {
+		return false
+	}
 	if h.topics == nil {
 		return true
 	}
-	req, ok := parseProduce(frame)
+	parsed, _ := parseRequest(frame)
+	req, ok := parsed.(*kmsg.ProduceRequest)
 	if !ok {
 		return false // kfake has not understood it either
 	}

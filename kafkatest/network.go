@@ -25,6 +25,7 @@ type network struct {
 	listeners []*listener // by node id, as kfake asks for them
 	conns     map[*conn]struct{}
 	holds     []*hold
+	watches   []*watch
 	held      int           // answers being withheld
 	changed   chan struct{} // closed and replaced when held changes
 	delay     time.Duration

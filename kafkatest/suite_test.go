@@ -3,10 +3,12 @@ package kafkatest_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,6 +47,7 @@ func suite(t *testing.T, run runner) {
 		{"hold across kill", holdAcrossKill, []kafkatest.Option{kafkatest.Topics(1, "t")}},
 		{"hold at the end", holdAtTheEnd, []kafkatest.Option{kafkatest.Topics(1, "t")}},
 		{"drop connections", dropConnections, []kafkatest.Option{kafkatest.Topics(1, "t")}},
+		{"answers seen and lost", onAnswer, []kafkatest.Option{kafkatest.Topics(1, "t")}},
 		{"refuse", refuse, []kafkatest.Option{kafkatest.Topics(1, "t")}},
 		{"delay", delay, []kafkatest.Option{kafkatest.Topics(1, "t")}},
 		{"fault", fault, []kafkatest.Option{kafkatest.Topics(1, "t")}},
@@ -307,6 +310,46 @@ func holdAtTheEnd(t *testing.T, k *kafkatest.Broker) {
 	k.HoldAcks("t")
 	send(t.Context(), cl, "t", "never acknowledged")
 	k.AwaitHeld(t, 1)
+}
+
+func onAnswer(t *testing.T, k *kafkatest.Broker) {
+	ctx := t.Context()
+	cl := newClient(t, k, kgo.ProducerLinger(0))
+	var mu sync.Mutex
+	var offsets []int64
+	losing := 1
+	stop := k.OnAnswer(func(a kafkatest.Answer) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, a.Request.(*kmsg.ProduceRequest).Topics, 1)
+		p := a.Response.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+		offsets = append(offsets, p.BaseOffset)
+		losing--
+		return losing < 0
+	}, kmsg.Produce)
+	commits := 0
+	k.OnAnswer(func(a kafkatest.Answer) bool {
+		commits++
+		require.Equal(t, "g", a.Request.(*kmsg.OffsetCommitRequest).Group)
+		require.Zero(t, a.Response.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode)
+		return true
+	}, kmsg.OffsetCommit, kmsg.OffsetDelete)
+
+	require.NoError(t, <-send(ctx, cl, "t", "a"), "the client sends it again, and the broker knows it")
+	require.NoError(t, <-send(ctx, cl, "t", "b"))
+	k.Restart(t)
+	require.NoError(t, <-send(ctx, cl, "t", "c"))
+	stop()
+	stop()
+	require.NoError(t, <-send(ctx, cl, "t", "d"))
+	require.Equal(t, []int64{0, 0, 1, 2}, offsets)
+	require.Equal(t, []string{"a", "b", "c", "d"}, values(kafkatest.ReadAll(t, k, "t")))
+
+	var offsetsOf kadm.Offsets
+	offsetsOf.AddOffset("t", 0, 3, -1)
+	require.NoError(t, kadm.NewClient(cl).CommitAllOffsets(ctx, "g", offsetsOf))
+	require.Equal(t, 1, commits)
+	require.EqualValues(t, 3, kafkatest.CommittedOffset(t, k, "g", "t", 0))
 }
 
 func dropConnections(t *testing.T, k *kafkatest.Broker) {

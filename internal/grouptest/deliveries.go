@@ -28,7 +28,8 @@ type Deliveries struct {
 	// Of those that commits are held against.
 	there     map[string]bool
 	whole     map[int32]int64 // up to which number all parts of all records have come
-	commits   []Commit
+	journal   *Journal
+	after     int // so many commits of the journal
 	early     int
 	firstLate string
 }
@@ -178,6 +179,10 @@ func (v Verdict) RequireClean(t testing.TB) {
 // Verify holds what has come against what was sent: so many records of each partition, numbered
 // from 0; see [World.Sent].
 func (d *Deliveries) Verify(sent map[int32]int64) (v Verdict) {
+	var commits []Commit
+	if d.journal != nil {
+		commits = d.journal.Commits()[d.after:]
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var all []string
@@ -220,7 +225,7 @@ func (d *Deliveries) Verify(sent map[int32]int64) (v Verdict) {
 			v.wrong(&v.Lost, "%s has not come", value)
 		}
 	}
-	v.Commits, v.Early, v.Backwards = len(d.commits), d.early, backwards(d.commits)
+	v.Commits, v.Early, v.Backwards = len(commits), d.early, backwards(commits)
 	if v.Early > 0 {
 		v.first = d.firstLate
 	}
@@ -287,7 +292,6 @@ func (d *Deliveries) missing(p int32, n int64) string {
 func (d *Deliveries) committed(c Commit) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.commits = append(d.commits, c)
 	n := d.whole[c.Partition]
 	for ; n < c.Offset; n++ {
 		if missing := d.missing(c.Partition, n); missing != "" {
@@ -303,9 +307,11 @@ func (d *Deliveries) committed(c Commit) {
 // Guarded returns deliveries that each commit of the world's is held against from now on. Parts
 // says what has to come of a record; nil: the record itself.
 func (w *World) Guarded(parts func(p int32, n int64) []string) *Deliveries {
-	d := &Deliveries{parts: parts, there: map[string]bool{}, whole: map[int32]int64{}}
 	w.Journal.mu.Lock()
 	defer w.Journal.mu.Unlock()
+	d := &Deliveries{
+		parts: parts, journal: w.Journal, after: len(w.Journal.commits), there: map[string]bool{}, whole: map[int32]int64{},
+	}
 	w.Journal.guarded = append(w.Journal.guarded, d)
 	return d
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -24,6 +25,7 @@ import (
 // answered, except where a control function answers it.
 type Journal struct {
 	topic, group string // written by newJournal
+	answers      bool   // of keep: the cluster's answers are observed; that outlasts a restart
 
 	mu       sync.Mutex
 	id       [16]byte // the topic's; newer clients name only this. Zero: it is not there yet.
@@ -46,7 +48,12 @@ type Commit struct {
 	Metadata      string
 	Request       int // its number, from 1
 	At            time.Time
+	// Answer is nil until the broker has answered, and stays so where it never does.
+	Answer *CommitAnswer
 }
+
+// CommitAnswer is what the broker answers to a [Commit]; nil: it is done.
+type CommitAnswer struct{ Err error }
 
 func (c Commit) String() string {
 	return fmt.Sprintf("%s %d@%d", c.Member, c.Partition, c.Offset)
@@ -79,6 +86,10 @@ func (j *Journal) keep(k *kafkatest.Broker) {
 			see(r)
 			return true
 		}}
+	}
+	if !j.answers {
+		j.answers = true
+		k.OnAnswer(j.answered, kmsg.OffsetCommit)
 	}
 	k.Fault(
 		observe("", j.committed, kmsg.OffsetCommit),
@@ -120,6 +131,26 @@ func (j *Journal) committed(r kmsg.Request) {
 	}
 	close(j.changed)
 	j.changed = make(chan struct{})
+}
+
+// answered notes what became of commits, which are the first of their content that have no answer
+// yet.
+func (j *Journal) answered(a kafkatest.Answer) bool {
+	req, resp := a.Request.(*kmsg.OffsetCommitRequest), a.Response.(*kmsg.OffsetCommitResponse)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, rt := range resp.Topics {
+		for k, rp := range rt.Partitions {
+			asked := req.Topics[i].Partitions[k]
+			at := slices.IndexFunc(j.commits, func(c Commit) bool {
+				return c.Answer == nil && c.Group == req.Group && c.Member == req.MemberID && c.Partition == asked.Partition && c.Offset == asked.Offset
+			})
+			if at >= 0 && (rt.Topic == j.topic || rt.Topic == "" && (rt.TopicID == j.id || j.id == [16]byte{})) {
+				j.commits[at].Answer = &CommitAnswer{kerr.ErrorForCode(rp.ErrorCode)}
+			}
+		}
+	}
+	return true
 }
 
 func (j *Journal) asked(r kmsg.Request) {
@@ -255,7 +286,8 @@ func (j *Journal) RequireForward(t testing.TB) {
 	require.Zero(t, backwards(j.Commits()), "offsets were set back: %s", j.describe())
 }
 
-// backwards counts the commits that set their group's offset back.
+// backwards counts the commits that set their group's offset back. One that was refused sets
+// nothing, and of one without an answer nobody knows.
 func backwards(commits []Commit) (n int) {
 	type place struct {
 		group     string
@@ -263,6 +295,9 @@ func backwards(commits []Commit) (n int) {
 	}
 	last := map[place]int64{}
 	for _, c := range commits {
+		if c.Answer == nil || c.Answer.Err != nil {
+			continue
+		}
 		at := place{c.Group, c.Partition}
 		if c.Offset < last[at] {
 			n++

@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/vicuna-go/vicuna/consumer"
 	"github.com/vicuna-go/vicuna/envelope"
 	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/kafkatest"
 	"github.com/vicuna-go/vicuna/producer"
 	"github.com/vicuna-go/vicuna/settings"
 	"github.com/vicuna-go/vicuna/stream"
@@ -86,6 +89,49 @@ func TestVerdict(t *testing.T) {
 		astray := &grouptest.Deliveries{}
 		astray.Put(grouptest.Delivery{Partition: 1, Value: grouptest.Value(0, 0)})
 		require.Equal(t, 1, astray.Verify(map[int32]int64{0: 1}).Foreign)
+	})
+}
+
+// A commit that is refused sets no offset back, and one without an answer is held against nobody;
+// one that is done sets it back, however late its answer.
+func TestCommitsThatSetNothingBack(t *testing.T) {
+	grouptest.Run(t, 1, func(t *testing.T, w *grouptest.World) {
+		got := w.Guarded(nil)
+		for n := range int64(9) {
+			got.Put(grouptest.Delivery{Value: grouptest.Value(0, n)})
+		}
+		backwards := func() int {
+			t.Helper()
+			w.AtRest()
+			return got.Verify(map[int32]int64{0: 9}).Backwards
+		}
+		stranger := func(offset int64) {
+			t.Helper()
+			req := kmsg.NewPtrOffsetCommitRequest()
+			req.Group, req.MemberID, req.Generation = w.Group, "nobody", 7
+			req.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: w.Topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: offset, LeaderEpoch: -1}}}}
+			resp, err := w.Client(kgo.MaxVersions(kversion.V3_9_0())).Request(t.Context(), req)
+			require.NoError(t, err)
+			require.ErrorIs(t, kerr.ErrorForCode(resp.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode), kerr.IllegalGeneration)
+		}
+		w.CommitAs(w.Group, map[int32]int64{0: 5})
+		stranger(9)
+		w.CommitAs(w.Group, map[int32]int64{0: 6})
+		stranger(2)
+		require.Zero(t, backwards())
+		require.EqualValues(t, 6, w.Committed(0))
+		cs := w.Journal.CommitsOf(0, 0)
+		require.Len(t, cs, 4)
+		require.NoError(t, cs[0].Answer.Err)
+		require.ErrorIs(t, cs[1].Answer.Err, kerr.IllegalGeneration)
+
+		lost := 0
+		stop := w.OnAnswer(func(kafkatest.Answer) bool { lost++; return lost > 1 }, kmsg.OffsetCommit)
+		w.CommitAs(w.Group, map[int32]int64{0: 8}) // the client asks again
+		stop()
+		require.Equal(t, 2, lost)
+		w.CommitAs(w.Group, map[int32]int64{0: 7})
+		require.Equal(t, 1, backwards())
 	})
 }
 
