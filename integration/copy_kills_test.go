@@ -44,7 +44,7 @@ func TestCopySurvivesKillsKIP848(t *testing.T) {
 }
 
 // copyUnderKills kills a worker, any one that has produced since it was started, each time when a
-// number of outputs is there. The numbers are random over the whole work: some kills come together,
+// number of outputs is there. The numbers are random over most of the work: some kills come together,
 // while the group has not settled after the one before, and there are as many as were asked for
 // however fast or slow everything is.
 func copyUnderKills(t *testing.T, records, kills, workers int, s worker.Settings) {
@@ -55,7 +55,7 @@ func copyUnderKills(t *testing.T, records, kills, workers int, s worker.Settings
 	all := c.inputs.Outputs()
 	at := make([]int, kills)
 	for i := range at {
-		at[i] = all/50 + c.random.IntN(all*8/10)
+		at[i] = all/50 + c.random.IntN(all*6/10)
 	}
 	slices.Sort(at)
 	for i, n := range at {
@@ -71,6 +71,7 @@ func copyUnderKills(t *testing.T, records, kills, workers int, s worker.Settings
 		}
 		require.NoError(t, victim.Start())
 	}
+	c.hurry()
 	rep := c.finish()
 	t.Logf("%s: %d records, %d kills, %d duplicates", s.Protocol, rep.Inputs, kills, rep.Duplicates.Count)
 	require.NoError(t, rep.AtLeastOnce())

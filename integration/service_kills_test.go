@@ -23,7 +23,7 @@ func killService(t *testing.T, protocol worker.Protocol) {
 		quiet   = 3 // looks in which nothing has come any more of who was killed
 	)
 	t.Parallel()
-	c := startService(t, serviceRun{orders: 12_000, workers: workers, settings: worker.Settings{
+	c := startService(t, serviceRun{orders: 25_000, workers: workers, settings: worker.Settings{
 		Protocol: protocol, Parallel: 32, Rate: 250, Service: &quickCalls, Session: killSession,
 	}})
 	inFlight := 0

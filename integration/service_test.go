@@ -41,7 +41,7 @@ func TestServiceStatic(t *testing.T)      { quickService(t, worker.Static) }
 func TestServiceKIP848(t *testing.T)      { quickService(t, worker.KIP848) }
 
 func quickService(t *testing.T, protocol worker.Protocol) {
-	rollService(t, serviceRun{orders: 25_000, restarts: 12, workers: 3, settled: 100, settings: worker.Settings{
+	rollService(t, serviceRun{orders: 50_000, restarts: 12, apart: 2_500, workers: 3, settled: 100, settings: worker.Settings{
 		Protocol: protocol, Parallel: 32, Rate: 600, Service: &quickCalls, Session: serviceSession,
 	}})
 }
@@ -55,14 +55,17 @@ func TestServiceSlowCallsKIP848(t *testing.T)      { slowService(t, worker.KIP84
 
 func slowService(t *testing.T, protocol worker.Protocol) {
 	t.Parallel()
-	rollService(t, serviceRun{orders: 2_000, restarts: 12, workers: 3, settled: 1, settings: worker.Settings{
+	rollService(t, serviceRun{orders: 10_000, restarts: 12, apart: 200, workers: 3, settled: 1, settings: worker.Settings{
 		Protocol: protocol, Parallel: 8, Service: &slowCalls, Session: serviceSession,
 	}})
 }
 
 // serviceRun is one run of a service.
 type serviceRun struct {
+	// Far more orders than the restarts need: a partition of a static member that is away rests
+	// while all others go on. After the last restart there is no pace any more.
 	orders, restarts, workers int
+	apart                     int // outputs from one restart to the next, at least
 	keys                      int // 0: 200
 	settled                   int // outputs of a worker before it is stopped
 	settings                  worker.Settings
@@ -83,9 +86,7 @@ func rollService(t *testing.T, run serviceRun) {
 	attempts := run.workers + run.restarts
 	for i := range run.restarts {
 		victim := c.workers[i%run.workers]
-		// Under load, all over the work, up to where a static member still has some in its own
-		// partitions, while those of guests that have gone rest.
-		c.awaitOutputs(c.inputs.Outputs() * (i + 1) / (run.restarts + 8))
+		c.awaitOutputs((i + 1) * run.apart)
 		c.awaitWorkOf(victim, run.settled)
 		drains.add(c.stopUnderLoad(victim))
 		switch i % 4 {
