@@ -44,9 +44,9 @@ func TestCopySurvivesKillsKIP848(t *testing.T) {
 }
 
 // copyUnderKills kills a worker, any one that has produced since it was started, each time when a
-// number of outputs is there. The numbers are random over most of the work: some kills come together,
-// while the group has not settled after the one before, and there are as many as were asked for
-// however fast or slow everything is.
+// number of outputs is there. The numbers are random over most of the work: some kills come
+// together, while the group has not settled after the one before, and there are as many as were
+// asked for however fast or slow everything is.
 func copyUnderKills(t *testing.T, records, kills, workers int, s worker.Settings) {
 	if strings.Contains(kafka.Origin, "embedded") {
 		records, kills = records/4, (kills+3)/4 // it is no proof there, only a test of the tests
