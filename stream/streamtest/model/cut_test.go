@@ -138,7 +138,7 @@ func (w *world) void(t token, c *composite) bool {
 // freeze makes the cut of assignments, in one step: the highest position that has begun, raised
 // where a merge that has to run has more of it.
 func (w *world) freeze(set []*assignment) {
-	if w.txn || len(set) == 0 {
+	if len(set) == 0 {
 		return
 	}
 	in := map[*assignment]bool{}

@@ -18,7 +18,8 @@
 // one or several partitions (finished in time or cut off by their deadline), losses, seeks,
 // partitions that come back, negative acknowledgements, outages of what a stage talks to, faults,
 // drains with and without a deadline (also during a revoke, and the other way round), hard stops
-// and crashes, and in transactional worlds commits and aborts.
+// and crashes. In transactional worlds epochs end and abort, an epoch's end closes the gate at the
+// sinks, and revokes and drains end one.
 //
 // # What it checks
 //
@@ -40,6 +41,8 @@
 //     kept; and nothing is given up because one branch of a broadcast refuses it while another may
 //     take it;
 //   - order: per key, where the graph is ordered, and nothing overtakes what was given up;
+//   - torn: a transaction commits an output if and only if it commits its records' offsets, so no
+//     output is ever there twice;
 //   - memory: at the end nothing is charged any more.
 //
 // # How to read it

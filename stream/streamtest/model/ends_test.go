@@ -24,6 +24,10 @@ func (w *world) checkDrain() bool {
 		return false
 	}
 	w.saw(sawDrainDeadline)
+	if w.txn {
+		w.abort()
+		return true
+	}
 	w.hardStop(false)
 	w.taintAll()
 	return true
@@ -57,6 +61,13 @@ func (w *world) checkRevokes() bool {
 		w.readPending()
 		late := a.deadline > 0 && w.now >= a.deadline
 		switch {
+		case w.txn && late:
+			w.saw(sawDeadline)
+			w.abort()
+			return true
+		case w.txn && w.rules.RevokeEndsEpoch && a.out <= 0:
+			moved = w.closeGate() || moved // checkEpoch ends it
+			continue
 		case a.out <= 0:
 			w.saw(sawCleanRevoke)
 			if a.measured && !w.run.draining {
@@ -83,6 +94,10 @@ func (w *world) checkRevokes() bool {
 func (w *world) lose(a *assignment) {
 	w.trace("lost p%d", a.part)
 	w.saw(sawLost)
+	if w.txn && w.rules.LossAborts {
+		w.abort()
+		return
+	}
 	w.finishAssignment(a, false)
 	w.cutOff[a.generation] = true
 	w.taint(a, w.committed[a.part]-a.base+1)

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -143,6 +144,43 @@ func mergesGraph(r *rand.Rand) *graph {
 			first.policy, first.effect = pRetry, true
 		}
 	}
+	return g
+}
+
+// epochsGraph draws a graph of a transactional session in which outputs of one record enter the
+// transaction at several sinks, at different times and in batches.
+func epochsGraph(r *rand.Rand) *graph {
+	g := &graph{islands: make([]islandSpec, 1)}
+	w := way{ordered: true}
+	s := islandSpec{capacity: 1 + r.IntN(3), producers: 1, branch: -1, order: true}
+	if r.IntN(3) == 0 {
+		s.drawWorkers(r, &w)
+	}
+	if r.IntN(3) == 0 {
+		s.stages = append(s.stages, stage{kind: kFlatMap, salt: r.IntN(1000), order: w.ordered})
+	}
+	if r.IntN(4) == 0 {
+		s.stages = append(s.stages, stage{kind: kBatch, n: 2, timed: r.IntN(2) == 0, salt: r.IntN(1000), order: w.ordered})
+		w.batched = true
+	}
+	last := stage{kind: kBroadcast, salt: r.IntN(1000), order: w.ordered}
+	for range 2 + r.IntN(3)/2 {
+		g.branches = append(g.branches, branchSpec{broadcast: 0, parent: -1})
+		way, batches := w, r.IntN(2) == 0
+		way.batched = way.batched || batches
+		to := g.chain(r, true, r.IntN(2), len(g.branches)-1, way, true)
+		last.to = append(last.to, to)
+		if !batches {
+			continue
+		}
+		st := stage{kind: kBatch, n: 2 + r.IntN(3), timed: r.IntN(2) == 0, salt: r.IntN(1000), order: g.islands[to].order}
+		if r.IntN(3) == 0 {
+			st.n = 1000
+		}
+		g.islands[to].stages = slices.Insert(g.islands[to].stages, 0, st)
+	}
+	s.stages = append(s.stages, last)
+	g.islands[0] = s
 	return g
 }
 

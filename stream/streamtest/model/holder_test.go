@@ -59,8 +59,14 @@ func (is *island) emission(k *holding) (*elem, token, bool) {
 	var items []item
 	var tokens []token
 	untracked := false
+	var kept holding
+	split := is.w.rules.HoldersHeedTheGate && is.w.gateWaits() && is.belongs(k)
 	for i, e := range k.elems {
 		if is.w.rules.EmitFilters && is.dropGone(e, k.tokens[i]) {
+			continue
+		}
+		if split && !is.w.before(k.tokens[i]) {
+			kept.elems, kept.tokens = append(kept.elems, e), append(kept.tokens, k.tokens[i])
 			continue
 		}
 		from.prov, from.shares, items = append(from.prov, e.prov...), append(from.shares, e.shares...), append(items, e.items...)
@@ -71,7 +77,10 @@ func (is *island) emission(k *holding) (*elem, token, bool) {
 		untracked = untracked || is.carriesUntracked(k.tokens[i])
 		tokens = append(tokens, k.tokens[i])
 	}
-	k.elems, k.tokens = nil, nil
+	if len(kept.elems) > 0 {
+		is.w.saw(sawHolderSplit)
+	}
+	k.elems, k.tokens = kept.elems, kept.tokens
 	for _, d := range from.prov {
 		d.untracked = d.untracked || untracked
 	}

@@ -103,7 +103,13 @@ func (is *island) due() (st int, moved bool) {
 		if len(is.keeps[i].elems) == 0 {
 			continue
 		}
-		if ended || hurry {
+		if is.spec.stages[i].kind == kKafka {
+			if is.passAside(i) {
+				return -1, true
+			}
+			continue
+		}
+		if ended || hurry && (is.w.hurriesAll() || is.belongs(&is.keeps[i])) {
 			return i, true
 		}
 		if is.spec.stages[i].timed && w.now >= is.keeps[i].until {
@@ -137,6 +143,9 @@ func (is *island) take() bool {
 		return true
 	}
 	if is.inputEnded() {
+		if last := len(is.keeps) - 1; len(is.keeps[last].elems) > 0 {
+			return false // at the gate
+		}
 		is.over = true
 		is.pending.flush(w)
 		for _, s := range is.spec.stages {

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	kindFlag    = flag.Int("model.kind", 0, "the kind of world that TestReplay shows: 0 any, 1 aimed")
+	kindFlag    = flag.Int("model.kind", 0, "the kind of world that TestReplay shows: 0 any, 1 aimed, 2 epochs")
 	seedFlag    = flag.Uint64("model.seed", 0, "the seed that TestReplay shows")
 	worldsFlag  = flag.Int("model.worlds", 0, "so many worlds of each kind, instead of what takes a few seconds")
 	withoutFlag = flag.String("model.without", "", "the rule that TestReplay leaves out")
@@ -23,13 +23,15 @@ const (
 	enough     = 1    // … so often
 )
 
-// kinds are the kinds of worlds: any, and those that are about how things end.
+// kinds are the kinds of worlds: any, those that are about how things end, and those about
+// transactions.
 var kinds = []struct {
 	name string
 	draw func(seed uint64, rl *rules) *world
 }{
 	{"any", newWorld},
 	{"aimed", newAimedWorld},
+	{"epochs", newEpochWorld},
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,12 +83,12 @@ func TestEachRuleIsNeeded(t *testing.T) {
 			rl := allRules()
 			s.off(rl)
 			what, wrong, n, first := map[string]int{}, 0, 0, ""
-			for ; n < 2*limit && wrong < demanded; n++ {
-				seed := uint64(n/2) + s.from
-				if v := kinds[n%2].draw(seed, rl).simulate(); v != nil {
+			for ; n < len(kinds)*limit && wrong < demanded; n++ {
+				kind, seed := n%len(kinds), uint64(n/len(kinds))+s.from
+				if v := kinds[kind].draw(seed, rl).simulate(); v != nil {
 					what[v.kind]++
 					if wrong++; first == "" {
-						first = fmt.Sprintf("kind %d, seed %d: %v", n%2, seed, v)
+						first = fmt.Sprintf("kind %d, seed %d: %v", kind, seed, v)
 					}
 				}
 			}

@@ -63,7 +63,26 @@ type rules struct {
 	AheadSeesAllPauses bool // nor of what pauses further out, when what went ahead pauses itself
 	AsideComesFirst    bool // what is set aside comes before what comes in
 	AbortOnAbandon     bool // a transaction with something abandoned aborts
-	EpochKeepsPolled   bool // a drain takes back nothing that a transaction's end would commit
+
+	// The gate of a transactional session: its sinks are where an output enters the transaction.
+	// an epoch's end closes the gate, and what lies after its cut waits there for the next one
+	GateCloses bool
+	// an epoch waits until every record up to the cut is finished, and not for answers alone
+	EpochWaitsForCut bool
+	// what is committed are the offsets of what is finished, and not of what was polled
+	EpochCommitsFinished bool
+	// when the gate closes, the cut is raised for merges on their way that lie on both sides of it
+	GateCoversMerges bool
+	GateFixpoint     bool // until nothing changes
+	// while it is closed, holders make no merge of both sides
+	HoldersHeedTheGate bool
+	GateHurries        bool // and emit what the epoch waits for
+	// what waits at the gate is set aside: what the epoch waits for passes
+	GateSetsAside    bool
+	GateOpensInOrder bool // and goes first when the gate opens
+	// partitions are revoked when the epoch that has their outputs is over
+	RevokeEndsEpoch bool
+	LossAborts      bool // partitions that were lost leave outputs that must not be committed
 
 	// Visibility, finishing flows, hurry.
 	PendingRunVisible bool // commit loop and revoke read an island's pending run at any time
@@ -157,7 +176,17 @@ var without = []leftOut{
 	{"AheadSeesAllPauses", func(r *rules) { r.AheadSeesAllPauses = false }, 3806},
 	{"AsideComesFirst", func(r *rules) { r.AsideComesFirst = false }, 0},
 	{"AbortOnAbandon", func(r *rules) { r.AbortOnAbandon = false }, 0},
-	{"EpochKeepsPolled", func(r *rules) { r.EpochKeepsPolled = false }, 0},
+	{"GateCloses", func(r *rules) { r.GateCloses = false }, 0},
+	{"EpochWaitsForCut", func(r *rules) { r.EpochWaitsForCut = false }, 0},
+	{"EpochCommitsFinished", func(r *rules) { r.EpochCommitsFinished = false }, 0},
+	{"GateCoversMerges", func(r *rules) { r.GateCoversMerges = false }, 0},
+	{"GateFixpoint", func(r *rules) { r.GateFixpoint = false }, 5860},
+	{"HoldersHeedTheGate", func(r *rules) { r.HoldersHeedTheGate = false }, 0},
+	{"GateHurries", func(r *rules) { r.GateHurries = false }, 0},
+	{"GateSetsAside", func(r *rules) { r.GateSetsAside = false }, 0},
+	{"GateOpensInOrder", func(r *rules) { r.GateOpensInOrder = false }, 0},
+	{"RevokeEndsEpoch", func(r *rules) { r.RevokeEndsEpoch = false }, 0},
+	{"LossAborts", func(r *rules) { r.LossAborts = false }, 0},
 	{"PendingRunVisible", func(r *rules) { r.PendingRunVisible = false }, 0},
 	{"FinishedUntracked", func(r *rules) { r.FinishedUntracked = false }, 0},
 	{"HurryFlush", func(r *rules) { r.HurryFlush = false }, 0},

@@ -16,8 +16,8 @@ type run struct {
 	deadline  int // of the drain, 0: none
 	giveUpAt  int
 	stopped   bool
-	epochEnds bool // nothing is polled, everybody hurries
-	abort     bool // something was abandoned in this epoch
+	epochEnds bool // the gate is closed
+	abort     bool // something was abandoned
 }
 
 // start begins a run.
@@ -61,7 +61,11 @@ func (w *world) consequences() {
 	if w.checkDrain() {
 		return
 	}
-	if r.epochEnds && w.checkEpoch() && r.stopped {
+	if (r.epochEnds || r.abort) && w.checkEpoch() && r.stopped {
+		return
+	}
+	if w.failed && w.txn {
+		w.abort()
 		return
 	}
 	if w.failed {
@@ -71,7 +75,7 @@ func (w *world) consequences() {
 		return
 	}
 	in := r.islands[0].in
-	if (r.draining && w.mayReclaim() || r.completes || r.ending || in.cancelled) && in.producers > 0 {
+	if (r.draining || r.completes || r.ending || in.cancelled) && in.producers > 0 {
 		in.producers = 0
 		for _, a := range r.parts {
 			if a != nil {
@@ -92,21 +96,6 @@ func (w *world) consequences() {
 		}
 		w.hardStop(false)
 	}
-}
-
-// mayReclaim tells whether the source may close and take back what it has polled and not delivered.
-// A session may not: the end of the transaction commits the position of the polls, whatever became
-// of the records.
-func (w *world) mayReclaim() bool {
-	if !w.txn || !w.rules.EpochKeepsPolled {
-		return true
-	}
-	for _, a := range w.run.parts {
-		if a != nil && len(a.queue) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // finished: every island has ended, and nothing is outstanding.

@@ -38,6 +38,11 @@ const (
 	sawRewindWaits
 	sawDrainInRevoke
 	sawRunBegun
+	sawSetAside
+	sawHolderSplit
+	sawGateRaised
+	sawPassedTheGate
+	sawRevokeEndsEpoch
 	sawCount
 )
 
@@ -52,6 +57,8 @@ var situations = [sawCount]string{
 	"a merge became void", "a record was given back", "an element was thrown away inside a chain", "a batch with untracked elements",
 	"a result passed a kept one", "a drain met its deadline", "a revoke during a drain", "a rewind waited for what is before the gap",
 	"a drain during a revoke", "a run of records begun at once",
+	"an output waited at the gate", "a holder kept what lies after the gate's cut", "the gate's cut was raised for a merge",
+	"an output passed others at the gate", "a revoke that ended an epoch",
 }
 
 func (w *world) saw(s situation) { w.seen[s]++ }

@@ -47,9 +47,16 @@ func (is *island) doKafka(a *activation, s *stage) progress {
 	if len(is.sink.pending) >= is.sink.full {
 		return wait
 	}
+	if is.w.txn && !is.mayEnter(a) {
+		if !is.w.rules.GateSetsAside {
+			return wait
+		}
+		return is.setAside(a)
+	}
 	if !is.w.claim(is.frame.cur) {
 		return is.sweep(a)
 	}
+	is.enter(a.e)
 	is.claimRun()
 	is.begins(is.id*100+a.st, a.e, is.frame.cur)
 	is.arrived(a.e)

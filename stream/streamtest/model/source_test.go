@@ -32,7 +32,7 @@ func (w *world) deliveryAt(a *assignment, pos int) *delivery {
 }
 
 func (w *world) poll(a *assignment) bool {
-	if a == nil || a.over || a.revoking || w.run.epochEnds || a.frozen || a.gapped || a.next >= w.records || a.out >= a.bound || w.charged >= w.budget {
+	if a == nil || a.over || a.revoking || a.frozen || a.gapped || a.next >= w.records || a.out >= a.bound || w.charged >= w.budget {
 		return false
 	}
 	for n := 1 + w.rng.IntN(3); n > 0 && a.next < w.records; n-- {
@@ -88,7 +88,7 @@ func (a *assignment) heldBack(w *world) bool {
 // hurry is a level: on while there is a reason, for every island.
 func (w *world) hurry() bool {
 	r := w.run
-	if r.draining || r.epochEnds {
+	if r.draining || w.rules.GateHurries && w.gateWaits() {
 		return true
 	}
 	for _, a := range r.parts {

@@ -22,6 +22,9 @@ type assignment struct {
 	// if frozen or gapped: what lies up to here is finished, and what lies after it thrown away
 	cut int
 
+	entered int // the highest position of which an output has entered the transaction
+	gateCut int // while the gate is closed: what lies up to here belongs to the epoch that ends
+
 	revoking bool // a revoke waits for out to become zero …
 	deadline int  // … or until then; 0: as long as it takes
 	giveUpAt int  // until when its elements are tried again

@@ -58,6 +58,9 @@ type world struct {
 	events int
 	failed bool // a fault: the run stops hard
 
+	entered   []entered // the outputs of the transaction
+	published map[effectKey]bool
+
 	steps  int
 	bad    *violation
 	log    func(format string, args ...any)
@@ -90,12 +93,23 @@ func newAimedWorld(seed uint64, rl *rules) *world {
 	return w
 }
 
+// newEpochWorld is one that is about transactions: branches with batches and workers before several
+// sinks, and little that aborts.
+func newEpochWorld(seed uint64, rl *rules) *world {
+	r := rand.New(rand.NewPCG(seed, 0x65706f63))
+	w := drawWorld(r, rl)
+	w.txn, w.mixed, w.slow, w.eventful = true, false, r.IntN(2) == 0, true
+	w.events, w.faults = 4+r.IntN(12), r.IntN(2)
+	w.build(epochsGraph(r), 1+r.IntN(3))
+	return w
+}
+
 func drawWorld(r *rand.Rand, rl *rules) *world {
 	return &world{
 		rng: r, rules: rl, records: 4 + r.IntN(8), events: 2 + r.IntN(6), faults: r.IntN(5), budget: 5 + r.IntN(20),
 		mixed: r.IntN(4) == 0, runs: r.IntN(2) == 0,
 		assignments: map[int32]*assignment{}, orders: map[int]map[int][3]int{}, outages: map[[2]int]int{},
-		effects: map[effectKey]bool{}, firsts: map[effectKey]bool{}, lasts: map[effectKey][2]int{}, cutOff: map[int32]bool{},
+		published: map[effectKey]bool{}, effects: map[effectKey]bool{}, firsts: map[effectKey]bool{}, lasts: map[effectKey][2]int{}, cutOff: map[int32]bool{},
 	}
 }
 
@@ -191,7 +205,7 @@ func (w *world) sourceStep(part int) bool {
 		return true
 	}
 	if w.run.draining || w.run.ending {
-		return w.txn && w.rules.EpochKeepsPolled && w.deliver(a)
+		return false
 	}
 	if w.rng.IntN(2) == 0 {
 		return w.poll(a) || w.deliver(a)
@@ -253,9 +267,11 @@ func (w *world) quiescent() {
 		case a == nil:
 		case a.revoking:
 			w.violate("stranded", "a revoke of partition %d waits for %d records for ever", a.part, a.out)
-		case a.gap > 0 && !r.draining && !r.ending && !r.epochEnds:
+		case a.gap > 0 && !r.draining && !r.ending:
 			w.violate("stranded", "partition %d is not delivered again: %d records before the gap are waited for, and nothing moves", a.part, a.out)
-		case r.epochEnds || r.draining || r.ending:
+		case r.epochEnds && a.frontier < a.gateCut:
+			w.violate("stranded", "partition %d: an epoch waits for %d of %d records, and nothing moves", a.part, a.gateCut-a.frontier, a.gateCut)
+		case r.draining || r.ending:
 			if a.out > 0 {
 				w.violate("stranded", "partition %d: %d records are waited for, and nothing moves", a.part, a.out)
 			}
@@ -273,8 +289,8 @@ func (w *world) quiescent() {
 		w.event()
 	case w.assignAll():
 	case w.txn && w.uncommitted():
-		r.epochEnds = true
-	case w.final && !w.txn:
+		w.closeGate()
+	case w.final:
 		if r.completes {
 			w.violate("stranded", "the run does not end")
 		}
@@ -286,7 +302,7 @@ func (w *world) quiescent() {
 
 func (w *world) uncommitted() bool {
 	for _, a := range w.run.parts {
-		if a != nil && a.next > w.committed[a.part] {
+		if a != nil && a.base+a.frontier > w.committed[a.part] {
 			return true
 		}
 	}
@@ -308,7 +324,7 @@ func (w *world) assignAll() bool {
 // event is what happens to a run from outside.
 func (w *world) event() {
 	r := w.run
-	if w.events <= 0 || r.stopped || r.draining && w.txn {
+	if w.events <= 0 || r.stopped {
 		return
 	}
 	if w.measured != nil {
@@ -320,7 +336,7 @@ func (w *world) event() {
 	a := r.parts[part]
 	k := w.rng.IntN(20)
 	switch {
-	case w.txn:
+	case w.txn && k >= 10:
 		w.txnEvent(k)
 	case a == nil && k < 14:
 		if !r.draining {
