@@ -86,12 +86,15 @@ func (isl *Island) Pause(due time.Time) Wait {
 	r, first, t := isl.run, isl.ahead, isl.frame.cur
 	isl.pending.flush(r.Ledger)
 	for {
-		seen := r.epoch.Load() // before the looks
+		seen := r.pokes.Load() // before the looks
 		leaving, more := first != nil && r.Ledger.leaving.Load() > 0 && !r.Draining(), false
 		if leaving {
 			isl.ahead = nil // invariant 2, whatever happens
 			more = first.step()
 			isl.ahead = first
+		}
+		if isl.gateDue() {
+			isl.flushInPause()
 		}
 		if r.Stopped() || isl.unwanted() {
 			return TryAgain
@@ -104,9 +107,19 @@ func (isl *Island) Pause(due time.Time) Wait {
 		case more:
 			continue
 		}
-		isl.seenEpoch = seen
+		isl.seenPoke = seen
 		isl.park(func() bool { return isl.unwanted() || leaving && first.input() }, due)
 	}
+}
+
+// flushInPause lets holders emit while an element pauses in front of them: nothing that it has gone
+// on with is in the way, as the stage that pauses is the island's first.
+func (isl *Island) flushInPause() {
+	frame, stage, first := isl.frame, isl.stage, isl.ahead
+	isl.ahead = nil // invariant 2
+	isl.guard(func() { isl.flush() })
+	isl.frame, isl.stage, isl.ahead = frame, stage, first
+	isl.pending.flush(isl.run.Ledger)
 }
 
 // Unwanted reports whether what follows in the chain wants no more.

@@ -12,12 +12,13 @@ const (
 	wantDrop              // something lies after a cut, and is thrown away where it is found
 	wantHurry             // somebody waits for the last tokens
 	wantYield             // a source's island is to give the rest of its chunk back
+	wantGate              // a gate is closed, and somebody waits for what lies before its cuts
 )
 
 // attention is how a run is heard by its islands. Between two elements an island looks at one word,
 // and while that is zero at nothing else. An island that is parked, or waits in a push, is woken by
-// [Run.poke], which moves the epoch on: who has read the epoch before it looked around, and finds
-// it unchanged when its parked flag is up, has missed nothing.
+// [Run.poke], which counts: who has read the count before it looked around, and finds it unchanged
+// when its parked flag is up, has missed nothing.
 //
 // Bits that come and go are set and cleared under a lock each, so that no request is lost between
 // the last one's end and the next one's begin. Stop and drain stay.
@@ -25,7 +26,7 @@ type attention struct {
 	// On a cache line of their own: every island reads them for each element.
 	_     [64]byte
 	word  atomic.Uint32
-	epoch atomic.Uint64
+	pokes atomic.Uint64 // how often it was poked
 	_     [64]byte
 
 	hurries *hurries // shared with the runs around and inside

@@ -36,8 +36,8 @@ const (
 )
 
 // Retry tells what to do now in the pause that began with a failure and lasts until due: how to go
-// on, and until when to wait, which is due from now on. It is asked again whenever the run's epoch
-// has moved on, or the hurry was raised.
+// on, and until when to wait, which is due from now on. It is asked again whenever the run is
+// poked, or the hurry was raised.
 func (r *Run) Retry(t Token, due time.Time) (Wait, time.Time) {
 	now := time.Now()
 	if r.CutOff(t) {

@@ -104,10 +104,10 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 			isl.publish()
 			return
 		}
-		// Kept here too: a push in idle may wait, and see a later epoch, which this loop has not
+		// Kept here too: a push in idle may wait, and see a later poke, which this loop has not
 		// looked into.
-		seen := r.epoch.Load()
-		isl.seenEpoch = seen
+		seen := r.pokes.Load()
+		isl.seenPoke = seen
 		if isl.noMore {
 			break
 		}
@@ -149,10 +149,10 @@ func drive[T any](isl *Island, in Intake[T], st Stage[T]) {
 		if r.Dropping() {
 			isl.sweep(sweeper, isSource)
 		}
-		if isl.noMore || r.Stopped() || r.epoch.Load() != seen {
+		if isl.noMore || r.Stopped() || r.pokes.Load() != seen {
 			continue
 		}
-		isl.seenEpoch = seen
+		isl.seenPoke = seen
 		if ownWait != nil && deadline.IsZero() {
 			isl.waitOn(ownWait)
 			continue
@@ -272,7 +272,7 @@ func (isl *Island) heed(t Token, isSource bool) verdict {
 		}
 		// What has begun goes on in a drain, too: a stage may have begun a whole chunk.
 	}
-	if a&wantHurry != 0 {
+	if a&(wantHurry|wantGate) != 0 {
 		isl.pending.flush(isl.run.Ledger) // somebody waits for the last token
 	}
 	return goOn

@@ -190,7 +190,7 @@ func (isl *Island) Done(t Token) {
 		isl.run.Ledger.end(span{t, 1}, fine)
 	default:
 		isl.pending.done(isl.run.Ledger, t)
-		if isl.run.wanted(wantHurry) {
+		if isl.run.wanted(wantHurry | wantGate) {
 			// Somebody waits for the last token. He has raised the hurry before he collected what
 			// was pending: either he has seen this one, or it is reported here.
 			isl.pending.flush(isl.run.Ledger)

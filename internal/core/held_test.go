@@ -18,7 +18,7 @@ func keep(isl *Island, h *heldTokens, toks ...Token) {
 
 func keptOf(em emission, n int) (kept []bool) {
 	for i := range n {
-		kept = append(kept, em.kept == nil || em.kept(i))
+		kept = append(kept, em.fates == nil || em.fates[i] == goesOut)
 	}
 	return kept
 }
@@ -27,7 +27,7 @@ func keptOf(em emission, n int) (kept []bool) {
 func TestEmitLeavesOutWhatWasGivenBack(t *testing.T) {
 	c := newCuts(t, 2)
 	isl, h := c.r.NewIsland(), &heldTokens{}
-	require.True(t, h.emit(isl).empty)
+	require.Equal(t, emission{}, h.emit(isl))
 	require.True(t, c.l.Claim(c.at(0, 1)))
 	holders := make([]heldTokens, 4)
 	keep(isl, &holders[0], c.at(0, 0), c.at(0, 1), c.at(0, 2), c.at(1, 5))
@@ -46,10 +46,9 @@ func TestEmitLeavesOutWhatWasGivenBack(t *testing.T) {
 	require.Equal(t, []bool{false, true}, keptOf(em, 2))
 	require.Equal(t, c.at(1, 6), em.token, "a single one keeps its own")
 	em = holders[2].emit(isl)
-	require.True(t, em.empty)
+	require.Equal(t, []bool{false, false}, keptOf(em, 2))
 	em = holders[3].emit(isl)
 	require.Equal(t, []bool{true, false}, keptOf(em, 2))
-	require.False(t, em.empty)
 	require.Zero(t, em.token)
 	require.Equal(t, []uint64{2, 3, 4, 5, 6}, c.as[0].all(&c.as[0].returned))
 	require.Empty(t, c.as[1].all(&c.as[1].returned))
@@ -68,7 +67,7 @@ func TestEmitWithUntrackedElements(t *testing.T) {
 			keep(isl, h, c.at(1, 4))
 		}
 		em := h.emit(isl)
-		require.Nil(t, em.kept)
+		require.Nil(t, em.fates)
 		require.True(t, em.token.composite())
 		c.freeze(0, 1)
 		require.EqualValues(t, 4, c.cutOf(0), "it has begun")
@@ -98,7 +97,7 @@ func TestEmitDuringAFreeze(t *testing.T) {
 			for i := range uint64(20) {
 				h := &heldTokens{}
 				keep(isl, h, c.at(0, i), c.at(1, i))
-				if em := h.emit(isl); !em.empty {
+				if em := h.emit(isl); em.token != 0 {
 					emissions = append(emissions, em)
 				}
 				if i%4 == 0 {

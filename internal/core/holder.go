@@ -29,6 +29,8 @@ type Holder[T any] struct {
 	size      int
 	vals      []T
 	toks      heldTokens
+	// only what lies before the cuts of a closed gate is wanted; see Island.flush
+	onlyBefore bool
 }
 
 // Holding is an operator that keeps elements, as its island sees it, on whose goroutine all is
@@ -66,35 +68,52 @@ func (h *Holder[T]) Len() int { return len(h.vals) }
 func (h *Holder[T]) Deadline() time.Time { return time.Time{} }
 
 // Emit pushes all that is held, as one element, and holds nothing any more. What lies after a cut
-// is given back and left out; where nothing is left, push is not called. The slice is push's.
+// is given back and left out; where nothing is left, push is not called. Where a gate is closed,
+// and some of what is held lies before its cuts and some after them, those are two elements, and
+// while nothing else asks for the second it stays. The slice is push's.
 func (h *Holder[T]) Emit(push func([]T)) {
-	if len(h.vals) == 0 {
-		return
-	}
-	vals := h.vals
-	h.vals = nil
-	em := h.toks.emit(h.isl)
-	if em.empty {
-		return
-	}
-	outer := h.isl.Enter(em.token, h.expanding)
-	push(only(vals, em.kept))
-	h.isl.Leave(outer)
-}
-
-// only returns the elements that are kept; kept nil is all of them.
-func only[T any](vals []T, kept func(i int) bool) []T {
-	if kept == nil {
-		return vals
-	}
-	left := vals[:0]
-	for i, v := range vals {
-		if kept(i) {
-			left = append(left, v)
+	for len(h.vals) > 0 {
+		vals := h.vals
+		em := h.toks.emit(h.isl)
+		out, left := split(em, vals)
+		if h.vals = left; len(out) > 0 {
+			outer := h.isl.Enter(em.token, h.expanding)
+			push(out)
+			h.isl.Leave(outer)
+		}
+		if h.onlyBefore {
+			return
 		}
 	}
-	clear(vals[len(left):])
-	return left
+}
+
+// Held are the elements that are held, until the next Add or Emit.
+func (h *Holder[T]) Held() []T { return h.vals }
+
+// heldBefore implements gated.
+func (h *Holder[T]) heldBefore() bool { return h.toks.anyBefore(h.isl.run.Ledger) }
+
+// emitOnlyBefore implements gated.
+func (h *Holder[T]) emitOnlyBefore(only bool) { h.onlyBefore = only }
+
+// gated is a Holding that may emit what lies before the cuts of a closed gate, and keep the rest: a
+// Holder.
+type gated interface {
+	heldBefore() bool
+	emitOnlyBefore(only bool)
+}
+
+// flushedBefore lets a holder emit what lies before the cuts of a closed gate, and reports whether
+// it holds any.
+func flushedBefore(h Holding) bool {
+	g, ok := h.(gated)
+	if !ok || !g.heldBefore() {
+		return false
+	}
+	g.emitOnlyBefore(true)
+	defer g.emitOnlyBefore(false)
+	h.Flush()
+	return true
 }
 
 // onHurry is a Holding that keeps what only a hurry brings out, and nobody counts.
@@ -114,15 +133,16 @@ func (isl *Island) addHolder(h Holding) {
 	isl.holders = append([]Holding{h}, isl.holders...)
 }
 
-// flush lets holders emit: all of them under hurry, else those whose time has come. It returns the
-// next deadline.
+// flush lets holders emit: all of them under hurry, else those whose time has come, and those that
+// hold something that the end of a transaction's epoch waits for. It returns the next deadline.
 func (isl *Island) flush() (next time.Time) {
-	hurried, now := isl.run.Hurried(), time.Time{}
+	hurried, gate, now := isl.run.Hurried(), isl.run.wanted(wantGate), time.Time{}
 	for _, h := range isl.holders {
 		switch {
 		case h.Len() == 0:
 		case hurried:
 			h.Flush()
+		case gate && flushedBefore(h):
 		default:
 			due := h.Deadline()
 			if due.IsZero() {

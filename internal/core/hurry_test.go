@@ -42,11 +42,11 @@ func TestHurryIsAHandle(t *testing.T) {
 // Every wake-up counts: who has parked at the first reason is woken by the second.
 func TestEachHurryWakes(t *testing.T) {
 	r := newTestRun()
-	epoch := r.epoch.Load()
+	pokes := r.pokes.Load()
 	defer r.Hurry("one").Release()
-	require.Equal(t, epoch+1, r.epoch.Load())
+	require.Equal(t, pokes+1, r.pokes.Load())
 	defer r.Hurry("two").Release()
-	require.Equal(t, epoch+2, r.epoch.Load())
+	require.Equal(t, pokes+2, r.pokes.Load())
 }
 
 // No hurry is left when a run is over, whatever ended it, and also where a drain comes too late.

@@ -85,6 +85,7 @@ type Island struct {
 	source       *StageInfo // the one that counts what the intake gives
 	holders      []Holding  // upstream first
 	outputs      []output
+	gates        []interface{ opens() bool }
 	keepsUnbegun atomic.Bool // some stage keeps elements that have not begun (At.KeepsUnbegun)
 	retries      bool        // the first stage pauses between attempts
 	ahead        pausing     // nil without such a stage, and inside a pause
@@ -93,7 +94,7 @@ type Island struct {
 	// for yield, which Yield writes too.
 	wake      chan struct{}
 	timer     *time.Timer
-	seenEpoch uint64
+	seenPoke  uint64
 	busySince atomic.Int64
 	// since when it is at its chunk, also while it is held back; 0 is at none
 	chunkSince atomic.Int64
@@ -157,12 +158,12 @@ func (isl *Island) Wake() {
 	}
 }
 
-// park waits until Wake is called, ready is true, a deadline of a holder has come, or the run's
-// epoch has moved on.
+// park waits until Wake is called, ready is true, a deadline of a holder has come, or the run
+// is poked.
 func (isl *Island) park(ready func() bool, deadline time.Time) {
 	isl.publish()
 	isl.parked.Store(1)
-	if ready() || isl.run.epoch.Load() != isl.seenEpoch {
+	if ready() || isl.run.pokes.Load() != isl.seenPoke {
 		isl.unpark()
 		return
 	}
@@ -207,7 +208,7 @@ func (isl *Island) unwanted() bool {
 func (isl *Island) waitOn(w Waiter) {
 	isl.publish()
 	isl.parked.Store(1)
-	if isl.unwanted() || isl.run.epoch.Load() != isl.seenEpoch {
+	if isl.unwanted() || isl.run.pokes.Load() != isl.seenPoke {
 		isl.unpark()
 		return
 	}
@@ -243,7 +244,7 @@ func Send[T any](isl *Island, ch chan<- T, v T) Sent {
 	isl.pending.flush(isl.run.Ledger)
 	for !isl.run.Stopped() {
 		isl.publish()
-		isl.seenEpoch = isl.run.epoch.Load()
+		isl.seenPoke = isl.run.pokes.Load()
 		isl.parked.Store(1)
 		if isl.run.Stopped() {
 			isl.unpark()
@@ -303,7 +304,7 @@ func (isl *Island) Await(ready func() bool) bool {
 		if isl.run.Stopped() {
 			return false
 		}
-		isl.seenEpoch = isl.run.epoch.Load()
+		isl.seenPoke = isl.run.pokes.Load()
 		if isl.run.Stopped() {
 			return false
 		}

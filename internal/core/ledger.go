@@ -56,6 +56,9 @@ type Ledger struct {
 	leaving atomic.Int32  // assignments that are being revoked
 	revokes atomic.Uint64 // that have begun, each counted before it can be seen and after
 
+	// nil where no output enters a transaction; written under mu, while the graph is built
+	gate *Gate
+
 	// Has a lock of its own.
 	composites composites
 }
@@ -67,6 +70,7 @@ type entry struct {
 	index      uint32
 	order      uint32        // the index of the first of the partition's assignments that overlap
 	word       atomic.Uint64 // count and state; see cut.go
+	entered    atomic.Uint64 // count and state of the gate; see gate.go
 	revoking   atomic.Bool
 	// nothing at or after it finishes: something there was given up; written under Ledger.cutMu
 	gap      atomic.Uint64
@@ -96,6 +100,9 @@ func (l *Ledger) Register(a Assignment, after uint32) (uint32, error) {
 	e.gap.Store(noGap)
 	if before := l.entry(after); before != nil {
 		e.order = before.order
+	}
+	if l.gate != nil && l.gate.closed.Load() {
+		e.entered.Store(gateShut)
 	}
 	if l.closed {
 		e.word.Store(frozen)

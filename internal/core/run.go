@@ -88,7 +88,7 @@ func (r *Run) Inside(other *Run) bool {
 
 // poke makes every parked island look around.
 func (r *Run) poke() {
-	r.epoch.Add(1)
+	r.pokes.Add(1)
 	for _, isl := range r.allIslands() {
 		isl.Wake()
 	}

@@ -63,14 +63,28 @@ func (f *Feed[T]) Revoke(within time.Duration, partitions ...topics.Partition) *
 // dropped. What it returns is to be committed now: afterwards nothing of these assignments is
 // committable.
 func (r *Revocation[T]) Wait() []End {
-	defer r.hurry.Release()
+	r.Await()
+	return r.End()
+}
+
+// Await is the waiting of Wait alone; false: the time was over first, or the run is. A transaction
+// commits before End.
+func (r *Revocation[T]) Await() bool {
 	if len(r.as) == 0 {
-		return nil
+		return true
 	}
 	// Its parent ends when the run is stopped, and when it is over.
 	ctx, cancel := context.WithDeadline(r.f.run.Context(), r.by)
 	defer cancel()
-	r.f.await(ctx, nil, func() bool { return anyOutstanding(r.as) })
+	return r.f.await(ctx, nil, func() bool { return anyOutstanding(r.as) })
+}
+
+// End is the end of Wait alone.
+func (r *Revocation[T]) End() []End {
+	defer r.hurry.Release()
+	if len(r.as) == 0 {
+		return nil
+	}
 	return r.f.end(r.as, false)
 }
 
@@ -261,6 +275,42 @@ func (f *Feed[T]) Quiesce(ctx context.Context) bool {
 		defer f.mu.Unlock()
 		return anyOutstanding(f.rota)
 	})
+}
+
+// Epoch is how the end of a transaction's epoch has come out.
+type Epoch uint8
+
+const (
+	// Whole: everything that has entered the transaction is finished, and may be committed.
+	Whole Epoch = iota
+	// GivenUp: something was given up, and will not be finished.
+	GivenUp
+	// Unfinished: the time was over first, or the run was stopped.
+	Unfinished
+)
+
+// AwaitEpoch waits, with the gate of the run closed, until everything before its cuts is finished,
+// or ctx ends, or the run is stopped. Whatever is given up meanwhile ends it, wherever it lies: the
+// run is not going to end well.
+func (f *Feed[T]) AwaitEpoch(ctx context.Context) Epoch {
+	gate, givenUp := f.run.Gate(), false
+	whole := f.await(ctx, f.run.StopC(), func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		unfinished := false
+		for _, a := range f.rota {
+			givenUp = givenUp || a.tracker.Abandoned()
+			unfinished = !a.tracker.Reached(gate.Entered(a.index)) || unfinished
+		}
+		return unfinished && !givenUp
+	})
+	switch {
+	case givenUp:
+		return GivenUp
+	case !whole || f.run.Stopped():
+		return Unfinished
+	}
+	return Whole
 }
 
 // Finish ends all assignments when the run is over (Run.OnEnd). Elements that user code has, and

@@ -134,7 +134,7 @@ func (f *Feed[T]) notify(ev tracker.Event) {
 	if ev&tracker.Abandoned != 0 {
 		f.abandoned.Store(true)
 	}
-	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned|tracker.Less) != 0 {
+	if ev&(tracker.Zero|tracker.Room|tracker.Abandoned|tracker.Less|tracker.Reached) != 0 {
 		f.bell.Ring()
 	}
 	if ev&tracker.Moved != 0 {

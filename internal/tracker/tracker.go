@@ -23,6 +23,8 @@ const (
 	// Less: fewer positions may travel than Travelling has told. It is told once after each call of
 	// that.
 	Less
+	// Reached: the frontier has come to the position that the last call of Reached has asked for.
+	Reached
 )
 
 // DefaultLimit is the number of positions, from the first that is not finished on, at which a
@@ -78,6 +80,7 @@ type Tracker struct {
 	cut         uint64 // positions at or after it are given back; noCut while there is none
 	begun       uint64 // as Cut was told
 	top         uint64 // positions at or after it have not ended as done
+	awaited     uint64 // the frontier is to reach it; 0: nobody has asked
 	gap         bool   // something was given up there
 	full        bool
 	closed      bool
@@ -290,6 +293,19 @@ func (t *Tracker) let(w *word, base, mask uint64) {
 	}
 }
 
+// Reached reports whether all positions below one are done; where they are not, the Reached event
+// tells, once, when they are. It never comes for a position that is not delivered, or where one
+// below it is given up.
+func (t *Tracker) Reached(position uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.frontier >= position {
+		return true
+	}
+	t.awaited = position
+	return false
+}
+
 // Begun tells the offset of the first position that had not begun when the assignment's cut was
 // made; false where everything that was delivered had, and it is the offset after that.
 func (t *Tracker) Begun() (offset int64, any bool) {
@@ -413,6 +429,10 @@ func (t *Tracker) advance() (ev Event) {
 		if bit+n < 64 {
 			break
 		}
+	}
+	if t.awaited > 0 && t.frontier >= t.awaited {
+		t.awaited = 0
+		ev |= Reached
 	}
 	if t.full && t.span() <= t.opts.Limit-(t.opts.Limit+3)/4 {
 		t.full = false
