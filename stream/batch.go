@@ -13,10 +13,11 @@ import (
 // it is started. The slice is the receiver's. A batch is finished, with all its offsets, when what
 // was made of it is.
 //
-// A drain, a rebalance or a transaction's commit does not wait for count or time: the batch goes on
-// as it is as soon as no more input is there. Of what a drain or a rebalance takes away, only what
-// had begun before the batch (in a stage with effects) goes on with it; the rest is given back, and
-// comes again with its partition.
+// A drain or a rebalance does not wait for count or time: the batch goes on as it is as soon as no
+// more input is there. Of what it takes away, only what had begun before the batch (in a stage with
+// effects) goes on with it; the rest is given back, and comes again with its partition. The end of
+// a transaction leaves the batch as it is, but for elements whose records have outputs in the
+// transaction already, in another branch: those go on at once, by themselves.
 //
 //   - Emits when: count is reached, or every has passed, or upstream completes, or the stream
 //     hurries.

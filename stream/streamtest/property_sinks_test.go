@@ -9,6 +9,7 @@ import (
 	"github.com/vicuna-go/vicuna/internal/blueprint"
 	"github.com/vicuna-go/vicuna/internal/core"
 	"github.com/vicuna-go/vicuna/stream"
+	"github.com/vicuna-go/vicuna/stream/streamtest"
 )
 
 func (w *world) sink(s sinkSpec) stream.Sink[*node] {
@@ -48,14 +49,29 @@ func (w *world) sink(s sinkSpec) stream.Sink[*node] {
 	case "toChan", "otherGraph":
 		return w.toChan(s)
 	default:
-		return lateSink(s.n, &w.users, func(n *node) { w.arrive(s.id, s.ordered, n) }, func(n *node) (time.Duration, bool) {
-			d := time.Duration(w.intn(4)) * time.Millisecond
-			if w.intn(100) == 0 {
-				d = 300 * time.Millisecond
-			}
-			return d, !w.clean && !w.final.Load() && w.intn(40) == 0
-		}, (*node).finish)
+		if w.txn {
+			return w.entering(s)
+		}
+		return w.late(s)
 	}
+}
+
+// entering is the sink of a transaction.
+func (w *world) entering(s sinkSpec) stream.Sink[*node] {
+	enter := stream.NewFlow(func(src stream.Source[*node]) stream.Source[*node] {
+		return streamtest.Entering(src).Tap(func(n *node) { w.enters(s.id, n) })
+	})
+	return enter.To(w.late(s))
+}
+
+func (w *world) late(s sinkSpec) stream.Sink[*node] {
+	return lateSink(s.n, &w.users, func(n *node) { w.arrive(s.id, s.ordered, n) }, func(n *node) (time.Duration, bool) {
+		d := time.Duration(w.intn(4)) * time.Millisecond
+		if w.intn(100) == 0 {
+			d = 300 * time.Millisecond
+		}
+		return d, !w.clean && !w.final.Load() && w.intn(40) == 0
+	}, (*node).finish)
 }
 
 // toChan has a receiver that outlives the runs: what a run has left in the channel is committed

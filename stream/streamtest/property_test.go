@@ -73,8 +73,8 @@ func simulate(t *testing.T, seed uint64) error {
 func newWorld(seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 0x76696375))
 	w := &world{
-		seed: seed, rng: r, txn: r.IntN(5) == 0, clean: r.IntN(2) == 0, busy: r.IntN(3) == 0, slow: r.IntN(3) == 0, closing: make(chan struct{}),
-		effects: map[effect]bool{}, firsts: map[orderKey][2]int64{}, leaving: map[[2]int]bool{},
+		seed: seed, rng: r, txn: r.IntN(3) == 0, clean: r.IntN(2) == 0, busy: r.IntN(3) == 0, slow: r.IntN(3) == 0, closing: make(chan struct{}),
+		published: map[effect]bool{}, effects: map[effect]bool{}, firsts: map[orderKey][2]int64{}, leaving: map[[2]int]bool{},
 		records: map[place]*record{}, ends: map[[2]int]int64{}, checked: map[[2]int]int64{}, orders: map[orderKey][2]int64{},
 	}
 	w.txn = w.txn && !w.clean
@@ -92,6 +92,7 @@ func newWorld(seed uint64) *world {
 		}
 		src := streamtest.NewTracked[int](1+r.IntN(3), opts...)
 		src.OnCommit(func(p int32, offset int64) { w.onCommit(i, int(p), offset) })
+		src.OnTransaction(w.onTransaction)
 		w.sources = append(w.sources, src)
 	}
 	for i := range w.sources {
@@ -175,7 +176,10 @@ func (w *world) episode(g stream.Graph) {
 	if c == nil {
 		return
 	}
-	var beside sync.WaitGroup
+	var beside, committer sync.WaitGroup
+	if w.txn && w.intn(3) > 0 {
+		committer.Go(func() { w.commitEvery(time.Duration(1+w.intn(10))*time.Millisecond, c) })
+	}
 	for range w.intn(8) {
 		wait(time.Duration(w.intn(30)*w.intn(30)) * 100 * time.Microsecond)
 		if w.over(c) {
@@ -205,6 +209,7 @@ func (w *world) episode(g stream.Graph) {
 	}
 	<-c.Done()
 	beside.Wait()
+	committer.Wait()
 	w.noHurry()
 	w.outcome(c.Err())
 	if c.Err() == nil && w.clean && w.graph.ends && w.graph.plain {
@@ -284,11 +289,27 @@ func (w *world) revoke(i int, within time.Duration, ps []int32) {
 			w.violate("dropped: %v", r)
 		}
 	}
+	if w.txn { // the end of the transaction waits for what has entered of kept partitions, too
+		return
+	}
 	if within < time.Minute || w.graph.fails || w.graph.late && (w.graph.aside > 0 || w.graph.mixed) {
 		return
 	}
 	if took := time.Since(began); took > within/2 {
 		w.violate("held up: a revoke of %v took %v: %v", ps, took, revoked)
+	}
+}
+
+// commitEvery ends transactions at an interval, as a session does, until the run is over.
+func (w *world) commitEvery(interval time.Duration, c *stream.Control) {
+	for n := 0; !w.over(c) && n < 1000; n++ {
+		select {
+		case <-time.After(interval):
+		case <-c.Done():
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), generous)
+		_ = w.sources[0].Checkpoint(ctx)
+		cancel()
 	}
 }
 
@@ -303,11 +324,13 @@ func (w *world) happen(beside *sync.WaitGroup) {
 	}
 	within := []time.Duration{0, time.Millisecond, 100 * time.Millisecond, time.Minute, late - time.Minute}[w.intn(5)]
 	k := w.intn(20)
-	if w.clean {
-		within = generous
+	if w.clean || w.txn { // nobody has a partition before its last owner has let it go
 		w.mu.Lock()
 		ps = slices.DeleteFunc(ps, func(p int32) bool { return w.leaving[[2]int{i, int(p)}] })
 		w.mu.Unlock()
+	}
+	if w.clean {
+		within = generous
 		if k == 9 || k == 10 {
 			k = 5 // a revoke, no loss
 		}
@@ -425,12 +448,15 @@ func (w *world) waiting(source int) (text string) {
 func (w *world) visible(source, partition int, faults bool) {
 	s := w.sources[source]
 	committed, outstanding := s.Committed(int32(partition)), s.Outstanding(int32(partition))
-	if outstanding != 0 {
+	if outstanding != 0 && !(w.txn && w.graph.batch) {
 		w.violate("stranded: nothing moves, and %d records of partition %d of source %d are outstanding; %v", outstanding, partition, source,
 			w.waiting(source))
 	}
 	if w.graph.join == "concat" && faults {
 		return // the first source may be over, the second may wait for it
+	}
+	if w.txn && w.graph.batch {
+		return // the end of a transaction does not hurry what has not entered it
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -454,7 +480,7 @@ func (w *world) end(source, partition int) (end int64) {
 func (w *world) last(g stream.Graph) {
 	w.final.Store(true)
 	for _, s := range w.sources {
-		if w.graph.join == "concat" || !w.txn && w.intn(2) == 0 {
+		if w.graph.join == "concat" || w.txn || w.intn(2) == 0 {
 			s.End()
 		}
 		for p := range s.Partitions() {
@@ -485,7 +511,7 @@ func (w *world) last(g stream.Graph) {
 		if !rec.done() {
 			w.violateLocked("lost: %v was never done: %v", at, rec)
 		}
-		if c := w.sources[at.source].Committed(int32(at.partition)); c <= at.offset && !w.txn {
+		if c := w.sources[at.source].Committed(int32(at.partition)); c <= at.offset {
 			w.violateLocked("stranded: %v is done and not committed (%d)", at, c)
 		}
 	}

@@ -44,6 +44,9 @@ type world struct {
 	effects map[effect]bool       // in a clean world
 	firsts  map[orderKey][2]int64 // last of them, where a stage is ordered
 	leaving map[[2]int]bool       // partitions that are being revoked
+	// In a transactional world: what has entered the transaction, and what was committed.
+	inside    []output
+	published map[effect]bool
 
 	run     *runState
 	runs    []*runState // those that were drained, under mu
@@ -68,6 +71,48 @@ type runState struct {
 	cut   map[[2]int]int64 // begun, after the cut of a drain; nil before
 	after map[[2]int]int64 // the last delivery that began later and lies after it, and the stage
 	stage map[[2]int]int
+}
+
+// output is a piece of a record that has entered a transaction at a sink, or one of a batch with
+// it.
+type output struct {
+	sink int
+	leaf leaf
+	prov []*delivery
+}
+
+// enters notes that a sink's output has entered the transaction.
+func (w *world) enters(sink int, n *node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range n.leaves {
+		w.inside = append(w.inside, output{sink, l, n.prov})
+	}
+}
+
+// onTransaction checks what a transaction has committed: each output with its records' offsets, and
+// none twice.
+func (w *world) onTransaction(committed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	inside := w.inside
+	w.inside = nil
+	if !committed {
+		return
+	}
+	for _, out := range inside {
+		for _, d := range out.prov {
+			at := d.rec.place
+			if upTo := w.checked[[2]int{at.source, at.partition}]; at.offset >= upTo {
+				w.violateLocked("torn: an output of %v was committed at sink %d, and its offset was not (up to %d): %v", at, out.sink, upTo, d.rec)
+			}
+		}
+		e := effect{out.sink, out.leaf.d.rec.place, out.leaf.sub}
+		if w.published[e] {
+			w.violateLocked("doubled: an output of %v (part %d) was committed twice at sink %d: %v", e.at, e.sub, out.sink, out.leaf.d.rec)
+		}
+		w.published[e] = true
+	}
 }
 
 // effect is one of a stage on a piece of a record.
@@ -334,8 +379,9 @@ func (w *world) work(ctx context.Context) {
 func (w *world) arrive(sink int, ordered bool, n *node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	toChan := sink >= channelLine // what it has taken lies in its channel for a while
-	w.effectLocked(-(sink % channelLine), ordered && !toChan, toChan, n)
+	// what it has taken lies in its channel for a while, or has waited to enter a transaction
+	toChan := sink >= channelLine
+	w.effectLocked(-(sink % channelLine), ordered && !toChan, toChan || w.txn, n)
 	for _, l := range n.leaves {
 		key := orderKey{sink, l.d.rec.place.source, l.d.rec.place.partition}
 		at := [2]int64{l.d.seq, l.sub}

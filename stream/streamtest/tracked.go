@@ -45,6 +45,7 @@ type TrackedSource[T any] struct {
 	ended    bool
 	run      session
 	onCommit func(partition int32, offset int64)
+	onTxn    func(committed bool)
 }
 
 // session is a run of the source, whatever its elements are. None takes the lock of the source or
@@ -83,7 +84,8 @@ func QueueLimit(n int) TrackedOption { return func(o *trackedOptions) { o.feed.Q
 // PollSize bounds the records of a partition that one poll brings. Default 512.
 func PollSize(n int) TrackedOption { return func(o *trackedOptions) { o.poll = n } }
 
-// Transactional commits by [TrackedSource.Checkpoint] alone, as a transaction does.
+// Transactional commits as transactions do: by [TrackedSource.Checkpoint], at a revoke, and when a
+// drained run has ended, all partitions together. Outputs enter the transaction at [Entering].
 func Transactional() TrackedOption { return func(o *trackedOptions) { o.transactional = true } }
 
 // NewTracked makes a source with so many partitions, numbered from 0, without records.
@@ -134,6 +136,15 @@ func (s *TrackedSource[T]) OnCommit(f func(partition int32, offset int64)) {
 	s.onCommit = f
 }
 
+// OnTransaction calls f with the end of each transaction of a [Transactional] source: when it was
+// committed, before anything enters the next one, or when it was aborted. f must not use the
+// source.
+func (s *TrackedSource[T]) OnTransaction(f func(committed bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onTxn = f
+}
+
 // Assign gives partitions to the consumer that it does not have; they are read from their committed
 // offsets on.
 func (s *TrackedSource[T]) Assign(partitions ...int32) {
@@ -162,7 +173,8 @@ type Revoked struct {
 
 // Revoke takes partitions away as a rebalance does: nothing more of them is delivered, what is on
 // its way gets so much time to be finished, and is dropped then. What is finished is committed
-// before Revoke returns, and nothing of it afterwards.
+// before Revoke returns, and nothing of it afterwards. A [Transactional] source ends its
+// transaction for that, and aborts it where the time is over first.
 func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []Revoked {
 	s.mu.Lock()
 	ps := s.unassign(partitions)
@@ -184,7 +196,7 @@ func (s *TrackedSource[T]) Revoke(within time.Duration, partitions ...int32) []R
 }
 
 // Lose takes partitions away that are somebody else's already: nothing is waited for and nothing
-// committed.
+// committed. A transaction is aborted: it has outputs of them, perhaps.
 func (s *TrackedSource[T]) Lose(partitions ...int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,10 +249,12 @@ func (s *TrackedSource[T]) Run(ctx context.Context, g stream.Graph, opts ...stre
 	}
 }
 
-// Checkpoint ends a transaction: no more is fetched, the stream hurries, and when everything is
-// finished its offsets are committed. Should something have been given up, the run is aborted and
-// ErrAborted returned; a source that is not [Transactional] delivers that again instead. Where it
-// did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
+// Checkpoint ends a transaction: nothing more enters it ([Entering]), and when everything of which
+// something has entered is finished, what is finished without a gap is committed; all else goes on
+// meanwhile. Should something have been given up, the run is aborted and ErrAborted returned. Where
+// it did not come to that, because ctx ended or the run did, nothing is committed, and it says so.
+// Of a source that is not [Transactional] it hurries the stream and waits until nothing is
+// outstanding.
 func (s *TrackedSource[T]) Checkpoint(ctx context.Context) error {
 	run := s.running()
 	if run == nil {

@@ -53,3 +53,8 @@ func BenchmarkMapAsyncTokens(b *testing.B) {
 	same := func(_ context.Context, v int) (int, error) { return v, nil }
 	benchmarkGraph(b, stream.MapAsync(trackedInts(b.N).Values(), 16, same).To(stream.Ignore[int]()))
 }
+
+// What the gate of a transaction costs that is open, before a sink that begins its elements itself.
+func BenchmarkEntering(b *testing.B) {
+	benchmarkGraph(b, streamtest.Entering(threeMaps(trackedInts(b.N).Values())).To(stream.Ignore[int]()))
+}

@@ -95,7 +95,9 @@ type trackedRun[T, E any] struct {
 	wrap    func(*feed.Assignment[E], window[T]) []E
 	atEnd   atomic.Bool
 	aborted atomic.Bool
+	told    atomic.Bool // that it was
 	paused  atomic.Bool
+	turn    chan struct{} // held by whoever ends a transaction
 
 	// Under the source's lock.
 	started bool
@@ -112,7 +114,7 @@ func trackedSource[T, E any](s *TrackedSource[T], opts feed.Options, wrap func(*
 		isl := b.Run.NewIsland()
 		st := next(core.At{Island: isl})
 		isl.AddStage(name)
-		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, held: map[int32]bool{}, read: map[*feed.Assignment[E]]int{}}
+		r := &trackedRun[T, E]{src: s, run: b.Run, wrap: wrap, turn: make(chan struct{}, 1), held: map[int32]bool{}, read: map[*feed.Assignment[E]]int{}}
 		opts.More = func() bool { return !r.atEnd.Load() }
 		r.feed = feed.New[E](isl, opts)
 		core.Drive(isl, r.feed.Intake(), st)
@@ -145,6 +147,9 @@ func (r *trackedRun[T, E]) start() {
 }
 
 func (r *trackedRun[T, E]) end(ctx context.Context) error {
+	if r.src.opts.transactional {
+		r.last()
+	}
 	ends := r.feed.Finish(ctx)
 	s := r.src
 	s.mu.Lock()
@@ -156,6 +161,31 @@ func (r *trackedRun[T, E]) end(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// last ends the last transaction of a run whose islands have ended.
+func (r *trackedRun[T, E]) last() {
+	r.feed.Collect()
+	if !r.endTransaction() {
+		r.tellAborted()
+	}
+}
+
+// endTransaction commits or aborts when nothing can enter any more.
+func (r *trackedRun[T, E]) endTransaction() bool {
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	return r.commitWhole()
+}
+
+// tellAborted tells once that the transaction was aborted.
+func (r *trackedRun[T, E]) tellAborted() {
+	s := r.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.onTxn != nil && !r.told.Swap(true) {
+		s.onTxn(false)
+	}
 }
 
 // poll is what the goroutine beside the island does: it delivers what there is room for, rewinds,
@@ -173,7 +203,7 @@ func (r *trackedRun[T, E]) poll() {
 		}
 		delivered, heldBack, finished := r.pass()
 		if finished {
-			if !r.src.opts.transactional || r.commitWhole() {
+			if !r.src.opts.transactional || r.endTransaction() {
 				r.feed.Complete()
 			}
 			return
@@ -298,7 +328,18 @@ func (r *trackedRun[T, E]) assign(partition int32) error {
 }
 
 func (r *trackedRun[T, E]) revoke(within time.Duration, ps []topics.Partition) func() []feed.End {
-	return r.feed.Revoke(within, ps...).Wait
+	rev := r.feed.Revoke(within, ps...)
+	if !r.src.opts.transactional || len(ps) == 0 {
+		return rev.Wait
+	}
+	ctx, cancel := context.WithTimeout(r.run.Context(), within)
+	return func() []feed.End {
+		defer cancel()
+		if !rev.Await() || r.epoch(ctx) != nil {
+			r.abort()
+		}
+		return rev.End()
+	}
 }
 
 func (r *trackedRun[T, E]) pause(ps []int32, paused bool) {
@@ -317,7 +358,12 @@ func (r *trackedRun[T, E]) pause(ps []int32, paused bool) {
 	r.feed.Ring()
 }
 
-func (r *trackedRun[T, E]) lose(ps []topics.Partition) { r.feed.Lose(ps...) }
+func (r *trackedRun[T, E]) lose(ps []topics.Partition) {
+	if r.src.opts.transactional {
+		r.abort()
+	}
+	r.feed.Lose(ps...)
+}
 
 func (r *trackedRun[T, E]) collect() { r.feed.Collect() }
 
@@ -356,34 +402,73 @@ func (r *trackedRun[T, E]) abort() {
 }
 
 func (r *trackedRun[T, E]) checkpoint(ctx context.Context) error {
+	if r.src.opts.transactional {
+		return r.epoch(ctx)
+	}
 	r.paused.Store(true)
 	defer func() {
 		r.paused.Store(false)
 		r.feed.Ring()
 	}()
 	if !r.feed.Quiesce(ctx) {
-		if r.run.Stopped() {
-			return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", errors.Join(stream.ErrStopped, r.run.Err()))
-		}
-		return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", context.Cause(ctx))
+		return r.unfinished(ctx)
 	}
-	if !r.commitWhole() {
+	s := r.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.run.Stopped() {
 		return ErrAborted
 	}
+	r.committable(s.commit)
 	return nil
 }
 
-// commitWhole commits everything that was delivered, or aborts the run where some of it was given
-// up.
+// unfinished is what a checkpoint returns that did not come to its end.
+func (r *trackedRun[T, E]) unfinished(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if r.run.Stopped() {
+		cause = errors.Join(stream.ErrStopped, r.run.Err())
+	}
+	return fmt.Errorf("vicuna: streamtest: the checkpoint was given up: %w", cause)
+}
+
+// epoch ends a transaction.
+func (r *trackedRun[T, E]) epoch(ctx context.Context) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return r.unfinished(ctx)
+	}
+	gate := r.run.Gate()
+	gate.Close()
+	defer gate.Open()
+	switch r.feed.AwaitEpoch(ctx) {
+	case feed.Unfinished:
+		return r.unfinished(ctx)
+	case feed.Whole:
+		if r.commitWhole() {
+			return nil
+		}
+	}
+	r.abort()
+	return ErrAborted
+}
+
+// commitWhole commits what is finished, or aborts the run where something was given up; whoever
+// calls it has the turn, where the source is transactional.
 func (r *trackedRun[T, E]) commitWhole() bool {
 	s := r.src
 	s.mu.Lock()
-	whole := !r.run.Stopped()
+	whole := !r.run.Stopped() && !r.aborted.Load()
 	if s.opts.transactional {
 		r.feed.Each(func(a *feed.Assignment[E]) { whole = whole && !a.Abandoned() })
 	}
 	if whole {
 		r.committable(s.commit)
+		if s.opts.transactional && s.onTxn != nil {
+			s.onTxn(true)
+		}
 	}
 	s.mu.Unlock()
 	if !whole {

@@ -700,10 +700,15 @@ func TestAbortRunsAgain(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 2, n.is())
 		require.NoError(t, src.Checkpoint(t.Context()))
-		require.Equal(t, 3, n.is(), "the rest of the second run's")
-		require.EqualValues(t, 10, src.Committed(0))
+		require.Equal(t, 2, n.is(), "the rest of the second run's waits for more")
+		require.EqualValues(t, 7, src.Committed(0))
+		src.Append(0, upTo(4)...)
+		synctest.Wait()
+		require.Equal(t, 3, n.is())
+		require.EqualValues(t, 7, src.Committed(0))
 		cancel()
 		require.ErrorIs(t, <-done, stream.ErrDrained)
+		require.EqualValues(t, 14, src.Committed(0), "the end of a run ends the transaction")
 	})
 }
 
