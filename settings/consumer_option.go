@@ -32,9 +32,25 @@ func Group(id string) ConsumerOption {
 // letters, digits, dots, underscores and hyphens; a [Group] is needed. The
 // default is a dynamic member.
 //
+// Given to [NewTransaction] it is the instance in the transactional ids that are made
+// of an [IDPrefix], for which it need not be a member's; what that is good for is said
+// there. The default is the consumer's, where that has one. Each instance of a service
+// needs another, which it keeps over restarts, such as the name of a pod in a
+// StatefulSet.
+//
 // Java: group.instance.id.
-func InstanceID(id string) ConsumerOption {
-	return consumerSet("InstanceID", "group.instance.id", quote(id), func(c *consumerConfig) { c.instanceID = id })
+func InstanceID(id string) InstanceOption { return instanceOption(id) }
+
+type instanceOption string
+
+func (id instanceOption) applyConsumer(c *consumerConfig) {
+	c.given("InstanceID", "group.instance.id", quote(string(id)))
+	c.instanceID = string(id)
+}
+
+func (id instanceOption) applyTransaction(c *transactionConfig) {
+	c.given("InstanceID", "transactional.id", quote(string(id)))
+	c.instanceID = string(id)
 }
 
 // Protocol sets how the members of the group divide its partitions; the default is

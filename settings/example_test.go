@@ -85,3 +85,29 @@ func ExampleNewCommitter() {
 	fmt.Println(cm.Err(), cm)
 	// Output: <nil> settings.Committer{max.batch: 200, max.interval: 100ms, delivery: WaitForAck}
 }
+
+// Ids that stay over restarts: an instance that comes back fences the one before it.
+func ExampleNewTransaction() {
+	tx := settings.NewTransaction(settings.IDPrefix("billing"), settings.InstanceID("pod-1"), settings.Sessions(2))
+	fmt.Println(tx.Err(), tx.CommitInterval(), tx.TransactionTimeout())
+	for session := range tx.Sessions() {
+		fmt.Println(tx.ID(tx.InstanceID(), session))
+	}
+	// Output:
+	// <nil> 100ms 1m0s
+	// billing:pod-1:0
+	// billing:pod-1:1
+}
+
+// All that is wrong is told at once.
+func ExampleTransaction_Err() {
+	tx := settings.NewTransaction(
+		settings.CommitInterval(time.Minute), settings.TransactionTimeout(time.Minute),
+		settings.PoisonAfter(5),
+	)
+	fmt.Println(tx.Err())
+	// Output:
+	// vicuna: settings: IDPrefix (transactional.id): is missing, there is no prefix and no id: IDPrefix or TransactionalID is needed
+	// vicuna: settings: CommitInterval = 1m0s: must not be above half of TransactionTimeout (transaction.timeout.ms, 1m0s): what has begun by then has still to be finished and committed
+	// vicuna: settings: PoisonAfter = 5: needs a DeadLetterTopic, or the record would be lost
+}

@@ -32,6 +32,13 @@ type Option interface {
 	ConsumerOption
 }
 
+// InstanceOption is an option that fits a consumer and transactions: which of a
+// service's instances this is.
+type InstanceOption interface {
+	ConsumerOption
+	TransactionOption
+}
+
 // clientOption sets what producers and consumers have in common.
 type clientOption func(*clientConfig)
 

@@ -13,7 +13,7 @@ const (
 	minGroupTime       = 100 * time.Millisecond // session and rebalance
 	minHeartbeat       = time.Millisecond
 	minFetchWait       = 10 * time.Millisecond
-	maxInstanceID      = 249
+	maxName            = 249     // of a topic and of a static member
 	maxTrackLimit      = 1 << 30 // a bit each
 	smallBudget        = fetchShare * minFetch
 )
@@ -58,7 +58,11 @@ func (c *consumerConfig) checkGroup(v *verdict) {
 		v.problem("Group", "group.id", `""`, "must not be empty; leave it out for a consumer without a group")
 	}
 	if c.has("InstanceID") {
-		if reason := badInstanceID(c.instanceID); reason != "" {
+		reason := badName(c.instanceID)
+		if c.instanceID == "" {
+			reason += "; leave it out for a dynamic member"
+		}
+		if reason != "" {
 			v.problem("InstanceID", "group.instance.id", quote(c.instanceID), "%s", reason)
 		}
 		if !c.has("Group") {
@@ -75,14 +79,14 @@ func (c *consumerConfig) checkGroup(v *verdict) {
 	}
 }
 
-// badInstanceID returns what is wrong with a static member's id, by the broker's
-// rule (that for the names of topics), or "".
-func badInstanceID(id string) string {
+// badName returns what is wrong with the name of a topic or the id of a static member,
+// for which the broker has one rule, or "".
+func badName(id string) string {
 	switch {
 	case id == "":
-		return "must not be empty; leave it out for a dynamic member"
-	case len(id) > maxInstanceID:
-		return "has " + strconv.Itoa(len(id)) + " bytes, at most " + strconv.Itoa(maxInstanceID) + " are allowed"
+		return "must not be empty"
+	case len(id) > maxName:
+		return "has " + strconv.Itoa(len(id)) + " bytes, at most " + strconv.Itoa(maxName) + " are allowed"
 	case id == "." || id == "..":
 		return "is not allowed"
 	case strings.ContainsFunc(id, func(r rune) bool {
