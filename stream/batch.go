@@ -52,7 +52,7 @@ func BatchBytes[T any](src Source[T], count, bytes int, size func(T) int, every 
 		src = refused(src, errBatchSize)
 	}
 	return effect(src, "batch", &stageConfig{}, func(at core.At, info *core.StageInfo, st core.Stage[[]T]) core.Stage[T] {
-		h := &batch[T]{push: st.Push, every: every}
+		h := &batch[T]{push: st.Push, every: every, size: size}
 		h.Attach(at, h, min(max(count, 1), 1024))
 		return core.Stage[T]{Push: func(v T) {
 			at.Island.In(info)
@@ -87,6 +87,7 @@ type batch[T any] struct {
 	core.Holder[T]
 	push  func([]T)
 	every time.Duration
+	size  func(T) int
 	bytes int
 	since time.Time // the first element is there
 }
@@ -95,6 +96,12 @@ type batch[T any] struct {
 func (h *batch[T]) Flush() {
 	h.bytes = 0
 	h.Emit(h.push)
+	if h.size == nil {
+		return
+	}
+	for _, v := range h.Held() { // a transaction's end has let a part of it go on
+		h.bytes += h.size(v)
+	}
 }
 
 // Deadline implements core.Holding.

@@ -55,13 +55,6 @@ func (r *Run) Gate() *Gate {
 	return l.gate
 }
 
-// gated returns the run's gate, nil where there is none.
-func (l *Ledger) gated() *Gate {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.gate
-}
-
 // Close makes the cut of an epoch: nothing after it enters until Open.
 func (g *Gate) Close() {
 	l := g.run.Ledger
@@ -79,6 +72,7 @@ func (g *Gate) Close() {
 
 // Open lets everything enter, what was set aside first.
 func (g *Gate) Open() {
+	g.run.unwant(wantGate) // first: holders emit for a closed gate alone
 	l := g.run.Ledger
 	l.cutMu.Lock()
 	l.mu.Lock()
@@ -87,7 +81,6 @@ func (g *Gate) Open() {
 	l.mu.Unlock()
 	g.turns.Add(1)
 	l.cutMu.Unlock()
-	g.run.unwant(wantGate)
 	g.run.poke()
 }
 

@@ -97,7 +97,7 @@ func (h *Holder[T]) heldBefore() bool { return h.toks.anyBefore(h.isl.run.Ledger
 func (h *Holder[T]) emitOnlyBefore(only bool) { h.onlyBefore = only }
 
 // gated is a Holding that may emit what lies before the cuts of a closed gate, and keep the rest: a
-// Holder.
+// Holder, and a sink whose client lets records linger.
 type gated interface {
 	heldBefore() bool
 	emitOnlyBefore(only bool)
@@ -123,8 +123,11 @@ func (f onHurry) Len() int            { return 1 }
 func (f onHurry) Flush()              { f() }
 func (f onHurry) Deadline() time.Time { return time.Time{} }
 
-// OnHurry calls f when the stream hurries, whenever the island's input is empty or a chunk ends:
-// for a sink whose client lets records linger.
+func (f onHurry) heldBefore() bool    { return true }
+func (f onHurry) emitOnlyBefore(bool) {}
+
+// OnHurry calls f when the stream hurries, or a gate is closed, whenever the island's input is
+// empty or a chunk ends: for a sink whose client lets records linger.
 func (isl *Island) OnHurry(f func()) { isl.addHolder(onHurry(f)) }
 
 // addHolder adds a holder upstream of those that were added before: chains are built from their

@@ -90,3 +90,44 @@ func TestHolderEmitsWhatIsLeft(t *testing.T) {
 	require.Len(t, s.got, 1, "nothing was left")
 	require.Zero(t, s.Len())
 }
+
+// While a gate is closed a holder emits what lies before its cuts, by itself, and keeps the rest;
+// one that has nothing of the kind is left alone. What asks for all of it gets the rest, too. A
+// sink's records do not linger then.
+func TestHolderIsFlushedForAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCuts(t, 1)
+		s, other, lingering := newShelf(c), newShelf(c), 0
+		s.isl.OnHurry(func() { lingering++ })
+		g := c.r.Gate()
+		require.True(t, g.enter(c.at(0, 2)))
+		vals := map[int]Token{}
+		for v := range 8 {
+			vals[v] = c.at(0, uint64(v))
+		}
+		s.put(vals, 1, 2, 3, 4)
+		other.put(vals, 5)
+		s.isl.flush()
+		require.Empty(t, s.got)
+		require.Zero(t, lingering)
+		g.Close()
+		s.isl.flush()
+		other.isl.flush()
+		require.Equal(t, [][]int{{1, 2}}, s.got)
+		require.Equal(t, []int{3, 4}, s.Held())
+		require.Empty(t, other.got)
+		require.Equal(t, 1, lingering)
+		s.isl.flush()
+		require.Len(t, s.got, 1)
+		s.put(vals, 0, 6)
+		s.Flush() // it is full, or the stream ends
+		require.Equal(t, [][]int{{1, 2}, {0}, {3, 4, 6}}, s.got)
+		require.Empty(t, s.Held())
+		g.Open()
+		s.put(vals, 2, 7)
+		s.isl.flush()
+		require.Len(t, s.got, 3)
+		s.Flush()
+		require.Equal(t, []int{2, 7}, s.got[3])
+	})
+}

@@ -314,3 +314,24 @@ func TestTransactionsAtRebalances(t *testing.T) {
 		require.Equal(t, 1, tx.aborts)
 	})
 }
+
+// Of a batch that a transaction's end has taken a part of, the rest counts towards its limit.
+func TestBytesOfABatchThatWasParted(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		tx := begin[[]int](1)
+		singles := stream.NewFlow(func(src stream.Source[int]) stream.Source[[]int] {
+			return stream.Map(src.Filter(func(v int) bool { return v < 3 }), func(v int) []int { return []int{v} })
+		})
+		batches := stream.NewFlow(func(src stream.Source[int]) stream.Source[[]int] {
+			return stream.BatchBytes(src, 0, 10, func(v int) int { return v }, time.Hour)
+		})
+		tx.start(t, values(tx.src).To(stream.Broadcast(singles.To(tx.sink()), batches.To(tx.sink()))))
+		tx.src.Append(0, 2, 5)
+		tx.commit(t)
+		require.ElementsMatch(t, [][]int{{2}, {2}}, tx.outputs())
+		tx.src.Append(0, 4, 3)
+		synctest.Wait()
+		tx.commit(t)
+		require.ElementsMatch(t, [][]int{{2}, {2}, {5, 4}}, tx.outputs(), "3 more would be too much")
+	})
+}
