@@ -34,7 +34,7 @@ func (t *Transactions) settle(life context.Context, d *Doubt) Outcome {
 	d.expired = t.timedOut()
 	client, err := t.end(ctx, d.why)
 	if client == Unusable && !d.expired {
-		t.outdate(ctx, d)
+		t.outdate(life, d)
 	}
 	reading, done := t.ending(life)
 	defer done()
@@ -44,15 +44,16 @@ func (t *Transactions) settle(life context.Context, d *Doubt) Outcome {
 		client, err = Unusable, d.why
 	}
 	t.tell(d, ended, reason)
-	o := t.found(d, ended, reason)
-	return t.with(o, client, o.Cause, err)
+	return t.with(t.found(d, ended, reason), client, Lost, err)
 }
 
 // outdate ends what is open in the doubt's epoch, as a client whose id has failed for good cannot
 // any more. The request names the epoch, so that it is refused where another instance has a newer
 // one: it fences nobody else. That it may fail is no matter: what is read afterwards is only told
 // when nothing is open.
-func (t *Transactions) outdate(ctx context.Context, d *Doubt) {
+func (t *Transactions) outdate(life context.Context, d *Doubt) {
+	ctx, cancel := t.ending(life)
+	defer cancel()
 	_ = t.trying(ctx, func(ctx context.Context) error {
 		req := kmsg.NewPtrInitProducerIDRequest()
 		req.TransactionalID, req.TransactionTimeoutMillis = &t.id, int32(t.timeout.Milliseconds())

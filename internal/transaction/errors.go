@@ -111,7 +111,7 @@ func (e *AuthorizationError) needed() string {
 	case errors.Is(e.Err, kerr.GroupAuthorizationFailed):
 		return fmt.Sprintf("the principal needs the operation Read on the group %q", e.Group)
 	case errors.Is(e.Err, kerr.TopicAuthorizationFailed):
-		return "the principal needs the operation Read on the topics that are consumed"
+		return "the principal needs the operation Read on the topics that are consumed, and Write on those that are produced to"
 	case errors.Is(e.Err, kerr.ClusterAuthorizationFailed):
 		return "the principal needs the operation IdempotentWrite on the cluster"
 	}

@@ -2,11 +2,13 @@ package transaction_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -49,6 +51,8 @@ type world struct {
 	*kafkatest.Broker
 	t   *testing.T
 	log *testlog.Log
+	// of those that are made from now on
+	timeout, limit time.Duration
 }
 
 // each runs a test with all protocols.
@@ -63,10 +67,10 @@ func inWorld(t *testing.T, p protocol, test func(t *testing.T, w *world), opts .
 	t.Helper()
 	opts = append([]kafkatest.Option{kafkatest.Version(p.version), kafkatest.Topics(partitions, in, out)}, opts...)
 	grouptest.OnBroker(t, func(t *testing.T, k *kafkatest.Broker) {
-		w := &world{Broker: k, t: t, log: &testlog.Log{}}
+		w := &world{Broker: k, t: t, log: &testlog.Log{}, timeout: timeout, limit: limit}
 		t.Cleanup(func() {
 			if t.Failed() {
-				t.Log(w.log.Tail(50))
+				t.Log(w.log.Tail(10))
 			}
 		})
 		if p.lowered {
@@ -91,10 +95,15 @@ func (w *world) fill(n int) {
 	w.t.Helper()
 	cl := w.client(kgo.DefaultProduceTopic(in), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for p := range int32(partitions) {
-		for i := range n {
-			require.NoError(w.t, cl.ProduceSync(w.t.Context(), &kgo.Record{Partition: p, Value: fmt.Appendf(nil, "%d/%d", p, i)}).FirstErr())
+		for i := range int64(n) {
+			require.NoError(w.t, cl.ProduceSync(w.t.Context(), w.record(p, i)).FirstErr())
 		}
 	}
+}
+
+// record is the one at a place.
+func (w *world) record(p int32, offset int64) *kgo.Record {
+	return &kgo.Record{Topic: in, Partition: p, Value: fmt.Appendf(nil, "%d/%d", p, offset)}
 }
 
 func (w *world) client(opts ...kgo.Opt) *kgo.Client {
@@ -111,6 +120,7 @@ type copier struct {
 	w     *world
 	cl    *kgo.Client
 	owner *commit.Owner
+	recs  []*kgo.Record                     // all that was polled
 	at    map[topics.Partition]tracker.Mark // the next one to be committed
 	sent  int64
 	err   error
@@ -120,9 +130,15 @@ type copier struct {
 // member makes a copier whose client is in the group, and reads.
 func (w *world) member(opts ...kgo.Opt) *copier {
 	w.t.Helper()
-	c := w.copier(append([]kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics(in), kgo.DisableAutoCommit(), kgo.FetchIsolationLevel(kgo.ReadCommitted())}, opts...)...)
+	c := w.consumer(opts...)
 	require.NoError(w.t, c.Init(w.t.Context()))
 	return c
+}
+
+// consumer makes a copier whose client is in the group, and has not taken the id.
+func (w *world) consumer(opts ...kgo.Opt) *copier {
+	w.t.Helper()
+	return w.copier(append([]kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics(in), kgo.DisableAutoCommit(), kgo.FetchIsolationLevel(kgo.ReadCommitted())}, opts...)...)
 }
 
 // copier makes one that has done nothing yet.
@@ -130,11 +146,11 @@ func (w *world) copier(opts ...kgo.Opt) *copier {
 	w.t.Helper()
 	c := &copier{w: w, at: map[topics.Partition]tracker.Mark{}}
 	c.cl = w.client(append([]kgo.Opt{
-		kgo.TransactionalID(id), kgo.TransactionTimeout(timeout), kgo.RequestRetries(3), kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
+		kgo.TransactionalID(id), kgo.TransactionTimeout(w.timeout), kgo.RequestRetries(3), kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.FetchMaxWait(50 * time.Millisecond),
 	}, opts...)...)
 	var err error
-	c.Transactions, err = transaction.New(transaction.Options{Client: c.cl, Plain: c.commitPlain, Limit: limit, Log: w.log.Logger()})
+	c.Transactions, err = transaction.New(transaction.Options{Client: c.cl, Plain: c.commitPlain, Limit: w.limit, Log: w.log.Logger()})
 	require.NoError(w.t, err)
 	return c
 }
@@ -177,6 +193,7 @@ func (c *copier) poll(n int) []*kgo.Record {
 	if c.owner == nil {
 		c.owner = commit.NewOwner(member)
 	}
+	c.recs = append(c.recs, all...)
 	return all
 }
 
@@ -272,4 +289,64 @@ func (c *copier) cutAt(offset int64) []commit.Offset {
 		cut[i].Offset = offset
 	}
 	return cut
+}
+
+// cell is an outcome as the table has it.
+func cell(o transaction.Outcome) string {
+	s := o.Ended.String()
+	if o.Cause != transaction.None {
+		s += " (" + o.Cause.String() + ")"
+	}
+	if o.Client != transaction.Usable {
+		s += ", client " + o.Client.String()
+	}
+	if o.Err != nil && o.Client != transaction.Usable {
+		s += ": " + kind(o.Err)
+	}
+	return s
+}
+
+// kind is the type of an error.
+func kind(err error) string {
+	for _, is := range []struct {
+		name string
+		as   any
+	}{
+		{"FencedError", new(*transaction.FencedError)},
+		{"TimeoutError", new(*transaction.TimeoutError)},
+		{"AuthorizationError", new(*transaction.AuthorizationError)},
+		{"UnsupportedError", new(*transaction.UnsupportedError)},
+		{"UnresolvedError", new(*transaction.UnresolvedError)},
+		{"UnusableError", new(*transaction.UnusableError)},
+		{"AbortedError", new(*transaction.AbortedError)},
+	} {
+		if errors.As(err, is.as) {
+			return is.name
+		}
+	}
+	return fmt.Sprintf("%T", err)
+}
+
+// commitAs commits offsets as an owner that came later.
+func (w *world) commitAs(offsets map[int32]int64) {
+	w.t.Helper()
+	var all kadm.Offsets
+	for p, o := range offsets {
+		all.AddOffset(in, p, o, -1)
+	}
+	resp, err := kadm.NewClient(w.client()).CommitOffsets(w.t.Context(), group, all)
+	require.NoError(w.t, err)
+	require.NoError(w.t, resp.Error())
+}
+
+// empty takes all members out of the group.
+func (w *world) empty() {
+	w.t.Helper()
+	for _, m := range w.Cluster().GroupInfo(group).Members {
+		req := kmsg.NewPtrLeaveGroupRequest()
+		req.Group = group
+		req.Members = []kmsg.LeaveGroupRequestMember{{MemberID: m.MemberID}}
+		_, err := req.RequestWith(w.t.Context(), w.client())
+		require.NoError(w.t, err)
+	}
 }

@@ -1,0 +1,151 @@
+package transaction_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/vicuna-go/vicuna/internal/grouptest"
+	"github.com/vicuna-go/vicuna/internal/transaction"
+	"github.com/vicuna-go/vicuna/kafkatest"
+)
+
+// lose makes the answers of a request, or the request itself, get lost: each of n tries has its own
+// fate. It returns how to stop that.
+func (w *world) lose(rng *rand.Rand, n int, key kmsg.Key) (stop func()) {
+	var before, after, over atomic.Bool
+	draw := func() {
+		before.Store(rng.IntN(2) == 0)
+		after.Store(!before.Load())
+	}
+	draw()
+	left := n
+	lost := errors.New("the request is lost")
+	w.Cluster().ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) { // on the cluster's goroutine
+		if over.Load() || left == 0 {
+			after.Store(false)
+			return nil, nil, false
+		}
+		w.Cluster().KeepControl()
+		left--
+		draw()
+		if before.Load() {
+			return nil, lost, true
+		}
+		return nil, nil, false
+	})
+	done := w.OnAnswer(func(kafkatest.Answer) bool { return !after.Load() }, key)
+	return func() {
+		done()
+		over.Store(true)
+	}
+}
+
+// Whatever gets lost on the way to the end of a transaction and back, its outcome is what a careful
+// reader sees.
+func TestLostEnds(t *testing.T) {
+	wanted := 15
+	if grouptest.Virtual {
+		wanted = 250
+	}
+	each(t, func(t *testing.T, w *world) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		rng := rand.New(rand.NewPCG(seed, 0))
+		cl := w.client(kgo.DefaultProduceTopic(in), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+		c := w.member()
+		var at, written, n, clients int64
+		outcomes := map[string]int{}
+		for ; w.log.Count("was not known") < wanted; n++ {
+			require.Less(t, n, int64(10*wanted), "there are too few doubts: %v", outcomes)
+			if len(between(c.recs, at, at+1)) == 0 {
+				for p := range int32(partitions) {
+					if at == written {
+						require.NoError(t, cl.ProduceSync(t.Context(), w.record(p, at)).FirstErr())
+					}
+				}
+				written = max(written, at+1)
+				c.poll(1)
+			}
+			c.begin()
+			c.copy(between(c.recs, at, at+1)...)
+			stop := w.endBadly(rng)
+			o := c.commit()
+			stop()
+			outcomes[cell(o)]++
+			ended := o.Ended
+			if o.Client != transaction.Usable {
+				clients++
+				c.cl.CloseAllowingRebalance()
+				c = w.member()
+				if ended == transaction.Unresolved {
+					ended = c.Resolve(t.Context(), o.Doubt).Ended
+				}
+			}
+			switch ended {
+			case transaction.Committed:
+				at++
+			case transaction.Aborted:
+			default:
+				require.FailNow(t, "it was not found out", "%v", o)
+			}
+			w.agree(at, at)
+		}
+		t.Logf("%d transactions, %d committed, %d new clients: %v", n, at, clients, outcomes)
+		require.Positive(t, outcomes["committed"])
+	})
+}
+
+// endBadly lets the end of the next transaction go wrong, or not.
+func (w *world) endBadly(rng *rand.Rand) (stop func()) {
+	switch rng.IntN(6) {
+	case 0:
+		return w.lose(rng, rng.IntN(8), kmsg.EndTxn)
+	case 1:
+		h := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, TopLevel: true})
+		return h.Remove
+	case 2:
+		ends, inits := w.lose(rng, 20, kmsg.EndTxn), w.lose(rng, rng.IntN(8)+rng.IntN(2)*10_000, kmsg.InitProducerID)
+		return func() { ends(); inits() }
+	default:
+		return w.lose(rng, 20, kmsg.EndTxn)
+	}
+}
+
+// A commit whose answer is late is a doubt, too: the request is carried out when the client has long
+// given up waiting for it.
+func TestLateEnd(t *testing.T) {
+	if !grouptest.Virtual {
+		t.Skip("it waits for longer than the limit")
+	}
+	each(t, func(t *testing.T, w *world) {
+		w.fill(2)
+		c := w.member()
+		recs := c.poll(2)
+		c.begin()
+		c.copy(recs...)
+		w.Cluster().ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.Cluster().SleepControl(func() { <-time.After(3 * limit) })
+			return nil, nil, false
+		})
+		o := c.commit()
+		t.Log(o)
+		<-time.After(10 * limit)
+		switch o.Ended {
+		case transaction.Committed:
+			w.agree(2, 2)
+		case transaction.Aborted:
+			w.agree(0, 0)
+		default:
+			require.Equal(t, transaction.Unresolved, o.Ended)
+		}
+	})
+}
