@@ -44,7 +44,12 @@ func (t *Transactions) settle(life context.Context, d *Doubt) Outcome {
 		client, err = Unusable, d.why
 	}
 	t.tell(d, ended, reason)
-	return t.with(t.found(d, ended, reason), client, Lost, err)
+	o := t.found(d, ended, reason)
+	why := o.Cause
+	if why == None {
+		why = Lost // it was committed, and the client has failed for want of the answer
+	}
+	return t.with(o, client, why, err)
 }
 
 // outdate ends what is open in the doubt's epoch, as a client whose id has failed for good cannot

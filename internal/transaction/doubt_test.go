@@ -2,6 +2,7 @@ package transaction_test
 
 import (
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -18,25 +19,25 @@ import (
 	"github.com/vicuna-go/vicuna/kafkatest"
 )
 
-// lose makes the answers of a request, or the request itself, get lost: each of n tries has its own
-// fate. It returns how to stop that.
+var seedFlag = flag.Uint64("transaction.seed", 0, "lose ends with this seed")
+
+// lose makes n tries of a request get lost, the request itself or its answer: all of them one, or
+// all the other, or each by chance. It returns how to stop that.
 func (w *world) lose(rng *rand.Rand, n int, key kmsg.Key) (stop func()) {
+	fate, rng := rng.IntN(3), rand.New(rand.NewPCG(rng.Uint64(), 0)) // the cluster's own
 	var before, after, over atomic.Bool
-	draw := func() {
-		before.Store(rng.IntN(2) == 0)
-		after.Store(!before.Load())
-	}
-	draw()
 	left := n
 	lost := errors.New("the request is lost")
-	w.Cluster().ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) { // on the cluster's goroutine
+	// on the cluster's goroutine
+	w.Cluster().ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		if over.Load() || left == 0 {
 			after.Store(false)
 			return nil, nil, false
 		}
 		w.Cluster().KeepControl()
 		left--
-		draw()
+		before.Store(fate == 0 || fate == 2 && rng.IntN(2) == 0)
+		after.Store(!before.Load())
 		if before.Load() {
 			return nil, lost, true
 		}
@@ -52,12 +53,18 @@ func (w *world) lose(rng *rand.Rand, n int, key kmsg.Key) (stop func()) {
 // Whatever gets lost on the way to the end of a transaction and back, its outcome is what a careful
 // reader sees.
 func TestLostEnds(t *testing.T) {
-	wanted := 15
-	if grouptest.Virtual {
-		wanted = 250
+	wanted := 250
+	if !grouptest.Virtual {
+		wanted = 5
 	}
 	each(t, func(t *testing.T, w *world) {
+		if !grouptest.Virtual {
+			w.limit = 300 * time.Millisecond
+		}
 		seed := rand.Uint64()
+		if *seedFlag > 0 {
+			seed = *seedFlag
+		}
 		t.Logf("seed %d", seed)
 		rng := rand.New(rand.NewPCG(seed, 0))
 		cl := w.client(kgo.DefaultProduceTopic(in), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
@@ -120,8 +127,8 @@ func (w *world) endBadly(rng *rand.Rand) (stop func()) {
 	}
 }
 
-// A commit whose answer is late is a doubt, too: the request is carried out when the client has long
-// given up waiting for it.
+// A commit whose answer is late is a doubt, too: the request is carried out when the client has
+// long given up waiting for it.
 func TestLateEnd(t *testing.T) {
 	if !grouptest.Virtual {
 		t.Skip("it waits for longer than the limit")

@@ -70,10 +70,10 @@ func TestFencedByAnotherInstance(t *testing.T) {
 				other := w.copier()
 				o := w.at(c, moment, func() { require.NoError(t, other.Init(t.Context())) })
 				if moment == moments[3] && errors.Is(o.Err, kerr.InvalidTxnState) {
-					// kfake gives the second instance the epoch that the first would have after its
-					// end, and so takes this for the repetition of an end with another outcome. Kafka
-					// ends what is open in an epoch of its own before it gives out the next one
-					// (TransactionCoordinator.handleInitProducerId), and says PRODUCER_FENCED.
+					// kfake gives the second instance the epoch that the first would have after
+					// its end, and so takes this for the repetition of an end with another outcome.
+					// Kafka ends what is open in an epoch of its own before it gives out the next
+					// one, and says PRODUCER_FENCED (as the integration suite sees).
 					requireOutcome(t, o, transaction.Aborted, transaction.Unusable, transaction.State)
 					w.agree(0, 0)
 					return

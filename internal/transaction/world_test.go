@@ -147,7 +147,7 @@ func (w *world) copier(opts ...kgo.Opt) *copier {
 	c := &copier{w: w, at: map[topics.Partition]tracker.Mark{}}
 	c.cl = w.client(append([]kgo.Opt{
 		kgo.TransactionalID(id), kgo.TransactionTimeout(w.timeout), kgo.RequestRetries(3), kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.FetchMaxWait(50 * time.Millisecond),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.FetchMaxWait(50 * time.Millisecond), kgo.AlwaysRetryEOF(),
 	}, opts...)...)
 	var err error
 	c.Transactions, err = transaction.New(transaction.Options{Client: c.cl, Plain: c.commitPlain, Limit: w.limit, Log: w.log.Logger()})
