@@ -168,6 +168,28 @@ func TestLifeEnds(t *testing.T) {
 	})
 }
 
+// Brokers that fence no member's offsets are refused, but to who has no group.
+func TestOldBrokers(t *testing.T) {
+	inWorld(t, protocol{version: "2.4"}, func(t *testing.T, w *world) {
+		c := w.consumer()
+		var unsupported *transaction.UnsupportedError
+		require.ErrorAs(t, c.Init(t.Context()), &unsupported)
+		require.ErrorContains(t, unsupported, "Kafka 2.5")
+		require.ErrorAs(t, c.Begin(), &unsupported)
+		alone := w.copier()
+		require.NoError(t, alone.Init(t.Context()))
+	})
+	inWorld(t, protocol{version: "2.5"}, func(t *testing.T, w *world) {
+		w.fill(2)
+		c := w.member()
+		recs := c.poll(2)
+		c.begin()
+		c.copy(recs...)
+		requireCommitted(t, c.commit())
+		w.agree(2, 2)
+	})
+}
+
 func TestNotBegun(t *testing.T) {
 	inWorld(t, protocol{}, func(t *testing.T, w *world) {
 		c := w.copier()

@@ -4,13 +4,12 @@ package transaction_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vicuna-go/vicuna/internal/transaction"
@@ -23,39 +22,33 @@ var moments = []string{"before the first record", "before the flush", "before th
 // at runs a transaction, and calls between at one of the moments.
 func (w *world) at(c *copier, moment string, between func()) transaction.Outcome {
 	w.t.Helper()
-	recs := c.recs
-	if len(recs) == 0 {
-		recs = c.poll(2)
-	}
+	c.poll(2)
+	return w.from(c, 0, moment, between)
+}
+
+// from is at for the two records of each partition from an offset on, which were polled.
+func (w *world) from(c *copier, offset int64, moment string, comes func()) transaction.Outcome {
+	w.t.Helper()
 	c.begin()
 	if moment == moments[0] {
-		between()
+		comes()
 	}
-	c.copy(first(recs, 1)...)
+	c.copy(between(c.recs, offset, offset+1)...)
 	require.NoError(w.t, flush(c))
 	if moment == moments[1] {
-		between()
+		comes()
 	}
-	c.copy(between1(recs)...)
+	c.copy(between(c.recs, offset+1, offset+2)...)
 	if moment == moments[2] {
 		require.NoError(w.t, flush(c))
-		between()
+		comes()
 	}
 	if moment == moments[3] {
-		once := true
-		stop := w.OnAnswer(func(kafkatest.Answer) bool {
-			if once {
-				once = false
-				between()
-			}
-			return true
-		}, kmsg.TxnOffsetCommit)
-		defer stop()
+		once := sync.OnceFunc(comes)
+		defer w.OnAnswer(func(kafkatest.Answer) bool { once(); return true }, kmsg.TxnOffsetCommit)()
 	}
 	return c.commit()
 }
-
-func between1(recs []*kgo.Record) []*kgo.Record { return between(recs, 1, 2) }
 
 func flush(c *copier) error { return c.cl.Flush(c.w.t.Context()) }
 
@@ -120,6 +113,7 @@ func TestTimedOutByTheBroker(t *testing.T) {
 
 // A commit that races the time-out is one or the other.
 func TestCommitRacesTheTimeout(t *testing.T) {
+	seen := map[transaction.Ended]int{}
 	for ms := -3; ms <= 3; ms++ {
 		each(t, func(t *testing.T, w *world) {
 			w.fill(2)
@@ -130,6 +124,7 @@ func TestCommitRacesTheTimeout(t *testing.T) {
 				<-time.After(w.timeout - c.Age() + time.Duration(ms)*time.Millisecond)
 			})
 			w.Delay(0)
+			seen[o.Ended]++
 			w.truth(o)
 			if o.Client == transaction.Usable {
 				w.goOn(c, o)
@@ -138,24 +133,29 @@ func TestCommitRacesTheTimeout(t *testing.T) {
 			}
 		})
 	}
+	require.Positive(t, seen[transaction.Committed], "%v", seen)
+	require.Positive(t, seen[transaction.Aborted], "%v", seen)
 }
 
-// Coordinators move while a transaction is open, and in the middle of its end.
+// Coordinators move while a transaction is open, and in the middle of its end: also the group's,
+// which the last transaction has been told of.
 func TestCoordinatorsMove(t *testing.T) {
 	for _, moment := range moments {
 		t.Run(moment, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
-				w.fill(2)
+				w.fill(3)
 				c := w.member()
-				for range 3 { // somewhere else, most likely
-					o := w.at(c, moment, func() { w.Cluster().RehashCoordinators() })
-					w.truth(o)
-					if o.Ended == transaction.Committed {
-						return
+				recs := c.poll(3)
+				c.begin()
+				c.copy(first(recs, 1)...)
+				requireCommitted(t, c.commit())
+				o := w.from(c, 1, moment, func() {
+					for was := w.Cluster().CoordinatorFor(group); w.Cluster().CoordinatorFor(group) == was; {
+						w.Cluster().RehashCoordinators()
 					}
-					require.Equal(t, transaction.Rebalance, o.Cause, "%v", o)
-					synctest.Wait()
-				}
+				})
+				requireCommitted(t, o)
+				w.agree(3, 3)
 			}, kafkatest.Brokers(5))
 		})
 	}

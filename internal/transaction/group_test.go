@@ -35,7 +35,7 @@ func TestAMemberThatWasPutOutAborts(t *testing.T) {
 		recs := c.poll(2)
 		c.begin()
 		c.copy(recs...)
-		w.empty()
+		w.putOut(c)
 		o := c.commit()
 		requireOutcome(t, o, transaction.Aborted, transaction.Usable, transaction.Rebalance)
 		w.agree(0, 0)
@@ -81,6 +81,43 @@ func TestDoubtAfterPartitionsHaveMoved(t *testing.T) {
 				require.Equal(t, moved.want.String(), o.Ended.String(), "%v", o)
 				require.Equal(t, transaction.Usable, o.Client)
 				require.Equal(t, [partitions]int64{1, 1}, w.visible())
+			})
+		})
+	}
+}
+
+// Members of each sort commit as who they are, and are fenced as such.
+func TestMembers(t *testing.T) {
+	for _, m := range []struct {
+		name string
+		opts []kgo.Opt
+	}{
+		{"eager", []kgo.Opt{kgo.Balancers(kgo.RangeBalancer())}},
+		{"static", []kgo.Opt{kgo.InstanceID("one")}},
+		{"KIP-848", []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.CooperativeStickyBalancer())}},
+		{"KIP-848 static", []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.InstanceID("one")}},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			inWorld(t, protocol{}, func(t *testing.T, w *world) {
+				w.fill(3)
+				c := w.member(m.opts...)
+				recs := c.poll(3)
+				c.begin()
+				c.copy(first(recs, 2)...)
+				var instance *string
+				stop := w.OnAnswer(func(a kafkatest.Answer) bool {
+					instance = a.Request.(*kmsg.TxnOffsetCommitRequest).InstanceID
+					return true
+				}, kmsg.TxnOffsetCommit)
+				requireCommitted(t, c.commit())
+				stop()
+				w.agree(2, 2)
+				require.Equal(t, len(m.opts) == 3 || m.name == "static", instance != nil)
+				c.begin()
+				c.copy(between(recs, 2, 3)...)
+				w.putOut(c)
+				requireOutcome(t, c.commit(), transaction.Aborted, transaction.Usable, transaction.Rebalance)
+				w.agree(2, 2)
 			})
 		})
 	}

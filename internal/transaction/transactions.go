@@ -2,9 +2,11 @@ package transaction
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -41,7 +43,10 @@ type Transactions struct {
 	instance string
 	timeout  time.Duration // the broker ends a transaction that is older
 
-	implicit    bool  // transaction.version is 2 or newer; written by Init
+	// implicit is whether transaction.version is 2 or newer, as Init has found it. Where it is raised
+	// later, the client takes the new protocol, and the group goes on being added in the old way,
+	// which brokers take in both.
+	implicit    bool
 	coordinator int32 // of the group, -1 where it is not known
 
 	open  bool
@@ -125,33 +130,45 @@ func (t *Transactions) take(ctx context.Context) error {
 	if _, _, err := t.cl.ProducerID(ctx); err != nil {
 		return err
 	}
-	version, err := t.version(ctx)
-	t.implicit = version >= 2
-	return err
-}
-
-// version is the finalised feature transaction.version, as the client looks at it when it begins a
-// transaction: 0 where its own versions do not reach that far.
-func (t *Transactions) version(ctx context.Context) (int16, error) {
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.ClientSoftwareName, req.ClientSoftwareVersion = "vicuna", "1"
 	resp, err := req.RequestWith(ctx, t.cl)
 	if err != nil {
-		return 0, err
+		return err
 	}
+	if t.group != "" && !fences(resp) {
+		return fmt.Errorf("offsets in transactions need Kafka 2.5: older brokers do not look which member they come from (KIP-447): %w", kerr.UnsupportedVersion)
+	}
+	t.implicit = t.version(resp) >= 2
+	return nil
+}
+
+// fences reports whether a broker looks which member's offsets come in a transaction, and does not
+// tell a group's offsets while there are such ones.
+func fences(resp *kmsg.ApiVersionsResponse) bool {
+	most := map[int16]int16{}
+	for _, k := range resp.ApiKeys {
+		most[k.ApiKey] = k.MaxVersion
+	}
+	return most[kmsg.TxnOffsetCommit.Int16()] >= 3 && most[kmsg.OffsetFetch.Int16()] >= 7
+}
+
+// version is the finalised feature transaction.version, as the client looks at it when it begins a
+// transaction: 0 where its own versions do not reach that far.
+func (t *Transactions) version(resp *kmsg.ApiVersionsResponse) int16 {
 	for key, least := range map[kmsg.Key]int16{kmsg.Produce: 12, kmsg.EndTxn: 5, kmsg.TxnOffsetCommit: 5} {
 		if versions, ok := t.cl.OptValue(kgo.MaxVersions).(*kversion.Versions); ok && versions != nil {
 			if most, ok := versions.LookupMaxKeyVersion(int16(key)); !ok || most < least {
-				return 0, nil
+				return 0
 			}
 		}
 	}
 	for _, f := range resp.FinalizedFeatures {
 		if f.Name == "transaction.version" {
-			return f.MaxVersionLevel, nil
+			return f.MaxVersionLevel
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 // Begin begins a transaction. Nothing is sent: for the brokers it begins with the first record.

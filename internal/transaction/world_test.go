@@ -339,6 +339,33 @@ func (w *world) commitAs(offsets map[int32]int64) {
 	require.NoError(w.t, resp.Error())
 }
 
+// putOut takes a member out of the group, as the group does with one that was silent.
+func (w *world) putOut(c *copier) {
+	w.t.Helper()
+	member, _ := c.cl.GroupMetadata()
+	instance, _ := c.cl.OptValue(kgo.InstanceID).(string)
+	if protocol, _ := c.cl.OptValue(kgo.ServerSideBalancer).(bool); protocol {
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		req.Group, req.MemberID, req.MemberEpoch = group, member, -1
+		if instance != "" {
+			req.InstanceID = &instance
+		}
+		resp, err := req.RequestWith(w.t.Context(), w.client())
+		require.NoError(w.t, err)
+		require.NoError(w.t, kerr.ErrorForCode(resp.ErrorCode))
+		return
+	}
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = group
+	req.Members = []kmsg.LeaveGroupRequestMember{{MemberID: member}}
+	if instance != "" {
+		req.Members[0].InstanceID = &instance
+	}
+	resp, err := req.RequestWith(w.t.Context(), w.client())
+	require.NoError(w.t, err)
+	require.NoError(w.t, kerr.ErrorForCode(resp.ErrorCode))
+}
+
 // empty takes all members out of the group.
 func (w *world) empty() {
 	w.t.Helper()
