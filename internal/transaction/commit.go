@@ -25,6 +25,9 @@ type Produced struct {
 // there may be none. produced is called once the client has flushed, when every record that was
 // given to it has its outcome. Where life ends before the commit was asked for, it is aborted;
 // from then on life has no say.
+//
+// Partitions of the cut are not given back meanwhile: a revoke waits for Commit to return. What the
+// group has taken from this member all the same is refused by it, by member and generation.
 func (t *Transactions) Commit(life context.Context, offsets []commit.Offset, produced func() Produced) Outcome {
 	if !t.open {
 		return Outcome{Ended: Deferred, Client: t.state(), Cause: State, Err: ErrNotBegun}
@@ -202,7 +205,7 @@ func (t *Transactions) state() Client {
 		return Usable
 	case errors.As(t.over, &fenced):
 		return Fenced
-	case errors.As(t.over, &unusable):
+	case errors.As(t.over, &unusable), errors.Is(t.over, ErrNotTaken):
 		return Unusable
 	}
 	return Refused

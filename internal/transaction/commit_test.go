@@ -193,6 +193,8 @@ func TestOldBrokers(t *testing.T) {
 func TestNotBegun(t *testing.T) {
 	inWorld(t, protocol{}, func(t *testing.T, w *world) {
 		c := w.copier()
+		require.ErrorIs(t, c.Begin(), transaction.ErrNotTaken)
+		require.Equal(t, transaction.Unusable, c.Abort(t.Context()).Client)
 		require.NoError(t, c.Init(t.Context()))
 		require.ErrorIs(t, c.Commit(t.Context(), nil, c.produced).Err, transaction.ErrNotBegun)
 		require.ErrorIs(t, c.Abort(t.Context()).Err, transaction.ErrNotBegun)

@@ -135,6 +135,8 @@ func (e *UnsupportedError) Unwrap() error { return e.Err }
 var (
 	// ErrNotBegun says that a transaction was to be ended that was not begun.
 	ErrNotBegun = errors.New("vicuna: no transaction was begun")
+	// ErrNotTaken says that the transactional id was not taken: Init comes first.
+	ErrNotTaken = errors.New("vicuna: the transactional id was not taken yet")
 	// ErrNoTransactionalID says that a client was made without kgo.TransactionalID.
 	ErrNoTransactionalID = errors.New("vicuna: the client has no transactional id")
 )

@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,9 +25,9 @@ type Options struct {
 	// is no group. It is called while no transaction is open, for an epoch that has produced
 	// nothing: the client sends no request to end such a one, so that offsets would stay pending.
 	Plain func(life context.Context, offsets []commit.Offset) []error
-	// Limit bounds how long each part of an ending is tried: the flush, the offsets, the request
-	// that ends it, the abort, and finding out what an unknown outcome was. 0 is the client's
-	// transaction time-out: what takes longer has been aborted by the broker.
+	// Limit bounds how long each part of an ending is tried: the flush and the offsets together,
+	// the request that ends it, the abort, and finding out what an unknown outcome was; and Init. 0
+	// is the client's transaction time-out: what takes longer has been aborted by the broker.
 	Limit time.Duration
 	Log   *slog.Logger
 }
@@ -43,9 +44,9 @@ type Transactions struct {
 	instance string
 	timeout  time.Duration // the broker ends a transaction that is older
 
-	// implicit is whether transaction.version is 2 or newer, as Init has found it. Where it is raised
-	// later, the client takes the new protocol, and the group goes on being added in the old way,
-	// which brokers take in both.
+	// implicit is whether transaction.version is 2 or newer, as Init has found it. Where it is
+	// raised later, the client takes the new protocol, and the group goes on being added in the old
+	// way, which brokers take in both.
 	implicit    bool
 	coordinator int32 // of the group, -1 where it is not known
 
@@ -69,7 +70,7 @@ type staged struct {
 func New(o Options) (*Transactions, error) {
 	t := &Transactions{
 		cl: o.Client, plain: o.Plain, log: o.Log, limit: o.Limit, coordinator: -1,
-		ids: map[string][16]byte{}, last: map[topics.Partition]staged{},
+		ids: map[string][16]byte{}, last: map[topics.Partition]staged{}, over: ErrNotTaken,
 	}
 	t.id, _ = o.Client.OptValue(kgo.TransactionalID).(string)
 	t.group, _ = o.Client.OptValue(kgo.ConsumerGroup).(string)
@@ -100,13 +101,18 @@ func (t *Transactions) Identify(topic string, id [16]byte) {
 // fences it, before it answers. So a group's offsets can be asked for after it, which are not told
 // while such a transaction has some of them. It tries for as long as the limit says.
 //
-// A client whose id or settings the brokers refuse gets one of this package's errors.
+// Each of its errors is for good: one that is no refusal, and no other instance, says that a new
+// client may succeed.
 func (t *Transactions) Init(life context.Context) error {
+	if t.over != nil && !errors.Is(t.over, ErrNotTaken) {
+		return t.over
+	}
 	ctx, cancel := context.WithTimeout(life, t.limit)
 	defer cancel()
 	for tries := 0; ; tries++ {
 		err := t.take(ctx)
 		if err == nil {
+			t.over = nil
 			return nil
 		}
 		switch judge(err) {
@@ -121,7 +127,8 @@ func (t *Transactions) Init(life context.Context) error {
 			t.over = &FencedError{ID: t.id, Err: err}
 			return t.over
 		}
-		return &UnusableError{ID: t.id, Cause: cause(err, false), Err: err}
+		t.over = &UnusableError{ID: t.id, Cause: cause(err, false), Err: err}
+		return t.over
 	}
 }
 
@@ -171,7 +178,8 @@ func (t *Transactions) version(resp *kmsg.ApiVersionsResponse) int16 {
 	return 0
 }
 
-// Begin begins a transaction. Nothing is sent: for the brokers it begins with the first record.
+// Begin begins a transaction. Nothing is sent: for the brokers it begins with the first record. It
+// fails where the last outcome, or Init, has said that the client is not usable.
 func (t *Transactions) Begin() error {
 	if t.over != nil {
 		return t.over
