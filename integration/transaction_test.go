@@ -29,6 +29,8 @@ type transacting struct {
 	cl      *kgo.Client
 	group   string
 	in, out string
+	id      string
+	opts    []kgo.Opt
 	log     *testlog.Log
 	sent    int64
 	err     error
@@ -40,11 +42,20 @@ var protocols = map[string][]kgo.Opt{"TV1": {kgo.MaxVersions(kversion.V3_9_0())}
 
 func transact(t *testing.T, in, out, id string, opts ...kgo.Opt) *transacting {
 	t.Helper()
-	c := &transacting{t: t, in: in, out: out, group: in + "-copies", log: &testlog.Log{}}
+	return (&transacting{t: t, in: in, out: out, id: id, opts: opts, log: &testlog.Log{}, group: in + "-copies"}).anew()
+}
+
+// anew goes on with a new client, which takes the id, and has read nothing yet.
+func (c *transacting) anew() *transacting {
+	t := c.t
+	t.Helper()
+	if c.cl != nil {
+		c.cl.CloseAllowingRebalance()
+	}
 	c.cl = kafka.Client(t, append([]kgo.Opt{
-		kgo.TransactionalID(id), kgo.TransactionTimeout(5 * time.Second), kgo.ConsumerGroup(c.group), kgo.ConsumeTopics(in), kgo.DisableAutoCommit(), kgo.AlwaysRetryEOF(),
+		kgo.TransactionalID(c.id), kgo.TransactionTimeout(5 * time.Second), kgo.ConsumerGroup(c.group), kgo.ConsumeTopics(c.in), kgo.DisableAutoCommit(), kgo.AlwaysRetryEOF(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MetadataMinAge(100 * time.Millisecond), kgo.FetchMaxWait(200 * time.Millisecond),
-	}, opts...)...)
+	}, c.opts...)...)
 	var err error
 	c.Transactions, err = transaction.New(transaction.Options{Client: c.cl, Limit: 20 * time.Second, Log: c.log.Logger()})
 	require.NoError(t, err)
@@ -244,9 +255,8 @@ func TestTransactionTimedOut(t *testing.T) {
 				c.requireCopied(0)
 				if o.Client != transaction.Usable {
 					require.Equal(t, transaction.Unusable, o.Client, "%v", o)
-					c.cl.CloseAllowingRebalance()
-					c = transact(t, in, out, in, opts...)
-					c.poll(2)
+					c = c.anew()
+					c.poll(1)
 				}
 				c.begin([]*kgo.Record{{Value: []byte("0")}, {Value: []byte("1")}})
 				o = c.cut(2)

@@ -167,10 +167,13 @@ func (t *Transactions) abort(life context.Context, why Cause, err error) Outcome
 	if err := t.cl.AbortBufferedRecords(ctx); err != nil {
 		return t.with(o, Unusable, why, err) // records of it may still be on their way
 	}
+	// A record that failed without a broker's word makes the client ask for a new epoch.
+	_, answered := errors.AsType[*kerr.Error](err)
+	clean := why != FailedProduce || answered && judge(err) != again
 	if why != TakenOver && why != Forbidden {
 		err = nil // it does not say what is left of the client
 	}
-	client, ended := t.end(ctx, err)
+	client, ended := t.end(ctx, err, clean)
 	return t.with(o, client, why, ended)
 }
 
@@ -212,20 +215,28 @@ func (t *Transactions) state() Client {
 }
 
 // end makes sure that nothing is open any more, and that what comes next is of a new epoch, where
-// that is not certain. why is what has led here, nil where nothing has gone wrong. It returns what
-// is left of the client, and what stood in the way.
+// that is not certain. why is what has led here, nil where it says nothing of the client. It
+// returns what is left of the client, and what stood in the way.
 //
 // An abort whose answer is lost is repeated by the client as a new epoch of the producer's id,
 // which aborts what is open and outdates requests that are still on their way. It only notes for
 // some errors that this has to be done, and says success: so the id is asked for here, which does
 // it.
-func (t *Transactions) end(ctx context.Context, why error) (Client, error) {
+//
+// That a newer epoch is there may then be our own doing: a request for one whose answer was lost is
+// repeated with the old epoch, which Kafka refuses like another instance's where
+// transaction.version is below 2. So it is another instance only where no new epoch was asked for
+// before, which clean says of the client's first request.
+func (t *Transactions) end(ctx context.Context, why error, clean bool) (Client, error) {
 	if why != nil && judge(why) == stale && !t.timedOut() {
 		return Fenced, why // a new epoch would be asked for in vain, or worse, take the id back
 	}
 	stuck := 0
 	for tries := 0; ; tries++ {
 		err := t.cl.EndTransaction(ctx, kgo.TryAbort)
+		if clean = clean && tries == 0 && err != nil; clean && judge(err) == stale && !t.timedOut() {
+			return Fenced, err
+		}
 		if err == nil {
 			_, _, err = t.cl.ProducerID(ctx)
 		}
@@ -241,10 +252,6 @@ func (t *Transactions) end(ctx context.Context, why error) (Client, error) {
 				continue
 			}
 			return Unusable, err
-		case stale:
-			if !t.timedOut() {
-				return Fenced, err
-			}
 		case refused:
 			return Refused, err
 		case gone:
