@@ -46,6 +46,9 @@ func (t *Transactions) Commit(life context.Context, offsets []commit.Offset, pro
 	case p.Records == 0:
 		return t.commitPlain(life, offsets)
 	}
+	if err := t.sameEpoch(ctx); err != nil {
+		return t.abort(life, FailedProduce, err)
+	}
 	var cut map[topics.Partition]staged
 	if len(offsets) > 0 {
 		var err error
@@ -74,17 +77,31 @@ func (t *Transactions) producing(err error) Cause {
 	return FailedProduce
 }
 
+var errEpoch = errors.New("the client has asked for a new epoch in the middle of it, which has aborted what came before")
+
+// sameEpoch demands that the transaction was all in one epoch of the producer. The client asks for
+// a new one by itself where it has lost track of a partition's sequence, as after records were
+// deleted: that aborts what it has produced before, and it says nothing of it.
+func (t *Transactions) sameEpoch(ctx context.Context) error {
+	producer, epoch, err := t.cl.ProducerID(ctx)
+	if err == nil && (producer != t.producer || epoch != t.epoch) {
+		err = errEpoch
+	}
+	return err
+}
+
 // commit asks for the commit; the offsets of the cut are in the transaction.
 func (t *Transactions) commit(life context.Context, cut map[topics.Partition]staged) Outcome {
 	ctx, cancel := t.ending(life)
 	defer cancel()
-	d := &Doubt{id: t.id, group: t.group, cut: cut, before: map[topics.Partition]int64{}, since: time.Now()}
+	d := &Doubt{
+		id: t.id, group: t.group, cut: cut, before: map[topics.Partition]int64{}, since: time.Now(), producer: t.producer, epoch: t.epoch,
+	}
 	for p, s := range cut {
 		if was, ok := t.last[p]; ok && was.owner == s.owner {
 			d.before[p] = was.offset
 		}
 	}
-	d.producer, d.epoch, _ = t.cl.ProducerID(ctx)
 	err := t.cl.EndTransaction(ctx, kgo.TryCommit)
 	switch {
 	case err == nil:
@@ -167,13 +184,10 @@ func (t *Transactions) abort(life context.Context, why Cause, err error) Outcome
 	if err := t.cl.AbortBufferedRecords(ctx); err != nil {
 		return t.with(o, Unusable, why, err) // records of it may still be on their way
 	}
-	// A record that failed without a broker's word makes the client ask for a new epoch.
-	_, answered := errors.AsType[*kerr.Error](err)
-	clean := why != FailedProduce || answered && judge(err) != again
 	if why != TakenOver && why != Forbidden {
 		err = nil // it does not say what is left of the client
 	}
-	client, ended := t.end(ctx, err, clean)
+	client, ended := t.end(ctx, err)
 	return t.with(o, client, why, ended)
 }
 
@@ -225,16 +239,16 @@ func (t *Transactions) state() Client {
 //
 // That a newer epoch is there may then be our own doing: a request for one whose answer was lost is
 // repeated with the old epoch, which Kafka refuses like another instance's where
-// transaction.version is below 2. So it is another instance only where no new epoch was asked for
-// before, which clean says of the client's first request.
-func (t *Transactions) end(ctx context.Context, why error, clean bool) (Client, error) {
+// transaction.version is below 2. So it is another instance only where the client's first request
+// to abort is told so, and not where the id is asked for.
+func (t *Transactions) end(ctx context.Context, why error) (Client, error) {
 	if why != nil && judge(why) == stale && !t.timedOut() {
 		return Fenced, why // a new epoch would be asked for in vain, or worse, take the id back
 	}
 	stuck := 0
 	for tries := 0; ; tries++ {
 		err := t.cl.EndTransaction(ctx, kgo.TryAbort)
-		if clean = clean && tries == 0 && err != nil; clean && judge(err) == stale && !t.timedOut() {
+		if err != nil && tries == 0 && judge(err) == stale && !t.timedOut() {
 			return Fenced, err
 		}
 		if err == nil {

@@ -32,7 +32,7 @@ func (t *Transactions) settle(life context.Context, d *Doubt) Outcome {
 	defer cancel()
 	t.open = false
 	d.expired = t.timedOut()
-	client, err := t.end(ctx, d.why, false)
+	client, err := t.end(ctx, d.why)
 	if client == Unusable && !d.expired {
 		t.outdate(life, d)
 	}

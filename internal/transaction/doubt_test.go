@@ -156,3 +156,46 @@ func TestLateEnd(t *testing.T) {
 		}
 	})
 }
+
+// forget lets the brokers say to the next records that those before them were deleted, and their
+// producer forgotten: the client asks for a new epoch then, and sends them again.
+func (w *world) forget() {
+	w.Cluster().ControlKey(kmsg.Produce.Int16(), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		req := kreq.(*kmsg.ProduceRequest)
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range req.Topics {
+			topic := kmsg.NewProduceResponseTopic()
+			topic.Topic, topic.TopicID = t.Topic, t.TopicID
+			for _, p := range t.Partitions {
+				part := kmsg.NewProduceResponseTopicPartition()
+				part.Partition, part.ErrorCode, part.LogStartOffset = p.Partition, kerr.UnknownProducerID.Code, 100
+				topic.Partitions = append(topic.Partitions, part)
+			}
+			resp.Topics = append(resp.Topics, topic)
+		}
+		return resp, nil, true
+	})
+}
+
+// A transaction in whose middle the client has asked for a new epoch has lost what it had before:
+// it is not committed, though no record has failed. (Brokers without KIP-890 refuse the records.)
+func TestANewEpochInTheMiddleAborts(t *testing.T) {
+	inWorld(t, protocol{}, func(t *testing.T, w *world) {
+		w.fill(2)
+		c := w.member()
+		recs := c.poll(2)
+		c.begin()
+		c.copy(first(recs, 1)...)
+		require.NoError(t, c.cl.Flush(t.Context()))
+		w.forget()
+		c.copy(between(recs, 1, 2)...)
+		require.NoError(t, c.cl.Flush(t.Context()))
+		require.NoError(t, c.err)
+		requireOutcome(t, c.commit(), transaction.Aborted, transaction.Usable, transaction.FailedProduce)
+		w.agree(0, 0)
+		c.begin()
+		c.copy(recs...)
+		requireCommitted(t, c.commit())
+		w.agree(2, 2)
+	})
+}

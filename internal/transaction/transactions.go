@@ -52,7 +52,10 @@ type Transactions struct {
 
 	open  bool
 	began time.Time
-	over  error // why no other transaction can be begun with this client, nil while one can
+	// producer and epoch are those in which the transaction was begun.
+	producer int64
+	epoch    int16
+	over     error // why no other transaction can be begun with this client, nil while one can
 
 	ids  map[string][16]byte         // of topics, as far as Identify was told
 	last map[topics.Partition]staged // what was last committed of each partition
@@ -185,6 +188,14 @@ func (t *Transactions) Begin() error {
 		return t.over
 	}
 	if err := t.cl.BeginTransaction(); err != nil {
+		t.over = &UnusableError{ID: t.id, Cause: cause(err, false), Err: err}
+		return t.over
+	}
+	// The client has the id, but where it asks for a new epoch to change the protocol.
+	ctx, cancel := context.WithTimeout(t.cl.Context(), t.limit)
+	defer cancel()
+	var err error
+	if t.producer, t.epoch, err = t.cl.ProducerID(ctx); err != nil {
 		t.over = &UnusableError{ID: t.id, Cause: cause(err, false), Err: err}
 		return t.over
 	}
