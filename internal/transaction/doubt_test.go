@@ -71,8 +71,8 @@ func TestLostEnds(t *testing.T) {
 		c := w.member()
 		var at, written, n, clients int64
 		outcomes := map[string]int{}
-		for ; w.log.Count("was not known") < wanted; n++ {
-			require.Less(t, n, int64(10*wanted), "there are too few doubts: %v", outcomes)
+		for ; w.log.Count("was not known") < wanted || outcomes["committed"] == 0; n++ {
+			require.Less(t, n, int64(20*wanted), "there are too few doubts, or nothing goes well: %v", outcomes)
 			if len(between(c.recs, at, at+1)) == 0 {
 				for p := range int32(partitions) {
 					if at == written {
@@ -107,7 +107,6 @@ func TestLostEnds(t *testing.T) {
 			w.agree(at, at)
 		}
 		t.Logf("%d transactions, %d committed, %d new clients: %v", n, at, clients, outcomes)
-		require.Positive(t, outcomes["committed"])
 	})
 }
 
