@@ -34,7 +34,7 @@ import (
 //  5. What enters has begun (Claim), before it is asked whether it may enter: else a revoke could
 //     give back what an epoch waits for.
 type Gate struct {
-	run    *Run          // written by Run.Gate
+	run    *Run          // written with the run's ledger
 	closed atomic.Bool   // written under cutMu and mu of the ledger
 	turns  atomic.Uint64 // how often it was closed or opened; written under cutMu
 }
@@ -44,16 +44,8 @@ const (
 	gateShift = 1
 )
 
-// Gate is the run's, made when it is first asked for, while the graph is built.
-func (r *Run) Gate() *Gate {
-	l := r.Ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gate == nil {
-		l.gate = &Gate{run: r}
-	}
-	return l.gate
-}
+// Gate is the run's.
+func (r *Run) Gate() *Gate { return &r.Ledger.gate }
 
 // Close makes the cut of an epoch: nothing after it enters until Open.
 func (g *Gate) Close() {
@@ -96,15 +88,14 @@ func (g *Gate) Entered(index uint32) uint64 {
 // The caller holds cutMu.
 func (g *Gate) coverMerges() {
 	l := g.run.Ledger
-	var merges []Token
-	l.composites.eachMerge(func(t Token, _ bool) { merges = append(merges, t) })
 	for changed := true; changed; {
 		changed = false
-		for _, t := range merges {
+		// within: one that goes to where there is no gate may end at any moment
+		l.composites.eachMerge(func(t Token, _ bool) {
 			if l.entersBefore(t) && l.enterAll(t) {
 				changed = true
 			}
-		}
+		})
 	}
 }
 

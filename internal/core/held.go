@@ -83,7 +83,7 @@ func fatesOf(l *Ledger, toks []Token) (fates []heldFate) {
 			}
 		}
 	}
-	if l.gate == nil || !l.gate.closed.Load() {
+	if !l.gate.closed.Load() {
 		return fates
 	}
 	var after []int

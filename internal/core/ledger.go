@@ -56,8 +56,7 @@ type Ledger struct {
 	leaving atomic.Int32  // assignments that are being revoked
 	revokes atomic.Uint64 // that have begun, each counted before it can be seen and after
 
-	// nil where no output enters a transaction; written under mu, while the graph is built
-	gate *Gate
+	gate Gate // its fields are written under cutMu and mu
 
 	// Has a lock of its own.
 	composites composites
@@ -101,7 +100,7 @@ func (l *Ledger) Register(a Assignment, after uint32) (uint32, error) {
 	if before := l.entry(after); before != nil {
 		e.order = before.order
 	}
-	if l.gate != nil && l.gate.closed.Load() {
+	if l.gate.closed.Load() {
 		e.entered.Store(gateShut)
 	}
 	if l.closed {

@@ -40,7 +40,7 @@ func NewRun(ctx context.Context, limits Limits) *Run { return newRun(ctx, limits
 
 func newRun(ctx context.Context, limits Limits, hs *hurries) *Run {
 	r := &Run{Ledger: newLedger(), id: new(identity)}
-	r.Ledger.run = r
+	r.Ledger.run, r.Ledger.gate.run = r, r
 	r.lifecycle.init(context.WithValue(context.WithoutCancel(ctx), runKey{}, r), limits)
 	r.goroutines.init(func(stage string, err error) { r.Fail(&StageError{Stage: stage, Err: err, run: r.id}) })
 	r.hurries = hs
