@@ -16,7 +16,7 @@ func TestServiceThatGivesUpIsCaught(t *testing.T) {
 	const restarts = 4
 	calls := quickCalls
 	calls.Failing, calls.GivesUp = 0.1, true // some wait for another attempt at any moment
-	c := startService(t, serviceRun{orders: 4_000, keys: 16, workers: 2, settings: worker.Settings{
+	c := startService(t, serviceRun{orders: 10_000, keys: 16, workers: 2, settings: worker.Settings{
 		Protocol: worker.Cooperative, Parallel: 32, Rate: 300, Service: &calls, Session: serviceSession,
 	}})
 	for i := range restarts {

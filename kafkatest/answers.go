@@ -1,6 +1,7 @@
 package kafkatest
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -60,11 +61,13 @@ func (n *network) follows(key kmsg.Key) bool {
 
 // tell shows an answer to who wants it; false: it is lost.
 func (n *network) tell(node int32, request, answer []byte) bool {
+	key := kmsg.Key(binary.BigEndian.Uint16(request))
 	n.mu.Lock()
 	watches := slices.Clone(n.watches)
 	n.mu.Unlock()
+	watches = slices.DeleteFunc(watches, func(w *watch) bool { return !w.wants(key) })
 	if len(watches) == 0 {
-		return true
+		return true // most: a produce request is not parsed for nobody
 	}
 	req, ok := parseRequest(request)
 	if !ok {
@@ -72,9 +75,6 @@ func (n *network) tell(node int32, request, answer []byte) bool {
 	}
 	kept := true
 	for _, w := range watches {
-		if !w.wants(kmsg.Key(req.Key())) {
-			continue
-		}
 		if resp, ok := parseResponse(req, answer); ok && !w.see(Answer{Node: node, Request: req, Response: resp}) {
 			kept = false
 		}

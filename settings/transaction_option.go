@@ -30,7 +30,7 @@ func transactionSet(setting, java, value string, set func(*transactionConfig)) T
 // [ReadCommitted] wait in front of their records and, where the instance died while it
 // committed, so does who takes over its partitions. Either way an old instance that is
 // not dead is kept from committing by its group (KIP-447). Each start with a random name
-// also leaves ids behind, which brokers remember for 7 days
+// also leaves ids with the brokers, which remember them for 7 days
 // (transactional.id.expiration.ms).
 //
 // Any UTF-8 without control characters is allowed, as long as the ids have at most
@@ -43,7 +43,7 @@ func IDPrefix(prefix string) TransactionOption {
 
 // TransactionalID sets the transactional id itself, in place of an [IDPrefix], for who
 // must use one that an ACL names. The first of several [Sessions] has the id as it is,
-// and each further one its number behind it: "billing", "billing:1", "billing:2"; an ACL
+// and each further one its number after it: "billing", "billing:1", "billing:2"; an ACL
 // has to name each, or "billing" with the pattern type prefixed. With more or fewer
 // sessions after a restart the ids of those that are left stay what they were.
 //

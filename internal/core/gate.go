@@ -189,7 +189,6 @@ func (g *Gate) enterLocked(t Token) bool {
 func GateStage[T any](at At, info *StageInfo, st Stage[T], foreign func()) Stage[T] {
 	g := &gateStage[T]{isl: at.Island, gate: at.Island.run.Gate(), push: st.Push, expanding: at.Island.TakeExpanding()}
 	at.Island.addHolder(g)
-	at.Island.gates = append(at.Island.gates, g)
 	return Stage[T]{Push: func(v T) {
 		t := g.isl.frame.cur
 		switch {
@@ -202,7 +201,7 @@ func GateStage[T any](at At, info *StageInfo, st Stage[T], foreign func()) Stage
 		case len(g.vals) == 0 && g.enters(t):
 			g.push(v)
 		default:
-			g.behind(v)
+			g.queue(v)
 		}
 	}, Done: func() {
 		for len(g.vals) > 0 && g.isl.Await(g.due) {
@@ -219,7 +218,7 @@ type gateStage[T any] struct {
 	gate      *Gate
 	push      func(T)
 	expanding bool
-	claimed   *entry // the assignment of the element that has entered last
+	entry     *entry // the assignment of the element that has entered last
 
 	vals []T
 	toks []Token
@@ -231,40 +230,35 @@ func (g *gateStage[T]) enters(t Token) bool {
 	if t.composite() {
 		return g.gate.enter(t)
 	}
-	e := g.claimed
+	e := g.entry
 	if e == nil || e.index != t.Index() {
 		if e = g.gate.run.Ledger.entry(t.Index()); e == nil {
 			return false
 		}
-		g.claimed = e
+		g.entry = e
 	}
 	return e.enter(t.Position())
 }
 
-// behind is the place of the element in hand where others are set aside, or are to be: if they may
-// enter they go first, and it may only where none of them may.
-func (g *gateStage[T]) behind(v T) {
-	t := g.isl.frame.cur
+// queue lets the element in hand enter in its turn, or sets it aside: those that are set aside go
+// first where they may enter, and it may only where none of them may.
+func (g *gateStage[T]) queue(v T) {
 	l := g.gate.run.Ledger
-	for {
+	l.cutMu.Lock()
+	for g.opens() {
+		l.cutMu.Unlock()
 		g.Flush()
 		l.cutMu.Lock()
-		if len(g.vals) > 0 && g.turn != g.gate.turns.Load() {
-			l.cutMu.Unlock()
-			continue
-		}
-		ok := g.gate.enterLocked(t)
-		if !ok {
-			g.turn = g.gate.turns.Load()
-		}
-		l.cutMu.Unlock()
-		if ok {
-			g.push(v)
-			return
-		}
-		g.vals, g.toks = append(g.vals, v), append(g.toks, g.isl.Out())
+	}
+	entered := g.gate.enterLocked(g.isl.frame.cur)
+	turn := g.gate.turns.Load()
+	l.cutMu.Unlock()
+	if entered {
+		g.push(v)
 		return
 	}
+	g.turn = turn
+	g.vals, g.toks = append(g.vals, v), append(g.toks, g.isl.Out())
 }
 
 // due reports whether something that is set aside may enter.
@@ -282,8 +276,8 @@ func (isl *Island) gateDue() bool {
 	if isl.run.wanted(wantGate) {
 		return true
 	}
-	for _, g := range isl.gates {
-		if g.opens() {
+	for _, h := range isl.holders {
+		if g, ok := h.(interface{ opens() bool }); ok && g.opens() {
 			return true
 		}
 	}

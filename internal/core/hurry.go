@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// hurries are the reasons why what is held should come out now (a revoke, a transaction's commit, a
-// drain, a source that its tracker holds back), shared by a run and its children. While there are
-// any, every holder emits what it has when its input is empty or a chunk ends, Kafka sinks flush
-// their linger, and finished tokens are reported at once. Hurry is a level and no message in the
-// stream: those cannot be aligned at a Merge with a quiet channel or at a Concat's unread input.
+// hurries are the reasons why what is held should come out now (a revoke, a drain, a source that
+// its tracker holds back), shared by a run and its children. While there are any, every holder
+// emits what it has when its input is empty or a chunk ends, Kafka sinks flush their linger, and
+// finished tokens are reported at once. Hurry is a level and no message in the stream: those cannot
+// be aligned at a Merge with a quiet channel or at a Concat's unread input.
 //
 // Each reason is a handle, which is released by whoever has raised it.
 type hurries struct {

@@ -85,7 +85,6 @@ type Island struct {
 	source       *StageInfo // the one that counts what the intake gives
 	holders      []Holding  // upstream first
 	outputs      []output
-	gates        []interface{ opens() bool }
 	keepsUnbegun atomic.Bool // some stage keeps elements that have not begun (At.KeepsUnbegun)
 	retries      bool        // the first stage pauses between attempts
 	ahead        pausing     // nil without such a stage, and inside a pause

@@ -140,12 +140,15 @@ func (j *Journal) answered(a kafkatest.Answer) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i, rt := range resp.Topics {
+		if rt.Topic != j.topic && (rt.Topic != "" || rt.TopicID != j.id && j.id != [16]byte{}) {
+			continue
+		}
 		for k, rp := range rt.Partitions {
 			asked := req.Topics[i].Partitions[k]
 			at := slices.IndexFunc(j.commits, func(c Commit) bool {
 				return c.Answer == nil && c.Group == req.Group && c.Member == req.MemberID && c.Partition == asked.Partition && c.Offset == asked.Offset
 			})
-			if at >= 0 && (rt.Topic == j.topic || rt.Topic == "" && (rt.TopicID == j.id || j.id == [16]byte{})) {
+			if at >= 0 {
 				j.commits[at].Answer = &CommitAnswer{kerr.ErrorForCode(rp.ErrorCode)}
 			}
 		}

@@ -126,36 +126,6 @@ func (w *world) endBadly(rng *rand.Rand) (stop func()) {
 	}
 }
 
-// A commit whose answer is late is a doubt, too: the request is carried out when the client has
-// long given up waiting for it.
-func TestLateEnd(t *testing.T) {
-	if !grouptest.Virtual {
-		t.Skip("it waits for longer than the limit")
-	}
-	each(t, func(t *testing.T, w *world) {
-		w.fill(2)
-		c := w.member()
-		recs := c.poll(2)
-		c.begin()
-		c.copy(recs...)
-		w.Cluster().ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-			w.Cluster().SleepControl(func() { <-time.After(3 * limit) })
-			return nil, nil, false
-		})
-		o := c.commit()
-		t.Log(o)
-		<-time.After(10 * limit)
-		switch o.Ended {
-		case transaction.Committed:
-			w.agree(2, 2)
-		case transaction.Aborted:
-			w.agree(0, 0)
-		default:
-			require.Equal(t, transaction.Unresolved, o.Ended)
-		}
-	})
-}
-
 // forget lets the brokers say to the next records that those before them were deleted, and their
 // producer forgotten: the client asks for a new epoch then, and sends them again.
 func (w *world) forget() {

@@ -136,7 +136,7 @@ func TestEpochLeavesWhatHasNotEntered(t *testing.T) {
 }
 
 // What has entered is waited for with all that its records have become: in another branch, in a
-// batch there, and behind a call without order. A batch emits that, and keeps what comes after it.
+// batch there, and after a call without order. A batch emits that, and keeps what comes after it.
 func TestEpochWaitsForWhatHasEntered(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		tx := begin[[]int](1)
@@ -251,7 +251,7 @@ func TestWhatWaitsBesideARetry(t *testing.T) {
 		answer := make(chan error)
 		go func() { answer <- tx.src.Checkpoint(t.Context()) }()
 		synctest.Wait()
-		tx.src.Append(0, 2, 3) // 2 waits at the gate, and 3 pauses behind it
+		tx.src.Append(0, 2, 3) // 2 waits at the gate, and 3 pauses before it
 		synctest.Wait()
 		close(released)
 		require.NoError(t, <-answer)

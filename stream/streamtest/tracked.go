@@ -137,8 +137,8 @@ func (s *TrackedSource[T]) OnCommit(f func(partition int32, offset int64)) {
 }
 
 // OnTransaction calls f with the end of each transaction of a [Transactional] source: when it was
-// committed, before anything enters the next one, or when it was aborted. f must not use the
-// source.
+// committed, before anything enters the next one, or when the run of an aborted one has ended. f
+// must not use the source.
 func (s *TrackedSource[T]) OnTransaction(f func(committed bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

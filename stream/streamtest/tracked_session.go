@@ -95,7 +95,6 @@ type trackedRun[T, E any] struct {
 	wrap    func(*feed.Assignment[E], window[T]) []E
 	atEnd   atomic.Bool
 	aborted atomic.Bool
-	told    atomic.Bool // that it was
 	paused  atomic.Bool
 	turn    chan struct{} // held by whoever ends a transaction
 
@@ -178,12 +177,12 @@ func (r *trackedRun[T, E]) endTransaction() bool {
 	return r.commitWhole()
 }
 
-// tellAborted tells once that the transaction was aborted.
+// tellAborted tells that the transaction was aborted.
 func (r *trackedRun[T, E]) tellAborted() {
 	s := r.src
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.onTxn != nil && !r.told.Swap(true) {
+	if s.onTxn != nil {
 		s.onTxn(false)
 	}
 }
